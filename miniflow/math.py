@@ -1,0 +1,244 @@
+"""The standard library's `math`, differentiable: a drop-in for numbers and Values.
+
+``from miniflow import math`` ports a scalar program by its import line. With plain
+numbers every function returns plain numbers; with at least one Value it records.
+Answers are IEEE 754's, where `math` would raise: ``log(0)`` is -inf, ``sqrt(-1)`` nan.
+"""
+
+import math as _math
+import operator as _operator
+from collections.abc import Callable, Iterable
+from functools import reduce as _reduce
+from math import (
+    comb,
+    e,
+    factorial,
+    gcd,
+    inf,
+    isqrt,
+    lcm,
+    nan,
+    perm,
+    pi,
+    tau,
+)
+from typing import Any
+
+from miniflow import ops as _ops
+from miniflow.ops import (
+    acos,
+    acosh,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
+    cbrt,
+    copysign,
+    cos,
+    cosh,
+    degrees,
+    digamma,
+    elu,
+    erf,
+    erfc,
+    exp,
+    exp2,
+    expm1,
+    fmod,
+    gamma,
+    gelu,
+    leaky_relu,
+    lgamma,
+    log1p,
+    log2,
+    log10,
+    logaddexp,
+    logsigmoid,
+    maximum,
+    minimum,
+    mod,
+    normal_cdf,
+    pow,
+    radians,
+    relu,
+    remainder,
+    sigmoid,
+    sign,
+    silu,
+    sin,
+    sinh,
+    softplus,
+    sqrt,
+    step,
+    tan,
+    tanh,
+    where,
+)
+from miniflow.ops import absolute as fabs
+from miniflow.tape import Value as _Value
+
+Number = Any  # a real number or a Value: the answer is a float, or a Value if one went in
+
+
+def _number(x: Number) -> float:
+    return x.data if x.__class__ is _Value else _ops.real(x)
+
+
+def floor(x: Number) -> Any:
+    """The largest whole number <= x: an int, or for a Value a (flat) Value."""
+    return _ops.floor(x) if x.__class__ is _Value else _math.floor(x)
+
+
+def ceil(x: Number) -> Any:
+    """The smallest whole number >= x: an int, or for a Value a (flat) Value."""
+    return _ops.ceil(x) if x.__class__ is _Value else _math.ceil(x)
+
+
+def trunc(x: Number) -> Any:
+    """x without its fraction: an int, or for a Value a (flat) Value."""
+    return _ops.trunc(x) if x.__class__ is _Value else _math.trunc(x)
+
+
+def log(x: Number, base: Number | None = None) -> Number:
+    """The natural logarithm of x, or its logarithm to `base`."""
+    return _ops.log(x) if base is None else _ops.div(_ops.log(x), _ops.log(base))
+
+
+def modf(x: Number) -> tuple[Number, Number]:
+    """The fraction and the whole part of x, both with its sign."""
+    whole = _ops.trunc(x)
+    return (copysign(0.0, x), whole) if isinf(x) else (x - whole, whole)
+
+
+def ldexp(x: Number, i: int) -> Number:
+    """x times 2 to the power of the integer `i`."""
+    half = _operator.index(i) // 2
+    return x * _ops.pow(2.0, half) * _ops.pow(2.0, i - half)
+
+
+def _listed(xs: tuple[Any, ...], name: str) -> list[Any]:
+    """The arguments, or the items of the only one."""
+    items = list(xs[0]) if len(xs) == 1 and isinstance(xs[0], Iterable) else list(xs)
+    if not items:
+        raise ValueError(f"{name}: no numbers; give at least one")
+    return items
+
+
+def _fold(op: Callable[[Any, Any], Any], items: list[Any]) -> Any:
+    first, *rest = items
+    return _reduce(op, rest, first if first.__class__ is _Value else _ops.real(first))
+
+
+def max(*xs: Any) -> Number:
+    """The largest of the numbers, or of one iterable's; ties share the derivative.
+
+    NaN if one of them is NaN. Among n equal ones the shares are halved from the left.
+    """
+    return _fold(maximum, _listed(xs, "max"))
+
+
+def min(*xs: Any) -> Number:
+    """The smallest of the numbers, or of one iterable's; ties share the derivative."""
+    return _fold(minimum, _listed(xs, "min"))
+
+
+def hypot(*xs: Number) -> Number:
+    """The Euclidean length of the vector of the numbers; 0.0 for none."""
+    return _fold(_ops.hypot, [fabs(xs[0]), *xs[1:]]) if xs else 0.0
+
+
+def dist(p: Iterable[Number], q: Iterable[Number]) -> Number:
+    """The Euclidean distance of two points with the same number of coordinates."""
+    return hypot(*[a - b for a, b in _paired(p, q, "dist")])
+
+
+def sum(xs: Iterable[Number], start: Number = 0.0) -> Number:
+    """The sum from left to right: one entry, however many numbers; `start` for none."""
+    items = list(xs)
+    if start.__class__ is _Value or start != 0:
+        items.insert(0, start)
+    return _ops.sum(*items) if items else 0.0
+
+
+fsum = sum
+
+
+def dot(xs: Iterable[Number], ws: Iterable[Number]) -> Number:
+    """The sum of products x*w, from left to right: one entry; 0.0 for none.
+
+    Raises:
+        ValueError: the lengths differ.
+    """
+    pairs = _paired(xs, ws, "dot")
+    return _ops.dot(*[x for x, _ in pairs], *[w for _, w in pairs]) if pairs else 0.0
+
+
+sumprod = dot
+
+
+def prod(xs: Iterable[Number], *, start: Number = 1) -> Number:
+    """The product from left to right; `start` for none."""
+    items = list(xs)
+    if start.__class__ is _Value or start != 1:
+        items.insert(0, start)
+    return _fold(_ops.mul, items) if items else 1.0
+
+
+def _paired(xs: Iterable[Any], ys: Iterable[Any], name: str) -> list[tuple[Any, Any]]:
+    first, second = list(xs), list(ys)
+    if len(first) != len(second):
+        raise ValueError(f"{name}: lengths differ: {len(first)} and {len(second)}")
+    return list(zip(first, second, strict=True))
+
+
+# --- what has no derivative but makes sense -----------------------------------
+
+
+def isfinite(x: Number) -> bool:
+    """Whether x is neither infinite nor NaN."""
+    return _math.isfinite(_number(x))
+
+
+def isinf(x: Number) -> bool:
+    """Whether x is an infinity."""
+    return _math.isinf(_number(x))
+
+
+def isnan(x: Number) -> bool:
+    """Whether x is NaN."""
+    return _math.isnan(_number(x))
+
+
+def isclose(a: Number, b: Number, *, rel_tol: float = 1e-09, abs_tol: float = 0.0) -> bool:
+    """Whether a and b are within a relative or an absolute tolerance."""
+    return _math.isclose(_number(a), _number(b), rel_tol=rel_tol, abs_tol=abs_tol)
+
+
+def ulp(x: Number) -> float:
+    """The value of the last bit of x."""
+    return _math.ulp(_number(x))
+
+
+def __getattr__(name: str) -> Any:
+    """A row defined later, so that ``math.cube`` works; an error that helps for the rest."""
+    row = _ops.TABLE.get(name)
+    if row is not None:
+        return row
+    if hasattr(_math, name):
+        raise AttributeError(
+            f"miniflow.math has no {name}: it has no derivative; use math.{name} on .data"
+        )
+    raise AttributeError(f"module 'miniflow.math' has no attribute {name!r}")
+
+
+__all__ = [
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "comb",
+    "copysign", "cos", "cosh", "degrees", "digamma", "dist", "dot", "e", "elu", "erf", "erfc",
+    "exp", "exp2", "expm1", "fabs", "factorial", "floor", "fmod", "fsum", "gamma", "gcd",
+    "gelu", "hypot", "inf", "isclose", "isfinite", "isinf", "isnan", "isqrt", "lcm", "ldexp",
+    "leaky_relu", "lgamma", "log", "log10", "log1p", "log2", "logaddexp", "logsigmoid", "max",
+    "maximum", "min", "minimum", "mod", "modf", "nan", "normal_cdf", "perm", "pi", "pow",
+    "prod", "radians", "relu", "remainder", "sigmoid", "sign", "silu", "sin", "sinh",
+    "softplus", "sqrt", "step", "sum", "sumprod", "tan", "tanh", "tau", "trunc", "ulp", "where",
+]  # fmt: skip

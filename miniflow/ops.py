@@ -1,0 +1,598 @@
+"""The operation table: one row for each differentiable primitive.
+
+A row gives an operation's value and, for each operand, a formula for the
+partial derivative dy/dx. A formula sees the operands and the result ``y``. It is
+written in the table's own operations and never branches, so the same row serves
+plain numbers, Values and recorded programs, to any order of differentiation.
+
+Numbers are IEEE 754 doubles: infinities and NaNs propagate, nothing raises. In
+formulas ``div`` and ``pow`` stand for ``/`` and ``**``, which raise in Python.
+
+Conventions at kinks, stated once:
+    abs'(0) = sign(0) = step(0) = relu'(0) = 0; where a function is flat, the
+    derivative is 0; a tie of maximum or minimum gives half to each side;
+    d(a**b)/da = 0 at b = 0, d(a**b)/db = 0 at a = 0 < b; hypot'(0, 0) = 0.
+"""
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from numbers import Complex, Real
+from typing import Any
+
+inf, nan = math.inf, math.nan
+
+LOG2E = 1 / math.log(2)
+LOG10E = 1 / math.log(10)
+LN2 = math.log(2)
+TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
+ONE_OVER_ROOT_TWO_PI = 1 / math.sqrt(2 * math.pi)
+ROOT_HALF = math.sqrt(0.5)
+ROOT_HALF_TAIL = -4.833646656726457e-17  # sqrt(1/2) - ROOT_HALF
+
+Rule = Callable[..., Any] | float | None
+Interval = tuple[float, float]
+
+REAL = (-inf, inf)
+POSITIVE = (0.0, inf)
+UNIT = (-1.0, 1.0)
+
+
+class Op:
+    """One row of the table, and the function that it defines.
+
+    Called with plain numbers it returns a float; called with at least one Value
+    it records one entry and returns a Value.
+
+    Attributes:
+        name: the row's name, unique in the table.
+        value: the operation on floats.
+        partials: for each operand a formula ``(*operands, y)``, the number 1.0 or
+            -1.0, or None where the operation is flat; for a variadic operation
+            the single formula ``(k, operands, y)`` for operand k.
+        arity: the number of operands; -1 for any number (at least one).
+        symbol: what diagrams write; the name where there is no usual sign.
+        domain: for each operand the interval in which the value is finite.
+        defaults: values of the last operands when they are left out.
+    """
+
+    __slots__ = ("name", "value", "partials", "arity", "symbol", "domain", "defaults")
+
+    def __init__(
+        self,
+        name: str,
+        value: Callable[..., float],
+        partials: tuple[Rule, ...],
+        arity: int,
+        symbol: str = "",
+        domain: tuple[Interval, ...] = (),
+        defaults: tuple[float, ...] = (),
+    ) -> None:
+        self.name = name
+        self.value = value
+        self.partials = partials
+        self.arity = arity
+        self.symbol = symbol or name
+        self.domain = domain
+        self.defaults = defaults
+
+    def __call__(self, *operands: Any) -> Any:
+        if len(operands) != self.arity:
+            operands = self.complete(operands)
+        for x in operands:
+            if type(x) is not float:
+                return self.mixed(operands)
+        return self.value(*operands)
+
+    def mixed(self, operands: tuple[Any, ...]) -> Any:
+        """The operation on operands that are not all floats."""
+        for x in operands:
+            record = getattr(type(x), "_record", None)
+            if record is not None:
+                return record(self, operands)
+        return self.value(*[real(x, self.name) for x in operands])
+
+    def complete(self, operands: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The operands with defaults filled in; TypeError where the count is wrong."""
+        if self.arity < 0:
+            if operands:
+                return operands
+            raise TypeError(f"{self.name}: no operands")
+        missing = self.arity - len(operands)
+        if 0 <= missing <= len(self.defaults):
+            return operands + self.defaults[len(self.defaults) - missing :]
+        raise TypeError(f"{self.name}: takes {self.arity} operands, got {len(operands)}")
+
+    def follows(self, k: int) -> bool:
+        """Whether operand k has a partial at all, rather than a flat one."""
+        return self.arity < 0 or self.partials[k] is not None
+
+    def partial(self, k: int, operands: Sequence[Any], y: Any) -> Any:
+        """dy/d(operand k), where `y` is the value at `operands`."""
+        if self.arity < 0:
+            rule = self.partials[0]
+            return rule(k, operands, y) if callable(rule) else rule
+        rule = self.partials[k]
+        return rule(*operands, y) if callable(rule) else rule or 0.0
+
+    def __repr__(self) -> str:
+        return f"<operation {self.name}>"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return _row, (self.name,)
+
+
+def _row(name: str) -> Op:
+    """The row called `name`: what a pickled Op refers to."""
+    return TABLE[name]
+
+
+TABLE: dict[str, Op] = {}
+
+
+def real(x: Any, what: str = "data") -> float:
+    """The real number `x` as a float.
+
+    Python and NumPy numbers, fractions and decimals are real numbers; strings,
+    complex numbers, None and arrays are not.
+
+    Raises:
+        TypeError: `x` is not a real number; the message begins with `what`.
+    """
+    if isinstance(x, Real):
+        return float(x)
+    scalar = hasattr(type(x), "__float__") and not hasattr(x, "__len__")
+    if scalar and not isinstance(x, Complex) and not hasattr(type(x), "_record"):
+        return float(x)
+    raise TypeError(f"{what}: {x!r:.60} is a {type(x).__name__}, not a real number{_remedy(x)}")
+
+
+def _remedy(x: Any) -> str:
+    if hasattr(type(x), "_record"):
+        return "; pass its .data, or use the Value itself"
+    if isinstance(x, str):
+        return "; convert it with float()"
+    if isinstance(x, Complex):
+        return "; pass its .real and .imag separately"
+    if hasattr(x, "__len__"):
+        return "; take its elements one by one"
+    return ""
+
+
+def define(
+    name: str,
+    value: Callable[..., float],
+    *partials: Rule,
+    each: Callable[..., Any] | None = None,
+    symbol: str = "",
+    domain: tuple[Interval, ...] = (),
+    defaults: tuple[float, ...] = (),
+    row: type[Op] = Op,
+) -> Op:
+    """Add a row to the table and return the function that it defines.
+
+    Args:
+        name: the row's name, a new Python identifier.
+        value: the operation on floats; returns a float and never raises.
+        partials: for each operand dy/doperand: a formula ``(*operands, y)``, 1.0 or
+            -1.0 where it is that constant, None where the operation is flat.
+        each: instead of `partials`, for any number of operands:
+            ``each(k, operands, y)`` is dy/d(operand k).
+        symbol: what diagrams write for it; its name where there is no usual sign.
+        domain: for each operand an interval ``(low, high)``; the reals if left out.
+        defaults: the last operands' values when they are left out of a call.
+        row: the class of the row.
+
+    Raises:
+        ValueError: the name is taken or no identifier, or there are no partials.
+
+    Example:
+        >>> cube = define("cube", lambda x: x * x * x, lambda x, y: 3 * x * x)
+        >>> cube(2.0)
+        8.0
+        >>> del TABLE["cube"]
+    """
+    if name in TABLE or not name.isidentifier():
+        raise ValueError(f"define: {name!r} is taken or no identifier; choose another name")
+    if bool(partials) == bool(each):
+        raise ValueError(f"define: {name}: give one partial for each operand, or each=")
+    for rule in partials:
+        if not callable(rule) and rule not in (None, 1.0, -1.0):
+            raise ValueError(f"define: {name}: a partial is a formula, 1.0, -1.0 or None")
+    arity = -1 if each else len(partials)
+    rules = partials or (each,)
+    op = row(name, value, rules, arity, symbol, domain or (REAL,) * len(rules), defaults)
+    TABLE[name] = op
+    return op
+
+
+def ieee(f: Callable[..., Any], limit: Callable[..., float] = lambda *xs: nan) -> Any:
+    """math's `f`, answering `limit` where math raises: at poles and on overflow."""
+
+    def value(*xs: float) -> float:
+        try:
+            return f(*xs)  # type: ignore[no-any-return]
+        except (ValueError, OverflowError):
+            return limit(*xs)
+
+    return value
+
+
+def infinite(x: float) -> float:
+    return inf
+
+
+def signed_infinite(x: float) -> float:
+    return math.copysign(inf, x)
+
+
+# --- arithmetic ---------------------------------------------------------------
+
+
+def _div(a: float, b: float) -> float:
+    if b:
+        return a / b
+    return math.copysign(inf, a) * math.copysign(1.0, b) if a and a == a else nan
+
+
+def _pow_limit(a: float, b: float) -> float:
+    if a < 0 and b % 1:
+        return nan
+    return math.copysign(inf, a) if b % 2 == 1 else inf
+
+
+def _pow_by_base(a: Any, b: Any, y: Any) -> Any:
+    # b - 1 is exact from 1/2 on; below, y/a keeps the digits that it would lose
+    low = less(b, 0.5) * less(0.0, absolute(a)) * less(absolute(a), inf)
+    power = where(low, div(y, where(low, a, 1.0)), pow(where(low, 1.0, a), b - 1.0))
+    return where(b, b * power, 0.0)
+
+
+add = define("add", operator.add, 1.0, 1.0, symbol="+")
+sub = define("sub", operator.sub, 1.0, -1.0, symbol="-")
+mul = define("mul", operator.mul, lambda a, b, y: b, lambda a, b, y: a, symbol="*")
+div = define(
+    "div", _div, lambda a, b, y: div(1.0, b), lambda a, b, y: -div(y, b), symbol="/"
+)
+pow = define(
+    "pow",
+    ieee(math.pow, _pow_limit),
+    _pow_by_base,
+    lambda a, b, y: y * log(where(y, a, 1.0)),
+    symbol="**",
+    domain=(POSITIVE, REAL),
+)
+neg = define("neg", operator.neg, -1.0, symbol="-")
+pos = define("pos", operator.pos, 1.0, symbol="+")
+absolute = define("abs", abs, lambda x, y: sign(x))
+
+
+def _floordiv(a: float, b: float) -> float:
+    return a // b if b else _div(a, b)
+
+
+def _mod(a: float, b: float) -> float:
+    return a % b if b else nan
+
+
+floordiv = define("floordiv", _floordiv, None, None, symbol="//")
+mod = define("mod", _mod, 1.0, lambda a, b, y: -floordiv(a, b), symbol="%")
+fmod = define("fmod", ieee(math.fmod), 1.0, lambda a, b, y: -rint(div(a - y, b)))
+remainder = define("remainder", ieee(math.remainder), 1.0, lambda a, b, y: -rint(div(a - y, b)))
+
+
+# --- steps: flat, except where they jump --------------------------------------
+
+
+def _whole(f: Callable[[float], int]) -> Callable[[float], float]:
+    """`f` as C has it: a float, with the sign of `x`; infinities and NaN unchanged."""
+
+    def value(x: float) -> float:
+        return math.copysign(float(f(x)), x) if math.isfinite(x) else x
+
+    return value
+
+
+def _round_to(x: float, digits: float) -> float:
+    return round(x, int(digits)) if math.isfinite(x) else x
+
+
+floor = define("floor", _whole(math.floor), None)
+ceil = define("ceil", _whole(math.ceil), None)
+trunc = define("trunc", _whole(math.trunc), None)
+rint = define("rint", _whole(round), None, symbol="round")
+round_to = define("round_to", _round_to, None, None, symbol="round")
+less = define("less", lambda a, b: 1.0 if a < b else 0.0, None, None, symbol="<")
+equal = define("equal", lambda a, b: 1.0 if a == b else 0.0, None, None, symbol="==")
+step = define("step", lambda x: 1.0 if x > 0 else x if x != x else 0.0, None)
+sign = define("sign", lambda x: 1.0 if x > 0 else -1.0 if x < 0 else x + 0.0, None)
+
+
+# --- choices ------------------------------------------------------------------
+
+
+def _share(chosen: Any, other: Any) -> Any:
+    """The part of `chosen` in a maximum: 1, 0, a half in a tie."""
+    return 0.5 * (1.0 + less(other, chosen) - less(chosen, other))
+
+
+class Select(Op):
+    """`where`: a condition that is a plain number selects at once, recording nothing."""
+
+    __slots__ = ()
+
+    def mixed(self, operands: tuple[Any, ...]) -> Any:
+        condition, chosen, other = operands
+        if hasattr(type(condition), "_record"):
+            return super().mixed(operands)
+        return chosen if real(condition, "where") else other
+
+
+where = define(
+    "where",
+    lambda c, a, b: a if c else b,
+    None,
+    lambda c, a, b, y: where(c, 1.0, 0.0),
+    lambda c, a, b, y: where(c, 0.0, 1.0),
+    row=Select,
+)
+maximum = define(
+    "maximum",
+    lambda a, b: a if a >= b or a != a else b,
+    lambda a, b, y: _share(a, b),
+    lambda a, b, y: _share(b, a),
+    symbol="max",
+)
+minimum = define(
+    "minimum",
+    lambda a, b: a if a <= b or a != a else b,
+    lambda a, b, y: _share(b, a),
+    lambda a, b, y: _share(a, b),
+    symbol="min",
+)
+copysign = define("copysign", math.copysign, lambda a, b, y: sign(a) * copysign(1.0, b), None)
+
+
+# --- exponentials, logarithms, powers -----------------------------------------
+
+
+def _log_limit(x: float) -> float:
+    return nan if x < 0 else -inf
+
+
+def _cbrt_slope(x: Any, y: Any) -> Any:
+    # math.cbrt is off by up to 4 ulp: one Newton step, where there is one to take
+    ratio = div(div(div(x, y), y), y)
+    ratio = where(less(0.0, absolute(x)) * less(absolute(x), inf), ratio, 1.0)
+    return div(div(1.0, 3.0 * y), y) * (1.0 - (ratio - 1.0) * (2 / 3))
+
+
+exp = define("exp", ieee(math.exp, infinite), lambda x, y: y)
+exp2 = define("exp2", ieee(math.exp2, infinite), lambda x, y: LN2 * y)
+expm1 = define("expm1", ieee(math.expm1, infinite), lambda x, y: exp(x))
+log = define("log", ieee(math.log, _log_limit), lambda x, y: div(1.0, x), domain=(POSITIVE,))
+log2 = define("log2", ieee(math.log2, _log_limit), lambda x, y: div(LOG2E, x), domain=(POSITIVE,))
+log10 = define(
+    "log10", ieee(math.log10, _log_limit), lambda x, y: div(LOG10E, x), domain=(POSITIVE,)
+)
+log1p = define(
+    "log1p",
+    ieee(math.log1p, lambda x: -inf if x == -1 else nan),
+    lambda x, y: div(1.0, 1.0 + x),
+    domain=((-1.0, inf),),
+)
+sqrt = define("sqrt", ieee(math.sqrt), lambda x, y: div(0.5, y), domain=(POSITIVE,))
+cbrt = define("cbrt", math.cbrt, _cbrt_slope)
+hypot = define(
+    "hypot",
+    ieee(lambda a, b: abs(complex(a, b)), lambda a, b: inf),
+    lambda a, b, y: div(a, where(y, y, 1.0)),
+    lambda a, b, y: div(b, where(y, y, 1.0)),
+)
+
+
+# --- trigonometry -------------------------------------------------------------
+
+sin = define("sin", ieee(math.sin), lambda x, y: cos(x))
+cos = define("cos", ieee(math.cos), lambda x, y: -sin(x))
+tan = define("tan", ieee(math.tan), lambda x, y: 1.0 + y * y)
+asin = define(
+    "asin", ieee(math.asin), lambda x, y: div(1.0, sqrt((1.0 - x) * (1.0 + x))), domain=(UNIT,)
+)
+acos = define(
+    "acos", ieee(math.acos), lambda x, y: div(-1.0, sqrt((1.0 - x) * (1.0 + x))), domain=(UNIT,)
+)
+atan = define("atan", math.atan, lambda x, y: 1.0 / (1.0 + x * x))
+atan2 = define(
+    "atan2",
+    math.atan2,
+    lambda a, b, y: div(div(b, hypot(a, b)), hypot(a, b)),
+    lambda a, b, y: -div(div(a, hypot(a, b)), hypot(a, b)),
+)
+degrees = define("degrees", math.degrees, lambda x, y: 180.0 / math.pi)
+radians = define("radians", math.radians, lambda x, y: math.pi / 180.0)
+
+sinh = define("sinh", ieee(math.sinh, signed_infinite), lambda x, y: cosh(x))
+cosh = define("cosh", ieee(math.cosh, infinite), lambda x, y: sinh(x))
+tanh = define("tanh", math.tanh, lambda x, y: 1.0 - y * y)
+asinh = define("asinh", math.asinh, lambda x, y: 1.0 / hypot(1.0, x))
+acosh = define(
+    "acosh",
+    ieee(math.acosh),
+    lambda x, y: div(1.0, sqrt(x - 1.0) * sqrt(x + 1.0)),
+    domain=((1.0, inf),),
+)
+atanh = define(
+    "atanh",
+    ieee(math.atanh, lambda x: math.copysign(inf, x) if abs(x) == 1 else nan),
+    lambda x, y: div(1.0, (1.0 - x) * (1.0 + x)),
+    domain=(UNIT,),
+)
+
+
+# --- the normal distribution and the gamma function ---------------------------
+
+
+def _high(x: Any) -> Any:
+    """`x` to its upper 26 bits, whose square is exact (Veltkamp's splitting)."""
+    return 134217729.0 * x - (134217729.0 * x - x)
+
+
+def _gaussian(x: Any, c: Any) -> Any:
+    # exp(-c*x*x) would magnify the rounding of x*x by c*x*x
+    x = minimum(absolute(x), 40.0)
+    z = _high(x)
+    return exp(-c * (z * z)) * exp(c * ((z - x) * (z + x)))
+
+
+def _normal_cdf(x: Any) -> Any:
+    # erfc at -x/sqrt(2), corrected to first order for the rounding of that product
+    x = maximum(minimum(x, 40.0), -40.0)
+    z, high, root = x * ROOT_HALF, _high(x), _high(ROOT_HALF)
+    low, tail = x - high, ROOT_HALF - root
+    lost = ((high * root - z) + high * tail + low * root) + low * tail + x * ROOT_HALF_TAIL
+    return 0.5 * (erfc(-z) + TWO_OVER_ROOT_PI * gaussian(z, 1.0) * lost)
+
+
+def digamma(x: Any) -> Any:
+    """The logarithmic derivative of the gamma function, for a number or a Value.
+
+    Source: Abramowitz & Stegun, 6.3.6 (recurrence), 6.3.7 (reflection) and
+    6.3.18 (asymptotic series, at 12 or more).
+    """
+    low = less(x, 0.5)
+    a = where(low, 1.0 - x, x)
+    far = less(12.0, a)
+    b = where(far, a, a + 12.0)
+    steps = -div(1.0, where(far, inf, a))
+    for k in range(1, 12):
+        steps = steps - div(1.0, where(far, inf, a + k))
+    r = div(1.0, b) * div(1.0, b)
+    tail = 0.0
+    for coefficient in (1 / 12, -691 / 32760, 1 / 132, -1 / 240, 1 / 252, -1 / 120, 1 / 12):
+        tail = r * (coefficient + tail)
+    value = (log(b) - div(0.5, b) - tail) + steps
+    # reduced first: pi*x loses the digits that tan near a pole needs
+    turn = where(low, x - rint(x), 0.25)
+    return where(low, value - div(math.pi, tan(math.pi * turn)), value)
+
+
+def _gamma_limit(x: float) -> float:
+    return nan if x < 0 and x == math.floor(x) else math.copysign(inf, x)
+
+
+gaussian = define(
+    "gaussian",
+    _gaussian,
+    lambda x, c, y: -2.0 * c * x * y,
+    lambda x, c, y: -x * x * y,
+    domain=(REAL, (0.5, 1.0)),
+)
+erf = define("erf", math.erf, lambda x, y: TWO_OVER_ROOT_PI * gaussian(x, 1.0))
+erfc = define("erfc", math.erfc, lambda x, y: -TWO_OVER_ROOT_PI * gaussian(x, 1.0))
+normal_cdf = define(
+    "normal_cdf", _normal_cdf, lambda x, y: ONE_OVER_ROOT_TWO_PI * gaussian(x, 0.5)
+)
+gamma = define(
+    "gamma", ieee(math.gamma, _gamma_limit), lambda x, y: y * digamma(x), domain=((0.0, 171.0),)
+)
+lgamma = define(
+    "lgamma", ieee(math.lgamma, infinite), lambda x, y: digamma(x), domain=((0.0, 1e300),)
+)
+
+
+# --- neural networks ----------------------------------------------------------
+
+
+def _softplus(x: Any) -> Any:
+    return maximum(x, 0.0) + log1p(exp(-absolute(x)))
+
+
+def _logaddexp(a: Any, b: Any) -> Any:
+    gap = where(equal(a, b), 0.0, absolute(a - b))
+    return maximum(a, b) + log1p(exp(-gap))
+
+
+def _logaddexp_share(a: Any, b: Any) -> Any:
+    """exp(a) / (exp(a) + exp(b)), corrected for the rounding of a - b (Knuth's two-sum)."""
+    gap = where(equal(a, b), 0.0, a - b)
+    near = less(absolute(gap), 1e4)
+    a, b = where(near, a, 0.0), where(near, b, 0.0)
+    part = a - (a - b)
+    lost = (a - ((a - b) + part)) + (part - b)
+    return sigmoid(gap) * (1.0 + lost * sigmoid(-gap))
+
+
+def _floored(x: Any) -> Any:
+    """`x`, from where on its exponential is 0 a constant: no 0 * inf at -inf."""
+    return maximum(x, -1e3)
+
+
+relu = define("relu", lambda x: where(step(x), x, 0.0), lambda x, y: step(x))
+leaky_relu = define(
+    "leaky_relu",
+    lambda x, slope: where(step(x), x, slope * x),
+    lambda x, slope, y: where(step(x), step(x), slope),
+    lambda x, slope, y: minimum(x, 0.0),
+    defaults=(0.01,),
+)
+elu = define(
+    "elu",
+    lambda x, alpha: where(step(x), x, alpha * expm1(minimum(x, 0.0))),
+    lambda x, alpha, y: where(step(x), step(x), alpha * exp(minimum(x, 0.0))),
+    lambda x, alpha, y: expm1(minimum(x, 0.0)),
+    defaults=(1.0,),
+)
+sigmoid = define("sigmoid", lambda x: 1.0 / (1.0 + exp(-x)), lambda x, y: y * (1.0 - y))
+softplus = define("softplus", _softplus, lambda x, y: sigmoid(x))
+logsigmoid = define("logsigmoid", lambda x: -_softplus(-x), lambda x, y: sigmoid(-x))
+logaddexp = define(
+    "logaddexp",
+    _logaddexp,
+    lambda a, b, y: _logaddexp_share(a, b),
+    lambda a, b, y: _logaddexp_share(b, a),
+)
+silu = define(
+    "silu",
+    lambda x: _floored(x) * sigmoid(x),
+    lambda x, y: sigmoid(x) * (1.0 + _floored(x) * sigmoid(-x)),
+)
+gelu = define(
+    "gelu",
+    lambda x: _floored(x) * normal_cdf(x),
+    lambda x, y: normal_cdf(x) + ONE_OVER_ROOT_TWO_PI * _floored(x) * gaussian(x, 0.5),
+)
+
+
+# --- any number of operands, one entry ----------------------------------------
+
+
+def _sum(*xs: float) -> float:
+    total = xs[0]
+    for x in xs[1:]:
+        total += x
+    return total
+
+
+def _dot(*factors: float) -> float:
+    half = len(factors) // 2
+    total = factors[0] * factors[half]
+    for k in range(1, half):
+        total += factors[k] * factors[half + k]
+    return total
+
+
+sum = define("sum", _sum, each=lambda k, xs, y: 1.0, symbol="Σ")
+dot = define("dot", _dot, each=lambda k, xs, y: xs[k - len(xs) // 2], symbol="·")
+
+
+# --- rows that are no operations ----------------------------------------------
+
+
+def _nothing() -> float:
+    return nan
+
+
+leaf = Op("leaf", _nothing, (), 0)
+constant = Op("constant", _nothing, (), 0)
+shared = Op("shared", _nothing, (), 0)  # another thread's leaf, as one tape sees it

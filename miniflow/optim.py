@@ -1,0 +1,138 @@
+"""Optimisers: they turn gradients into new parameters.
+
+They know nothing of Values but `.data` and `.grad`. A step computes every new number
+first and then assigns them, so that an error leaves the parameters as they were.
+"""
+
+from collections.abc import Iterable
+from math import sqrt
+from typing import Any, Protocol
+
+
+class Parameter(Protocol):
+    """What is optimised."""
+
+    data: float
+    grad: float
+
+
+class Optimizer:
+    """The base: a list of parameters and the learning rate.
+
+    Args:
+        parameters: the Values to optimise, e.g. ``model.parameters()``.
+        lr: the learning rate, in units of parameter per step's direction.
+        weight_decay: adds ``weight_decay * parameter`` to each gradient.
+
+    Raises:
+        ValueError: there are no parameters, or a rate is negative.
+    """
+
+    def __init__(self, parameters: Iterable[Any], lr: float, weight_decay: float = 0.0) -> None:
+        name = type(self).__name__
+        self.parameters: list[Parameter] = list(parameters)
+        if not self.parameters:
+            raise ValueError(f"{name}: no parameters; pass model.parameters()")
+        for p in self.parameters:
+            if not hasattr(p, "data") or not hasattr(p, "grad"):
+                raise TypeError(f"{name}: {p!r:.60} is no Value; pass model.parameters()")
+        self.lr = _rate(f"{name}: lr", lr)
+        self.weight_decay = _rate(f"{name}: weight_decay", weight_decay)
+
+    def zero_grad(self) -> None:
+        """Set the gradient of every parameter to 0."""
+        for p in self.parameters:
+            p.grad = 0.0
+
+    def step(self) -> None:
+        """Move every parameter once, along its gradient."""
+        moved = self.moved([(p.data, p.grad) for p in self.parameters])
+        for p, number in zip(self.parameters, moved, strict=True):
+            p.data = number
+
+    def moved(self, points: list[tuple[float, float]]) -> list[float]:
+        """The new numbers for pairs of number and gradient."""
+        raise NotImplementedError
+
+
+class SGD(Optimizer):
+    """Gradient descent: ``v = momentum*v + g; p -= lr*v``.
+
+    Source: Sutskever et al., On the importance of initialization and momentum in deep
+    learning (2013), in the form that PyTorch's SGD documents.
+    """
+
+    def __init__(
+        self, parameters: Iterable[Any], lr: float = 0.01, *, momentum: float = 0.0,
+        weight_decay: float = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__(parameters, lr, weight_decay)
+        self.momentum = _rate("SGD: momentum", momentum)
+        self._velocity = [0.0] * len(self.parameters)
+
+    def moved(self, points: list[tuple[float, float]]) -> list[float]:
+        slopes = [g + self.weight_decay * p for p, g in points]
+        velocity = [
+            self.momentum * v + g for v, g in zip(self._velocity, slopes, strict=True)
+        ]
+        self._velocity = velocity
+        return [p - self.lr * v for (p, _), v in zip(points, velocity, strict=True)]
+
+
+class Adam(Optimizer):
+    """Adaptive moments.
+
+    Source: Kingma & Ba, Adam: A Method for Stochastic Optimization (2015), algorithm 1.
+    """
+
+    def __init__(
+        self, parameters: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8, *, weight_decay: float = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__(parameters, lr, weight_decay)
+        name = type(self).__name__
+        self.betas = (_rate(f"{name}: betas", betas[0]), _rate(f"{name}: betas", betas[1]))
+        if max(self.betas) >= 1:
+            raise ValueError(f"{name}: betas: {betas!r} must be below 1")
+        self.eps = _rate(f"{name}: eps", eps)
+        self._moments = [(0.0, 0.0)] * len(self.parameters)
+        self._steps = 0
+
+    def moved(self, points: list[tuple[float, float]]) -> list[float]:
+        return self.adapted([(p, g + self.weight_decay * p) for p, g in points])
+
+    def adapted(self, points: list[tuple[float, float]]) -> list[float]:
+        """Adam's step without weight decay."""
+        first, second = self.betas
+        moments = [
+            (first * m + (1 - first) * g, second * v + (1 - second) * g * g)
+            for (m, v), (_, g) in zip(self._moments, points, strict=True)
+        ]
+        self._moments, self._steps = moments, self._steps + 1
+        rise, spread = 1 - first**self._steps, 1 - second**self._steps
+        return [
+            p - self.lr * (m / rise) / (sqrt(v / spread) + self.eps)
+            for (p, _), (m, v) in zip(points, moments, strict=True)
+        ]
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: it shrinks parameters, not their gradients.
+
+    Source: Loshchilov & Hutter, Decoupled Weight Decay Regularization (2019), algorithm 2.
+    """
+
+    def __init__(
+        self, parameters: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8, *, weight_decay: float = 0.01,
+    ) -> None:  # fmt: skip
+        super().__init__(parameters, lr, betas, eps, weight_decay=weight_decay)
+
+    def moved(self, points: list[tuple[float, float]]) -> list[float]:
+        return self.adapted([(p * (1 - self.lr * self.weight_decay), g) for p, g in points])
+
+
+def _rate(what: str, number: Any) -> float:
+    if not isinstance(number, (int, float)) or not number >= 0:
+        raise ValueError(f"{what}: {number!r} is no number from 0 on")
+    return float(number)

@@ -1,0 +1,1034 @@
+"""The engine: Values record what is done to them, a sweep replays it in reverse.
+
+The tape is a table with one row per entry. Its columns:
+
+    operation      a row of the operation table; or leaf, constant, shared
+    left, right    the rows of the operands (more than two are in `wides`)
+    value          the primal: what the entry evaluates to
+    adjoint        d(output)/d(this entry), filled in by a sweep
+    mark           what a running sweep has reached
+    owner          a weak reference to the one Value that stands for the row
+
+A Value is a handle: its table and its row. Rows are in order of creation, so
+operands come before results: a sweep is a loop over row numbers, and no depth of
+graph can overflow anything. Rows that nobody needs any more are compacted away.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ContextDecorator
+from itertools import compress, islice
+from typing import Any, NamedTuple, final
+from weakref import ReferenceType, ref
+
+from miniflow import ops, trees
+from miniflow.ops import Op, constant, leaf, real, shared
+
+SMALLEST = 1 << 14  # rows that a table has at least
+PENDING, DONE = 1, 2  # marks of a sweep: to be replayed; a leaf that was reached
+new = object.__new__
+
+# What NumPy calls on the elements of an object array, where its name is not ours.
+ALIASES = {
+    "arccos": "acos",
+    "arccosh": "acosh",
+    "arcsin": "asin",
+    "arcsinh": "asinh",
+    "arctan": "atan",
+    "arctan2": "atan2",
+    "arctanh": "atanh",
+    "deg2rad": "radians",
+    "rad2deg": "degrees",
+    "fabs": "abs",
+}
+
+
+class Table:
+    """The columns of one thread's tape, and everything done on them by row number."""
+
+    __slots__ = (
+        "adjoint", "capacity", "count", "grads", "held", "homes", "labels", "left", "lock",
+        "mark", "muted", "operation", "owner", "right", "scopes", "sweeping", "value",
+        "version", "wides",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.capacity = 0
+        self.operation: list[Op] = []
+        self.left: list[int] = []
+        self.right: list[int] = []
+        self.value: list[float] = []
+        self.adjoint: list[float] = []
+        self.mark = bytearray()
+        self.owner: list[ReferenceType[Value] | None] = []
+        self.wides: dict[int, tuple[int, ...]] = {}  # operands of entries with more than two
+        self.labels: dict[int, str] = {}
+        self.grads: dict[int, float] = {}  # what leaves have accumulated
+        self.homes: dict[int, Value] = {}  # of shared rows: the other thread's leaf
+        self.scopes: list[ReferenceType[Tape]] = []
+        self.muted = 0  # inside how many no_grad()
+        self.held = 0  # inside how many loops over row numbers: no compaction
+        self.sweeping = False
+        self.version = 0  # counts all changes but appended rows
+        self.lock = threading.RLock()  # against other threads that read or feed leaves
+        self.grow(SMALLEST)
+
+    # --- recording ------------------------------------------------------------
+
+    def record(self, op: Op, operands: Iterable[Any]) -> "Value":
+        """Append an entry for `op` on any operands (the general path)."""
+        operands = list(operands)
+        numbers = [self.number(x, op.name) for x in operands]
+        y = op.value(*numbers)
+        if y.__class__ is not float:
+            y = real(y, f"the value of {op.name}")
+        handle = new(Value)
+        handle._tape = self
+        if self.muted:
+            return self.enter(handle, constant, y)
+        reference = ref(handle)
+        while True:
+            start, version, rows = self.count, self.version, []
+            if self.capacity < start + len(operands) + 1:
+                self.make_room(len(operands) + 1)
+                continue
+            n = start
+            for x, number in zip(operands, numbers, strict=True):
+                if x.__class__ is Value and x._tape is self:
+                    rows.append(x._row)
+                    continue
+                self.operation[n] = constant
+                self.value[n] = number
+                self.owner[n] = None
+                if x.__class__ is Value:
+                    self.operation[n] = shared
+                    self.homes[n] = x
+                rows.append(n)
+                n += 1
+            if 0 <= op.arity <= 2:
+                self.left[n], self.right[n] = rows[0], rows[-1]
+            else:
+                self.wides[n] = tuple(rows)
+            self.operation[n] = op
+            self.value[n] = y
+            self.owner[n] = reference
+            handle._row = n
+            # a finalizer or signal handler may have recorded meanwhile: then again
+            if self.count == start and self.version == version:
+                self.count = n + 1
+                return handle
+
+    def enter(self, handle: "Value", op: Op, number: float) -> "Value":
+        """Append a row without operands and let `handle` stand for it."""
+        reference = ref(handle)
+        while self.count == self.capacity:
+            self.make_room(1)
+        n = self.count
+        self.operation[n] = op
+        self.value[n] = number
+        self.owner[n] = reference
+        handle._tape = self
+        handle._row = n
+        self.count = n + 1
+        return handle
+
+    def number(self, x: Any, what: str) -> float:
+        """The plain number of an operand.
+
+        Raises:
+            TypeError: `x` is neither a Value nor a real number.
+            RuntimeError: `x` was computed on another thread.
+        """
+        if x.__class__ is not Value:
+            return real(x, what)
+        if x._tape is not self:
+            x._check_foreign(what)
+        return x.data
+
+    # --- reading --------------------------------------------------------------
+
+    def operands(self, row: int) -> tuple[int, ...]:
+        """The rows of an entry's operands."""
+        arity = self.operation[row].arity
+        if arity == 2:
+            return self.left[row], self.right[row]
+        if arity == 1:
+            return (self.left[row],)
+        return self.wides[row] if arity else ()
+
+    def handle(self, row: int) -> "Value":
+        """The Value that stands for a row; made anew where nobody keeps one (hold the rows)."""
+        if self.operation[row] is shared:
+            return self.homes[row]
+        while True:
+            reference = self.owner[row]
+            found = reference() if reference is not None else None
+            if found is not None:
+                return found
+            found = new(Value)
+            found._tape = self
+            found._row = row
+            fresh = ref(found)
+            if self.owner[row] is reference:
+                self.owner[row] = fresh
+                self.version += 1
+                return found
+
+    def primal(self, row: int) -> Any:
+        """What a formula sees of a row: its Value, or the plain number of a constant."""
+        return self.value[row] if self.operation[row] is constant else self.handle(row)
+
+    def reached(self, rows: Iterable[int], floor: int = 0) -> list[int]:
+        """The rows that `rows` come from, themselves included, down to `floor`; newest first."""
+        mark = bytearray(self.count)
+        for row in rows:
+            mark[row] = 1
+        found = []
+        row = mark.rfind(1)
+        while row >= floor:
+            found.append(row)
+            for x in self.operands(row):
+                mark[x] = 1
+            row = mark.rfind(1, 0, row)
+        return found
+
+    def dependent(self, rows: Iterable[int], sources: Iterable[int]) -> set[int]:
+        """Those of `rows` (newest first) that come from `sources`, with the sources."""
+        found = set(sources)
+        for row in reversed(list(rows)):
+            if not found.isdisjoint(self.operands(row)):
+                found.add(row)
+        return found
+
+    # --- replaying ------------------------------------------------------------
+
+    def sweep(self, targets: Iterable[tuple[int, float]]) -> list[int]:
+        """Replay the tape in reverse; return the leaves that were reached.
+
+        Afterwards `adjoint` holds, for each row reached, the derivative of the sum of
+        seed x target, for the ``(row, seed)`` in `targets`.
+        """
+        if self.sweeping:
+            raise RuntimeError("backward() inside of backward(): let the first one finish")
+        self.sweeping = True
+        self.held += 1
+        try:
+            leaves = self._pull(targets)
+            for row in leaves:
+                self.mark[row] = 0
+            return leaves
+        except BaseException:
+            self.mark = bytearray(self.capacity)
+            raise
+        finally:
+            self.held -= 1
+            self.sweeping = False
+
+    def _pull(self, targets: Iterable[tuple[int, float]]) -> list[int]:
+        """The loop of a sweep: each entry passes its adjoint x partial to its operands."""
+        operation, left, right = self.operation, self.left, self.right
+        value, adjoint, mark = self.value, self.adjoint, self.mark
+        leaves: list[int] = []
+        pending, row = 0, 0
+
+        def reach(x: int, contribution: float) -> int:
+            """Add to the adjoint of a row; 1 if that makes it pending."""
+            if mark[x]:
+                adjoint[x] += contribution
+                return 0
+            adjoint[x] = contribution
+            if operation[x].arity:
+                mark[x] = PENDING
+                return 1
+            mark[x] = DONE
+            leaves.append(x)
+            return 0
+
+        for x, seed in targets:
+            pending += reach(x, seed)
+            row = max(row, x + 1)
+        while pending:
+            row -= 1
+            if mark[row] != PENDING:
+                row = mark.rfind(PENDING, 0, row)
+            mark[row] = 0
+            pending -= 1
+            op, g, y = operation[row], adjoint[row], value[row]
+            # plain numbers are constants: their partials are never evaluated
+            if op.arity == 2:
+                a, b = left[row], right[row]
+                by_a, by_b = op.partials
+                if by_a is not None and operation[a] is not constant:
+                    slope = by_a if by_a.__class__ is float else by_a(value[a], value[b], y)
+                    pending += reach(a, g * slope)
+                if by_b is not None and operation[b] is not constant:
+                    slope = by_b if by_b.__class__ is float else by_b(value[a], value[b], y)
+                    pending += reach(b, g * slope)
+            elif op.arity == 1:
+                a, by_a = left[row], op.partials[0]
+                if by_a is not None and operation[a] is not constant:
+                    slope = by_a if by_a.__class__ is float else by_a(value[a], y)
+                    pending += reach(a, g * slope)
+            else:
+                operands = self.wides[row]
+                xs = [value[x] for x in operands]
+                for k, x in enumerate(operands):
+                    if op.follows(k) and operation[x] is not constant:
+                        pending += reach(x, g * op.partial(k, xs, y))
+        return leaves
+
+    def accumulate(self, leaves: Iterable[int]) -> None:
+        """Add the adjoints of a finished sweep to the gradients of its leaves."""
+        own, foreign = [], []
+        for row in leaves:
+            (foreign if self.operation[row] is shared else own).append(row)
+        with self.lock:
+            self.grads.update({x: self.grads.get(x, 0.0) + self.adjoint[x] for x in own})
+            self.version += 1
+        for row in foreign:
+            home, adjoint = self.homes[row], self.adjoint[row]
+            with home._tape.lock:
+                home.grad += adjoint
+
+    def replay(self, row: int) -> None:
+        """Compute again, in order, what `row` comes from; all or nothing."""
+        self.held += 1
+        rows = self.reached([row])
+        old = [self.value[x] for x in rows]
+        try:
+            for x in reversed(rows):
+                op = self.operation[x]
+                if op.arity:
+                    y = op.value(*[self.value[a] for a in self.operands(x)])
+                    self.value[x] = real(y, f"the value of {op.name}")
+                elif op is shared:
+                    self.value[x] = self.homes[x].data
+        except BaseException:
+            for x, number in zip(rows, old, strict=True):
+                self.value[x] = number
+            raise
+        finally:
+            self.held -= 1
+
+    # --- room -----------------------------------------------------------------
+
+    def make_room(self, rows: int) -> None:
+        """Make room for some more rows: compact, and grow where that gained little."""
+        if not self.held:
+            self.compact()
+        if 4 * (self.count + rows) > 3 * self.capacity:
+            self.grow(2 * (self.count + rows))
+
+    def grow(self, capacity: int) -> None:
+        """Lengthen every column to at least `capacity` rows."""
+        more = max(capacity - self.capacity, 0)
+        for column, blank in self.columns():
+            column.extend([blank] * (self.capacity + more - len(column)))
+        self.mark.extend(bytes(self.capacity + more - len(self.mark)))
+        self.version += 1
+        self.capacity += more
+
+    def columns(self) -> list[tuple[list[Any], Any]]:
+        """Every column with what an unused row of it holds."""
+        return [
+            (self.operation, constant),
+            (self.left, 0),
+            (self.right, 0),
+            (self.value, 0.0),
+            (self.adjoint, 0.0),
+            (self.owner, None),
+        ]
+
+    def needed(self) -> tuple[bytearray, list["Value"]]:
+        """A mark for each row that a live Value or scope needs, and the live Values."""
+        marks = bytearray(self.count)
+        handles = []
+        for row, reference in enumerate(islice(self.owner, self.count)):
+            if reference is not None and (handle := reference()) is not None:
+                handles.append(handle)
+                marks[row] = 1
+        self.scopes = [scope for scope in self.scopes if scope() is not None]
+        for scope in self.scopes:
+            if (tape := scope()) is not None:
+                rows = tape._rows()
+                marks[rows.start : rows.stop] = b"\1" * len(rows)
+        for row in range(self.count - 1, -1, -1):
+            if marks[row]:
+                for x in self.operands(row):
+                    marks[x] = 1
+        return marks, handles
+
+    def compact(self) -> None:
+        """Drop the rows that nobody needs; move the others together, in order."""
+        with self.lock:
+            while not self._compact():
+                pass
+
+    def _compact(self) -> bool:
+        """One try; False, with nothing changed, where the table changed meanwhile."""
+        count, version = self.count, self.version
+        marks, handles = self.needed()
+        kept = marks.count(1)
+        if kept > 3 * count // 4:
+            return True
+        capacity = max(SMALLEST, 2 * kept)
+        places = [0] * self.capacity  # where each row moves to
+        for place, row in enumerate(compress(range(count), marks)):
+            places[row] = place
+        columns = []
+        for column, blank in self.columns():
+            moved = compress(column, marks)
+            if column is self.left or column is self.right:
+                moved = map(places.__getitem__, moved)
+            columns.append([*moved, *([blank] * (capacity - kept))])
+        sides = [
+            {places[row]: x for row, x in side.items() if row < count and marks[row]}
+            for side in (self.labels, self.grads, self.homes)
+        ]
+        wides = {
+            places[row]: tuple(map(places.__getitem__, rows))
+            for row, rows in self.wides.items()
+            if row < count and marks[row]
+        }
+        mark = bytearray(capacity)
+        moves = map(Value._row.__set__, handles, [places[handle._row] for handle in handles])
+        move_all = deque(maxlen=0).extend
+        if self.count != count or self.version != version:
+            return False
+        # from here to the last line nothing can come between: no call, no loop
+        self.operation, self.left, self.right, self.value, self.adjoint, self.owner = columns
+        self.labels, self.grads, self.homes = sides
+        self.wides, self.mark = wides, mark
+        self.count, self.capacity, self.version = kept, capacity, version + 1
+        move_all(moves)
+        return True
+
+
+class _Here(threading.local):
+    """Each thread's own tape."""
+
+    def __init__(self) -> None:
+        self.table = Table()
+
+
+here = _Here()
+
+
+def _unary(op: Op, a: "Value") -> "Value":
+    """Append an entry on one operand: the fast path of `Table.record`."""
+    table = here.table
+    if a._tape is not table or table.muted:
+        return table.record(op, (a,))
+    y = op.value(table.value[a._row])
+    if y.__class__ is not float:
+        y = real(y, f"the value of {op.name}")
+    handle = new(Value)
+    handle._tape = table
+    reference = ref(handle)
+    while table.count == table.capacity:
+        table.make_room(1)
+    # no call from here on: nothing can come between
+    n = table.count
+    table.operation[n] = op
+    table.left[n] = a._row
+    table.value[n] = y
+    table.owner[n] = reference
+    handle._row = n
+    table.count = n + 1
+    return handle
+
+
+def _binary(op: Op, a: Any, b: Any) -> Any:
+    """Append an entry on two operands, one at least a Value: the fast path of `Table.record`."""
+    table = here.table
+    value = table.value
+    if a.__class__ is Value and a._tape is table:
+        x = value[a._row]
+    elif a.__class__ is float:
+        x = a
+    else:
+        return _slow_binary(op, a, b)
+    if b.__class__ is Value and b._tape is table:
+        y = op.value(x, value[b._row])
+    elif b.__class__ is float:
+        y = op.value(x, b)
+    else:
+        return _slow_binary(op, a, b)
+    if y.__class__ is not float or table.muted:
+        return _slow_binary(op, a, b)
+    handle = new(Value)
+    handle._tape = table
+    reference = ref(handle)
+    while table.count + 2 > table.capacity:
+        table.make_room(2)
+    # no call from here on: nothing can come between
+    n = table.count
+    if a.__class__ is float:
+        table.operation[n] = constant
+        table.value[n] = a
+        table.owner[n] = None
+        table.left[n + 1] = n
+        table.right[n + 1] = b._row
+        n += 1
+    elif b.__class__ is float:
+        table.operation[n] = constant
+        table.value[n] = b
+        table.owner[n] = None
+        table.left[n + 1] = a._row
+        table.right[n + 1] = n
+        n += 1
+    else:
+        table.left[n] = a._row
+        table.right[n] = b._row
+    table.operation[n] = op
+    table.value[n] = y
+    table.owner[n] = reference
+    handle._row = n
+    table.count = n + 1
+    return handle
+
+
+def _slow_binary(op: Op, a: Any, b: Any) -> Any:
+    """An operator on whatever Python hands it; NotImplemented where it is no number."""
+    try:
+        operands = [x if x.__class__ is Value else real(x) for x in (a, b)]
+    except TypeError:
+        return NotImplemented
+    return here.table.record(op, operands)
+
+
+def _comparable(x: Any) -> Any:
+    """The number to compare with, or NotImplemented."""
+    if x.__class__ is Value:
+        return x.data
+    try:
+        return real(x)
+    except TypeError:
+        return NotImplemented
+
+
+@final
+class Value:
+    """A number that remembers what it was computed from.
+
+    Args:
+        data: a real number, in any unit; stored as an IEEE double.
+        label: a name for diagrams and tables.
+
+    Attributes:
+        data: the number. Only a leaf's can be set; then `forward` carries it on.
+        grad: d(output)/d(this Value) in units of output/this. Accumulates over calls of
+            `backward` for a leaf; that of the latest call for a computed Value.
+        label: the name.
+        op: the name of the operation that computed it, "leaf" or "constant".
+        inputs: the Values that it was computed from.
+
+    Raises:
+        TypeError: `data` is not a real number or `label` not a string.
+
+    Example:
+        >>> a, b = Value(2.0), Value(-3.0)
+        >>> y = a * b + a**2
+        >>> y.backward()
+        >>> y.data, a.grad, b.grad
+        (-2.0, 1.0, 2.0)
+    """
+
+    __slots__ = ("__weakref__", "_row", "_tape")
+    _tape: Table
+    _row: int
+
+    def __init__(self, data: Any, label: str = "") -> None:
+        if data.__class__ is not float:
+            data = real(data, "Value")
+        if label.__class__ is not str:
+            raise TypeError(f"Value: label {label!r:.60} is no string")
+        here.table.enter(self, leaf, data)
+        if label:
+            self._tape.labels[self._row] = label
+
+    # --- what the table knows -------------------------------------------------
+
+    @property
+    def data(self) -> float:
+        return self._tape.value[self._row]
+
+    @data.setter
+    def data(self, number: Any) -> None:
+        number = real(number, "Value.data")
+        table = self._tape
+        with table.lock:
+            if table.operation[self._row].arity:
+                raise AttributeError(
+                    "Value.data: this Value was computed; change the leaves it comes from and "
+                    "call its forward(), or start anew from detach()"
+                )
+            table.value[self._row] = number
+            table.version += 1
+
+    @property
+    def grad(self) -> float:
+        table, row = self._tape, self._row
+        if table.operation[row] is leaf:
+            return table.grads.get(row, 0.0)
+        return table.adjoint[row]
+
+    @grad.setter
+    def grad(self, number: Any) -> None:
+        number = real(number, "Value.grad")
+        table = self._tape
+        with table.lock:
+            if table.operation[self._row] is leaf:
+                table.grads[self._row] = number
+            else:
+                table.adjoint[self._row] = number
+            table.version += 1
+
+    @property
+    def label(self) -> str:
+        return self._tape.labels.get(self._row, "")
+
+    @label.setter
+    def label(self, label: str) -> None:
+        if not isinstance(label, str):
+            raise TypeError(f"Value.label: {label!r:.60} is no string")
+        with self._tape.lock:
+            self._tape.labels[self._row] = label
+            self._tape.version += 1
+
+    @property
+    def op(self) -> str:
+        return self._tape.operation[self._row].name
+
+    @property
+    def inputs(self) -> tuple["Value", ...]:
+        table = self._tape
+        table.held += 1
+        try:
+            return tuple([table.handle(x) for x in table.operands(self._row)])
+        finally:
+            table.held -= 1
+
+    @property
+    def _op(self) -> str:
+        """micrograd's name of the operation: its symbol, "" for a leaf."""
+        op = self._tape.operation[self._row]
+        return op.symbol if op.arity else ""
+
+    @property
+    def _prev(self) -> set["Value"]:
+        """micrograd's name of the inputs."""
+        return set(self.inputs)
+
+    # --- differentiation ------------------------------------------------------
+
+    def backward(self, seed: float = 1.0) -> None:
+        """Add d(self)/d(leaf) to the grad of every leaf that self was computed from.
+
+        Args:
+            seed: what to multiply every derivative with, in units of the result.
+
+        Raises:
+            RuntimeError: self was computed on another thread, or nothing was recorded.
+        """
+        table, seed = self._home("backward"), real(seed, "backward")
+        if table.operation[self._row] is constant:
+            raise RuntimeError(
+                "backward: this Value is a constant, nothing was recorded; "
+                "compute it outside of no_grad() and without detach()"
+            )
+        table.accumulate(table.sweep([(self._row, seed)]))
+
+    def forward(self) -> "Value":
+        """Compute self again, after leaves' data have changed, and return self.
+
+        The recorded entries are replayed in order; a branch taken by Python's `if`
+        while recording stays taken (`miniflow.math.where` chooses anew). Gradients
+        stay as they are. On an error nothing has changed.
+
+        Raises:
+            RuntimeError: self was computed on another thread.
+        """
+        self._home("forward").replay(self._row)
+        return self
+
+    def detach(self) -> "Value":
+        """A constant with the same data: gradients stop there."""
+        return here.table.enter(new(Value), constant, self.data)
+
+    def _home(self, what: str) -> Table:
+        """This thread's table, if self can be used there."""
+        if self._tape is not here.table:
+            self._check_foreign(what)
+        return self._tape
+
+    def _check_foreign(self, what: str) -> None:
+        if self._tape.operation[self._row].arity:
+            raise RuntimeError(
+                f"{what}: this Value was computed on another thread, whose tape cannot be "
+                "followed from here; compute it here, or pass its .data (or detach())"
+            )
+
+    @staticmethod
+    def _record(op: Op, operands: tuple[Any, ...]) -> "Value":
+        """Record `op`: how a row of the operation table reaches the tape."""
+        if op.arity == 1:
+            return _unary(op, operands[0])
+        if op.arity == 2:
+            entry = _binary(op, *operands)
+            if entry is not NotImplemented:
+                return entry  # type: ignore[no-any-return]
+        return here.table.record(op, operands)
+
+    # --- operators ------------------------------------------------------------
+
+    def __add__(self, other: Any) -> "Value":
+        return _binary(ops.add, self, other)
+
+    def __radd__(self, other: Any) -> "Value":
+        return _binary(ops.add, other, self)
+
+    def __sub__(self, other: Any) -> "Value":
+        return _binary(ops.sub, self, other)
+
+    def __rsub__(self, other: Any) -> "Value":
+        return _binary(ops.sub, other, self)
+
+    def __mul__(self, other: Any) -> "Value":
+        return _binary(ops.mul, self, other)
+
+    def __rmul__(self, other: Any) -> "Value":
+        return _binary(ops.mul, other, self)
+
+    def __truediv__(self, other: Any) -> "Value":
+        return _binary(ops.div, self, other)
+
+    def __rtruediv__(self, other: Any) -> "Value":
+        return _binary(ops.div, other, self)
+
+    def __pow__(self, other: Any) -> "Value":
+        return _binary(ops.pow, self, other)
+
+    def __rpow__(self, other: Any) -> "Value":
+        return _binary(ops.pow, other, self)
+
+    def __mod__(self, other: Any) -> "Value":
+        return _binary(ops.mod, self, other)
+
+    def __rmod__(self, other: Any) -> "Value":
+        return _binary(ops.mod, other, self)
+
+    def __floordiv__(self, other: Any) -> "Value":
+        return _binary(ops.floordiv, self, other)
+
+    def __rfloordiv__(self, other: Any) -> "Value":
+        return _binary(ops.floordiv, other, self)
+
+    def __divmod__(self, other: Any) -> tuple["Value", "Value"]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple["Value", "Value"]:
+        return other // self, other % self
+
+    def __neg__(self) -> "Value":
+        return _unary(ops.neg, self)
+
+    def __pos__(self) -> "Value":
+        return _unary(ops.pos, self)
+
+    def __abs__(self) -> "Value":
+        return _unary(ops.absolute, self)
+
+    def __round__(self, digits: int | None = None) -> "Value":
+        return _unary(ops.rint, self) if digits is None else _binary(ops.round_to, self, digits)
+
+    def __trunc__(self) -> "Value":
+        return _unary(ops.trunc, self)
+
+    def __floor__(self) -> "Value":
+        return _unary(ops.floor, self)
+
+    def __ceil__(self) -> "Value":
+        return _unary(ops.ceil, self)
+
+    # --- comparisons: of numbers ----------------------------------------------
+
+    def __eq__(self, other: Any) -> Any:
+        number = _comparable(other)
+        return number if number is NotImplemented else self.data == number
+
+    def __ne__(self, other: Any) -> Any:
+        number = _comparable(other)
+        return number if number is NotImplemented else self.data != number
+
+    def __lt__(self, other: Any) -> Any:
+        number = _comparable(other)
+        return number if number is NotImplemented else self.data < number
+
+    def __le__(self, other: Any) -> Any:
+        number = _comparable(other)
+        return number if number is NotImplemented else self.data <= number
+
+    def __gt__(self, other: Any) -> Any:
+        number = _comparable(other)
+        return number if number is NotImplemented else self.data > number
+
+    def __ge__(self, other: Any) -> Any:
+        number = _comparable(other)
+        return number if number is NotImplemented else self.data >= number
+
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> bool:
+        return self.data != 0
+
+    # --- never a silently lost gradient ---------------------------------------
+
+    def __float__(self) -> float:
+        raise _lost("float")
+
+    def __int__(self) -> int:
+        raise _lost("int")
+
+    def __index__(self) -> int:
+        raise _lost("an index")
+
+    def __complex__(self) -> complex:
+        raise _lost("complex")
+
+    # --- everything else ------------------------------------------------------
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """The table's functions as methods: v.tanh(), and so np.tanh(v)."""
+        op = ops.TABLE.get(ALIASES.get(name, name))
+        if op is None:
+            raise AttributeError(f"Value has no attribute {name!r}, nor is it an operation")
+
+        def method(*operands: Any) -> Any:
+            return op(self, *operands)
+
+        return method
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *ops.TABLE, *ALIASES]
+
+    def __format__(self, spec: str) -> str:
+        return format(self.data, spec) if spec else repr(self)
+
+    def __repr__(self) -> str:
+        label = f", label={self.label!r}" if self.label else ""
+        return f"Value(data={self.data!r}, grad={self.grad!r}{label})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles: leaves only, their number and label."""
+        if self._tape.operation[self._row].arity:
+            raise TypeError(
+                "a computed Value cannot be copied or pickled, its graph would be lost; "
+                "use its .data, or copy the leaves it comes from"
+            )
+        return Value, (self.data, self.label)
+
+
+def _lost(what: str) -> TypeError:
+    return TypeError(
+        f"a Value cannot become {what} without losing its gradient; use its .data for the "
+        "plain number, and miniflow.math instead of math for functions"
+    )
+
+
+class no_grad(ContextDecorator):  # noqa: N801 - PyTorch's name
+    """A block, or a decorated function, in which results are constants.
+
+    Example:
+        >>> a = Value(2.0)
+        >>> with no_grad():
+        ...     b = a * 3
+        >>> b.op
+        'constant'
+    """
+
+    def __enter__(self) -> "no_grad":
+        here.table.muted += 1
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        here.table.muted -= 1
+
+
+class Entry(NamedTuple):
+    """One row of a Tape as it stood when it was read.
+
+    `row` counts from the tape's beginning; operands from before it are negative.
+    """
+
+    row: int
+    op: str
+    operands: tuple[int, ...]
+    value: float
+    adjoint: float
+    label: str
+
+
+class Tape:
+    """What is recorded on this thread while the ``with`` block runs, row by row.
+
+    A scope on the one tape that records anyhow: nothing needs it, but it keeps its
+    rows, can be iterated, printed and asked for gradients without touching `.grad`.
+    Without ``with`` it goes on recording.
+
+    Example:
+        >>> with Tape() as tape:
+        ...     x = Value(3.0, label="x")
+        ...     y = x * x
+        >>> print(tape)
+        row  operation  operands  value  adjoint
+          0  leaf                   3.0      0.0  x
+          1  mul        0 0         9.0      0.0
+        >>> tape.gradient(y, x)
+        6.0
+    """
+
+    def __init__(self) -> None:
+        self._open()
+
+    def _open(self) -> None:
+        table = here.table
+        self._table = table
+        # two constants that nobody else sees are the scope's bounds
+        self._first = table.enter(new(Value), constant, ops.nan)
+        self._last: Value | None = None
+        table.scopes.append(ref(self))
+
+    def __enter__(self) -> "Tape":
+        self._open()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._last = self._table.enter(new(Value), constant, ops.nan)
+
+    def _rows(self) -> range:
+        stop = self._table.count if self._last is None else self._last._row
+        return range(self._first._row + 1, stop)
+
+    def __len__(self) -> int:
+        return len(self._rows())
+
+    def __iter__(self) -> Iterator[Entry]:
+        table, rows = self._table, self._rows()
+        entries = []
+        table.held += 1
+        try:
+            for row in rows:
+                op = table.operation[row]
+                entry = Entry(
+                    row - rows.start,
+                    op.name,
+                    tuple([x - rows.start for x in table.operands(row)]),
+                    table.value[row],
+                    table.grads.get(row, 0.0) if op is leaf else table.adjoint[row],
+                    table.labels.get(row, ""),
+                )
+                entries.append(entry)
+        finally:
+            table.held -= 1
+        return iter(entries)
+
+    def __repr__(self) -> str:
+        return f"<Tape of {len(self)} entries>"
+
+    def __str__(self) -> str:
+        return _table_text(list(self))
+
+    def gradient(self, target: Any, sources: Any) -> Any:
+        """d(target)/d(source) for each of `sources`, without touching any `.grad`.
+
+        Args:
+            target: a Value.
+            sources: a Value, or a nested list, tuple or dict of Values: leaves or
+                computed ones.
+
+        Returns:
+            The derivatives in the structure of `sources`: floats; inside of a Tape's
+            block Values, recorded there, so that they can be differentiated again.
+            0.0 for a source that the target does not depend on.
+
+        Raises:
+            TypeError: the target or a source is not a Value.
+            RuntimeError: the target was computed on another thread.
+        """
+        for x in (target, *trees.flatten(sources)):
+            if x.__class__ is not Value:
+                raise TypeError(f"Tape.gradient: {x!r:.60} is a {type(x).__name__}, not a Value")
+        table = target._home("Tape.gradient")
+        recorded = any((tape := scope()) and tape._last is None for scope in table.scopes)
+        found = pullback([target], [1.0], trees.flatten(sources), recorded=recorded)
+        return trees.unflatten(sources, found)
+
+
+def pullback(
+    targets: list[Value], cotangents: list[Any], sources: list[Value], *, recorded: bool
+) -> list[Any]:
+    """The sum of cotangent x d(target)/d(source), for each of `sources`.
+
+    Writes to no column. If `recorded`, what it computes is recorded in turn and the
+    results are Values (where they depend on anything); otherwise they are floats.
+    """
+    table = here.table
+    primal = table.primal if recorded else table.value.__getitem__
+    adjoint: dict[int, Any] = {}
+    table.held += 1
+    try:
+        wanted = [x._row for x in sources]
+        rows = table.reached([y._row for y in targets], min(wanted, default=0))
+        follow = table.dependent(rows, wanted)
+        for target, cotangent in zip(targets, cotangents, strict=True):
+            _add(adjoint, target._row, cotangent)
+        for row in rows:
+            if row not in adjoint or row not in follow:
+                continue
+            op, operands = table.operation[row], table.operands(row)
+            xs, y = [primal(x) for x in operands], primal(row)
+            for k, x in enumerate(operands):
+                if x in follow and op.follows(k):
+                    _add(adjoint, x, scale(adjoint[row], op.partial(k, xs, y)))
+        return [adjoint.get(row, 0.0) for row in wanted]
+    finally:
+        table.held -= 1
+
+
+def scale(factor: Any, partial: Any) -> Any:
+    """factor x partial, recording nothing where one of them is a plain 1."""
+    if partial.__class__ is float and abs(partial) == 1.0:
+        return factor if partial > 0 else -factor
+    if factor.__class__ is float and factor == 1.0:
+        return partial
+    return factor * partial
+
+
+def _add(sums: dict[int, Any], row: int, term: Any) -> None:
+    sums[row] = sums[row] + term if row in sums else term
+
+
+def _table_text(entries: list[Entry], limit: int = 60) -> str:
+    """The entries as a table, its middle left out where there are too many."""
+    cut = len(entries) - limit if len(entries) > limit else 0
+    shown = entries[: limit // 2] + entries[limit // 2 + cut :]
+    cells = [("row", "operation", "operands", "value", "adjoint", "")]
+    for x in shown:
+        operands = " ".join(map(str, x.operands))
+        cells.append((str(x.row), x.op, operands, repr(x.value), repr(x.adjoint), x.label))
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [_line(row, widths) for row in cells]
+    if cut:
+        lines.insert(1 + limit // 2, f"  ... {cut} more ...")
+    return "\n".join(lines)
+
+
+def _line(cells: tuple[str, ...], widths: list[int]) -> str:
+    row, operation, operands, value, adjoint, label = cells
+    return (
+        f"{row:>{widths[0]}}  {operation:<{widths[1]}}  {operands:<{widths[2]}}  "
+        f"{value:>{widths[3]}}  {adjoint:>{widths[4]}}  {label}".rstrip()
+    )

@@ -1,0 +1,400 @@
+"""Functions to their derivatives: JAX's names and argument order, for scalar Python.
+
+Arguments and results are numbers or Values in nested lists, tuples, dicts and NumPy
+arrays. A derivative is computed by recording one call of f and sweeping over what was
+recorded; the sweep is recorded in turn wherever its result depends on a Value from
+outside, so transforms nest to any order and mix with `backward()`. Derivatives are
+floats (or arrays of them) when nothing from outside is involved, and under `no_grad()`.
+
+Terms: a *primal* is a point, a *tangent* a direction at it (forward mode), a
+*cotangent* a weight of an output (reverse mode).
+
+Source: Griewank & Walther, Evaluating Derivatives, 2nd ed. (2008), chapters 3 and 5;
+names after JAX, https://docs.jax.dev/en/latest/notebooks/autodiff_cookbook.html
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from typing import Any
+
+from miniflow import ops
+from miniflow.tape import Value, constant, here, pullback, scale
+from miniflow.trees import flatten, is_array, tree_map, unflatten
+
+Function = Callable[..., Any]
+Argnums = int | Sequence[int]
+
+
+class _Call:
+    """One recorded call of `f`, with the arguments `argnums` made its inputs."""
+
+    def __init__(
+        self, what: str, f: Function, args: tuple[Any, ...], kwargs: dict[str, Any],
+        argnums: Argnums, has_aux: bool = False,
+    ) -> None:  # fmt: skip
+        if not callable(f):
+            raise TypeError(f"{what}: {f!r:.60} is not a function")
+        self.what, self.single = what, isinstance(argnums, int)
+        table = here.table
+        self.muted, table.muted = table.muted, 0
+        try:
+            chosen = _chosen(what, argnums, len(args))
+            self.trees = [args[k] for k in chosen]
+            self.inputs = [self.input(x) for x in flatten(self.trees)]
+            replaced = dict(zip(chosen, unflatten(self.trees, self.inputs), strict=True))
+            out = f(*[replaced.get(k, arg) for k, arg in enumerate(args)], **kwargs)
+            self.aux = None
+            if has_aux:
+                if not isinstance(out, tuple) or len(out) != 2:
+                    raise TypeError(f"{what}: with has_aux=True f must return (output, aux)")
+                out, self.aux = out
+            self.out = out
+            self.outputs = [self.output(y) for y in flatten(out)]
+            self.recorded = not self.muted and self.open()
+        finally:
+            table.muted = self.muted
+
+    def input(self, x: Any) -> Value:
+        """A fresh row for one input: the recording of f is told apart from what x is part of."""
+        if x.__class__ is Value:
+            return +x if not self.muted else Value(x.data)
+        if isinstance(x, (str, bytes)) or x is None:
+            raise TypeError(f"{self.what}: {x!r:.60} is not a number; name other arguments argnums")
+        return Value(ops.real(x, self.what))
+
+    def output(self, y: Any) -> Value:
+        """One output as a Value of this thread; a plain number is a constant."""
+        if y.__class__ is Value:
+            here.table.number(y, self.what)
+            return y if y._tape is here.table else y.detach()
+        try:
+            return here.table.enter(object.__new__(Value), constant, ops.real(y))
+        except TypeError:
+            raise TypeError(
+                f"{self.what}: f returned a {type(y).__name__}, not a scalar; return a number, "
+                "a Value, or lists, tuples, dicts or arrays of them"
+            ) from None
+
+    def open(self) -> bool:
+        """Whether the outputs depend on Values from before the call."""
+        table = here.table
+        floor = min((x._row for x in self.inputs), default=table.count)
+        rows = table.reached([y._row for y in self.outputs])
+        return any(x < floor and table.operation[x] is not constant for x in rows)
+
+    def scalar(self) -> Value:
+        """The only output."""
+        if len(self.outputs) != 1 or not _is_scalar(self.out):
+            raise TypeError(
+                f"{self.what}: f returned a {type(self.out).__name__}, not a scalar; "
+                "return one number, or use jacobian or vjp"
+            )
+        return self.outputs[0]
+
+    def value(self, y: Any) -> Any:
+        """An output as the caller gets it."""
+        return y if self.recorded or y.__class__ is not Value else y.data
+
+    def values(self) -> Any:
+        return unflatten(self.out, [self.value(y) for y in self.outputs])
+
+    def plain_aux(self) -> Any:
+        return tree_map(self.value, self.aux)
+
+    def pull(self, cotangents: list[Any]) -> list[Any]:
+        """The sum over outputs of cotangent x dy/dx, for each input."""
+        recorded = self.recorded and not here.table.muted
+        return pullback(self.outputs, cotangents, self.inputs, recorded=recorded)
+
+    def arguments(self, flat: Iterable[Any]) -> Any:
+        """One item for each input, in the structure of the chosen argument(s)."""
+        trees = unflatten(self.trees, flat)
+        return trees[0] if self.single else tuple(trees)
+
+
+def _is_scalar(tree: Any) -> bool:
+    return not isinstance(tree, (list, tuple, dict)) and not (is_array(tree) and tree.ndim)
+
+
+def _chosen(what: str, argnums: Argnums, count: int) -> list[int]:
+    """The positions of the arguments to differentiate by, each once, none negative."""
+    numbers = [argnums] if isinstance(argnums, int) else list(argnums)
+    for k in numbers:
+        if not isinstance(k, int) or not -count <= k < count:
+            raise TypeError(
+                f"{what}: argnums={k!r} but f was called with {count} positional arguments"
+            )
+    chosen = [k % count for k in numbers]
+    if len(set(chosen)) < len(chosen):
+        raise TypeError(f"{what}: argnums={argnums!r} names an argument twice")
+    return chosen
+
+
+def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """A function that returns f's value and its gradient.
+
+    Args:
+        f: function with one scalar output y (with `has_aux`, a pair of y and anything).
+        argnums: position of the argument x to differentiate by, or several positions.
+        has_aux: whether f returns ``(y, aux)``.
+
+    Returns:
+        A function with the arguments of f that returns ``(y, dy/dx)``; dy/dx has the
+        structure of x, in units of y/x, and is a tuple if `argnums` is a sequence.
+        With `has_aux`, ``((y, aux), dy/dx)``.
+
+    Raises:
+        TypeError: from the returned function: f's output is not a scalar, an argument
+            to differentiate by is not made of numbers, or there is no such argument.
+
+    Example:
+        >>> value_and_grad(lambda x: x * x)(3.0)
+        (9.0, 6.0)
+    """
+
+    @wraps(f)
+    def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
+        call = _Call("grad", f, args, kwargs, argnums, has_aux)
+        y = call.scalar()
+        gradient = call.arguments(call.pull([1.0]))
+        return ((call.value(y), call.plain_aux()) if has_aux else call.value(y)), gradient
+
+    return value_and_gradient
+
+
+def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """A function that returns the gradient of f; see `value_and_grad`.
+
+    With `has_aux` it returns ``(dy/dx, aux)``.
+
+    Example:
+        >>> grad(lambda x, y: x * y**2)(3.0, 2.0)
+        4.0
+        >>> grad(grad(grad(lambda x: x**4)))(2.0)
+        48.0
+    """
+    both = value_and_grad(f, argnums, has_aux)
+
+    @wraps(f)
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, slopes = both(*args, **kwargs)
+        return (slopes, value[1]) if has_aux else slopes
+
+    return gradient
+
+
+def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """f's value at a point and its vector-Jacobian product there.
+
+    Args:
+        f: function of the primals, with any number of outputs.
+        primals: the point to differentiate at.
+        has_aux: whether f returns ``(ys, aux)``.
+
+    Returns:
+        ``(ys, pullback)``, with aux third if `has_aux`. ``pullback(cotangent)``, for a
+        cotangent in the structure of ys, returns a tuple with, for each primal, the sum
+        over outputs of cotangent x dy/dx, in units of cotangent*y/x. It can be called
+        again and again.
+
+    Raises:
+        TypeError: f returned something other than scalars, or the structure of the
+            cotangent differs from that of ys.
+
+    Example:
+        >>> y, pullback = vjp(lambda a, b: (a * b, a), 2.0, 5.0)
+        >>> y, pullback((1.0, 10.0))
+        ((10.0, 2.0), (15.0, 2.0))
+    """
+    call = _Call("vjp", f, primals, {}, range(len(primals)), has_aux)
+
+    def pull(cotangent: Any) -> tuple[Any, ...]:
+        weights = _like("vjp", "cotangent", cotangent, call.out)
+        call.recorded = call.recorded or any(w.__class__ is Value for w in weights)
+        return call.arguments(call.pull(weights))  # type: ignore[no-any-return]
+
+    return (call.values(), pull, call.plain_aux()) if has_aux else (call.values(), pull)
+
+
+def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """f's value at a point and its derivative in one direction (forward mode).
+
+    Args:
+        f: function of the primals, with any number of outputs.
+        primals: tuple or list of arguments: the point.
+        tangents: the direction, in the structure of `primals`.
+
+    Returns:
+        ``(ys, dys)``: f's outputs, and for each the sum over inputs of dy/dx x tangent,
+        in the structure of ys and in units of y*tangent/x.
+
+    Raises:
+        TypeError: f returned something other than scalars, or the structures of
+            primals and tangents differ.
+
+    Example:
+        >>> jvp(lambda x, y: x * y, (3.0, 2.0), (1.0, 0.0))
+        (6.0, 2.0)
+    """
+    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
+        raise TypeError("jvp: primals and tangents are tuples of arguments, e.g. (x,), (1.0,)")
+    directions = _like("jvp", "tangents", list(tangents), list(primals))
+    call = _Call("jvp", f, tuple(primals), {}, range(len(primals)))
+    call.recorded = call.recorded or any(t.__class__ is Value for t in directions)
+    pushed = _push(call, directions)
+    return call.values(), unflatten(call.out, pushed)
+
+
+def _push(call: _Call, tangents: list[Any]) -> list[Any]:
+    """The tangents of a call's outputs, for those of its inputs."""
+    table = here.table
+    primal = table.primal if call.recorded else table.value.__getitem__
+    tangent = {x._row: t for x, t in zip(call.inputs, tangents, strict=True)}
+    table.held += 1
+    try:
+        for row in reversed(table.reached([y._row for y in call.outputs], min(tangent, default=0))):
+            op, operands = table.operation[row], table.operands(row)
+            terms = [k for k, x in enumerate(operands) if x in tangent and op.follows(k)]
+            if terms and row not in tangent:
+                xs, y = [primal(x) for x in operands], primal(row)
+                parts = [scale(tangent[operands[k]], op.partial(k, xs, y)) for k in terms]
+                tangent[row] = ops.sum(*parts) if len(parts) > 1 else parts[0]
+        return [tangent.get(y._row, 0.0) for y in call.outputs]
+    finally:
+        table.held -= 1
+
+
+def _like(what: str, name: str, tree: Any, model: Any) -> list[Any]:
+    """The leaves of `tree`, numbers in the structure of `model`."""
+    if not _same_structure(tree, model):
+        raise TypeError(f"{what}: the {name} must have the structure of {_shape(model)}")
+    return [x if x.__class__ is Value else ops.real(x, f"{what}: {name}") for x in flatten(tree)]
+
+
+def _same_structure(a: Any, b: Any) -> bool:
+    if _is_scalar(a) or _is_scalar(b):
+        return _is_scalar(a) and _is_scalar(b)
+    if is_array(a) and is_array(b):
+        return bool(a.shape == b.shape)
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_same_structure(a[key], b[key]) for key in a)
+    listed = isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)) and len(a) == len(b)
+    return listed and all(_same_structure(x, y) for x, y in zip(a, b, strict=True))
+
+
+def _shape(tree: Any) -> str:
+    """A structure in words, for messages."""
+    if is_array(tree):
+        return f"array{tree.shape}"
+    return f"{tree_map(lambda leaf: 0.0, tree)!r:.80}"
+
+
+def jacobian(f: Function, argnums: Argnums = 0) -> Function:
+    """A function that returns the Jacobian of f, one reverse sweep per output.
+
+    Args:
+        f: function with any number of outputs.
+        argnums: position of the argument to differentiate by, or several positions.
+
+    Returns:
+        A function with the arguments of f. The structure of f's outputs, and in the place
+        of each output y the structure of the argument, with dy/dx in units of y/x;
+        where both are NumPy arrays one array of shape ``y.shape + x.shape``.
+
+    Raises:
+        TypeError: as `value_and_grad`.
+
+    Example:
+        >>> jacobian(lambda v: [v[0] * v[1], v[0]])([2.0, 5.0])
+        [[5.0, 2.0], [1.0, 0.0]]
+    """
+
+    @wraps(f)
+    def jacobian_of(*args: Any, **kwargs: Any) -> Any:
+        call = _Call("jacobian", f, args, kwargs, argnums)
+        count = len(call.outputs)
+        rows = [call.pull([float(i == k) for i in range(count)]) for k in range(count)]
+        if call.single:
+            return _blocks(call.out, rows, call.trees[0])
+        sizes = [len(flatten(tree)) for tree in call.trees]
+        starts = [sum(sizes[:k]) for k in range(len(sizes))]
+        return tuple(
+            _blocks(call.out, [row[start : start + size] for row in rows], tree)
+            for tree, start, size in zip(call.trees, starts, sizes, strict=True)
+        )
+
+    return jacobian_of
+
+
+def _blocks(outputs: Any, rows: list[list[Any]], inputs: Any) -> Any:
+    """A Jacobian in the structure of the outputs over that of the inputs."""
+    if isinstance(outputs, dict):
+        parts = _split(list(outputs.values()), rows)
+        return {
+            key: _blocks(part, own, inputs)
+            for (key, part), own in zip(outputs.items(), parts, strict=True)
+        }
+    if isinstance(outputs, (list, tuple)):
+        parts = [
+            _blocks(part, own, inputs)
+            for part, own in zip(outputs, _split(list(outputs), rows), strict=True)
+        ]
+        return type(outputs)(*parts) if hasattr(outputs, "_fields") else type(outputs)(parts)
+    if is_array(outputs):
+        import numpy
+
+        if not is_array(inputs):
+            raise TypeError("jacobian: f returned an array; pass it an array to differentiate by")
+        flat = unflatten(numpy.empty(len(rows) * inputs.size), [x for row in rows for x in row])
+        return flat.reshape(outputs.shape + inputs.shape)
+    return unflatten(inputs, rows[0])
+
+
+def _split(trees: list[Any], rows: list[Any]) -> list[list[Any]]:
+    """The rows that belong to each tree."""
+    queue = iter(rows)
+    return [[next(queue) for _ in flatten(tree)] for tree in trees]
+
+
+def hessian(f: Function, argnums: Argnums = 0) -> Function:
+    """A function that returns the Hessian of f: the Jacobian of its gradient.
+
+    Args:
+        f: function with one scalar output y.
+        argnums: position of the argument to differentiate by, or several positions.
+
+    Returns:
+        A function with the arguments of f: d2y/dx2 in the structure of the argument
+        over itself (for an array of shape s an array of shape s + s), in units of y/x^2.
+
+    Raises:
+        TypeError: as `value_and_grad`.
+
+    Example:
+        >>> hessian(lambda v: v[0] ** 2 * v[1])([3.0, 2.0])
+        [[4.0, 6.0], [6.0, 0.0]]
+    """
+    return jacobian(grad(f, argnums), argnums)
+
+
+def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """The product of f's Hessian with a direction: forward over reverse.
+
+    Args:
+        f: function of the primals with one scalar output y.
+        primals: tuple or list of arguments: the point.
+        tangents: the direction, in the structure of `primals`.
+
+    Returns:
+        For each primal the sum over inputs of d2y/dx dx' x tangent', as a tuple; the
+        product itself, not in a tuple, if there is one primal.
+
+    Raises:
+        TypeError: as `jvp`.
+
+    Example:
+        >>> hvp(lambda v: v[0] ** 2 * v[1], ([3.0, 2.0],), ([1.0, 0.0],))
+        [4.0, 6.0]
+    """
+    product = jvp(grad(f, tuple(range(len(primals)))), primals, tangents)[1]
+    return product[0] if len(primals) == 1 else product
