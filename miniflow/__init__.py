@@ -2,7 +2,8 @@
 
 from miniflow import math
 from miniflow.ops import define
-from miniflow.tape import Entry, Tape, Value, no_grad
+from miniflow.scope import Entry, Tape
+from miniflow.tape import Value, no_grad
 from miniflow.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"

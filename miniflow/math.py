@@ -25,6 +25,7 @@ from math import (
 from typing import Any
 
 from miniflow import ops as _ops
+from miniflow.ops import absolute as fabs
 from miniflow.ops import (
     acos,
     acosh,
@@ -75,7 +76,6 @@ from miniflow.ops import (
     tanh,
     where,
 )
-from miniflow.ops import absolute as fabs
 from miniflow.tape import Value as _Value
 
 Number = Any  # a real number or a Value: the answer is a float, or a Value if one went in
@@ -96,7 +96,7 @@ def ceil(x: Number) -> Any:
 
 
 def trunc(x: Number) -> Any:
-    """x without its fraction: an int, or for a Value a (flat) Value."""
+    """Drop the fraction of x: an int, or for a Value a (flat) Value."""
     return _ops.trunc(x) if x.__class__ is _Value else _math.trunc(x)
 
 
@@ -112,7 +112,7 @@ def modf(x: Number) -> tuple[Number, Number]:
 
 
 def ldexp(x: Number, i: int) -> Number:
-    """x times 2 to the power of the integer `i`."""
+    """Multiply x by 2 to the power of the integer `i`."""
     half = _operator.index(i) // 2
     return x * _ops.pow(2.0, half) * _ops.pow(2.0, i - half)
 

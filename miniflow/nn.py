@@ -8,13 +8,13 @@ can be named.
 import json
 import os
 import random
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from miniflow import math, ops
-from miniflow.tape import Value
+from miniflow.files import write
+from miniflow.tape import Value, literal
 
 Activation = Callable[[Any], Any] | str | None
 
@@ -74,7 +74,7 @@ class Module:
             OSError: the file cannot be written.
         """
         content = {"format": "miniflow 1", "model": self.config(), "state": self.state_dict()}
-        _write(Path(path), json.dumps(content, indent=1) + "\n")
+        write(path, json.dumps(content, indent=1) + "\n")
 
     def load(self, path: str | os.PathLike[str]) -> "Module":
         """Read the parameters from a file that `save` wrote, and return self.
@@ -117,22 +117,8 @@ def _named(children: Any, prefix: str) -> Iterator[tuple[str, Value]]:
 
 def _some(names: Any) -> str:
     listed = sorted(map(str, names))
-    return f"{', '.join(listed[:3])} and {len(listed) - 3} more" if len(listed) > 3 else str(listed)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file atomically: the old content stays until the new one is complete."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with open(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
+    return ", ".join(listed[:3]) + more or "none"
 
 
 def _activation(activation: Activation) -> Callable[[Any], Any] | None:
@@ -153,7 +139,7 @@ def _activation(activation: Activation) -> Callable[[Any], Any] | None:
 def _activation_name(activation: Callable[[Any], Any] | None) -> str:
     if activation is None:
         return "linear"
-    return getattr(activation, "name", None) or getattr(activation, "__name__", "function")
+    return str(getattr(activation, "name", getattr(activation, "__name__", "function")))
 
 
 class Neuron(Module):
@@ -191,12 +177,10 @@ class Neuron(Module):
         out = math.dot(self.w, x) + self.b
         return self.activation(out) if self.activation else out  # type: ignore[no-any-return]
 
-    def parameters(self) -> list[Value]:
-        return [*self.w, self.b]
-
     def __repr__(self) -> str:
         name = _activation_name(self.activation)
-        return f"{name[0].upper()}{name[1:]}Neuron({len(self.w)})"
+        name = "ReLU" if name == "relu" else name[0].upper() + name[1:]
+        return f"{name}Neuron({len(self.w)})"
 
 
 class Layer(Module):
@@ -213,7 +197,7 @@ class Layer(Module):
         ]
 
     def __call__(self, x: Sequence[Any]) -> Any:
-        x = [v if v.__class__ is Value else Value(v).detach() for v in x]
+        x = [v if v.__class__ is Value else literal(v) for v in x]  # once for all neurons
         out = [n(x) for n in self.neurons]
         return out[0] if len(out) == 1 else out
 
@@ -232,7 +216,7 @@ class MLP(Module):
 
     Example:
         >>> MLP(2, [4, 1], seed=1)
-        MLP of [Layer of [ReluNeuron(2), ReluNeuron(2), ReluNeuron(2), ReluNeuron(2)], \
+        MLP of [Layer of [ReLUNeuron(2), ReLUNeuron(2), ReLUNeuron(2), ReLUNeuron(2)], \
 Layer of [LinearNeuron(4)]]
     """
 
@@ -250,9 +234,10 @@ Layer of [LinearNeuron(4)]]
         ]
 
     def __call__(self, x: Sequence[Any]) -> Any:
+        out: Any = x
         for layer in self.layers:
-            x = layer([x] if x.__class__ is Value else x)
-        return x
+            out = layer([out] if out.__class__ is Value else out)
+        return out
 
     def config(self) -> dict[str, Any]:
         first = self.layers[0].neurons[0]
@@ -300,7 +285,7 @@ def _mean(terms: list[Any]) -> Any:
 
 def mse(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
     """The mean squared error, mean of (p - t)^2."""
-    return _mean([(p - t) ** 2 for p, t in _pairs("mse", predictions, targets)])
+    return _mean([(d := p - t) * d for p, t in _pairs("mse", predictions, targets)])
 
 
 def mae(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
@@ -335,7 +320,7 @@ def cross_entropy(logits: Sequence[Sequence[Any]], classes: Sequence[int]) -> An
         TypeError: a class is not an integer.
     """
     if not hasattr(classes, "__len__"):
-        logits, classes = [logits], [classes]
+        return cross_entropy([logits], [classes])  # type: ignore[list-item]
     pairs = _pairs("cross_entropy", logits, classes)
     return _mean([_log_sum_exp(row) - _chosen(row, k) for row, k in pairs])
 

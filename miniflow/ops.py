@@ -30,7 +30,6 @@ ONE_OVER_ROOT_TWO_PI = 1 / math.sqrt(2 * math.pi)
 ROOT_HALF = math.sqrt(0.5)
 ROOT_HALF_TAIL = -4.833646656726457e-17  # sqrt(1/2) - ROOT_HALF
 
-Rule = Callable[..., Any] | float | None
 Interval = tuple[float, float]
 
 REAL = (-inf, inf)
@@ -56,13 +55,13 @@ class Op:
         defaults: values of the last operands when they are left out.
     """
 
-    __slots__ = ("name", "value", "partials", "arity", "symbol", "domain", "defaults")
+    __slots__ = ("arity", "defaults", "domain", "name", "partials", "symbol", "value")
 
     def __init__(
         self,
         name: str,
         value: Callable[..., float],
-        partials: tuple[Rule, ...],
+        partials: tuple[Any, ...],
         arity: int,
         symbol: str = "",
         domain: tuple[Interval, ...] = (),
@@ -162,7 +161,7 @@ def _remedy(x: Any) -> str:
 def define(
     name: str,
     value: Callable[..., float],
-    *partials: Rule,
+    *partials: Any,
     each: Callable[..., Any] | None = None,
     symbol: str = "",
     domain: tuple[Interval, ...] = (),
@@ -207,7 +206,7 @@ def define(
 
 
 def ieee(f: Callable[..., Any], limit: Callable[..., float] = lambda *xs: nan) -> Any:
-    """math's `f`, answering `limit` where math raises: at poles and on overflow."""
+    """The standard `f`, answering `limit` where math raises: at poles and on overflow."""
 
     def value(*xs: float) -> float:
         try:
@@ -251,7 +250,7 @@ def _pow_by_base(a: Any, b: Any, y: Any) -> Any:
 add = define("add", operator.add, 1.0, 1.0, symbol="+")
 sub = define("sub", operator.sub, 1.0, -1.0, symbol="-")
 mul = define("mul", operator.mul, lambda a, b, y: b, lambda a, b, y: a, symbol="*")
-div = define(
+div: Op = define(
     "div", _div, lambda a, b, y: div(1.0, b), lambda a, b, y: -div(y, b), symbol="/"
 )
 pow = define(
@@ -300,12 +299,12 @@ def _round_to(x: float, digits: float) -> float:
 floor = define("floor", _whole(math.floor), None)
 ceil = define("ceil", _whole(math.ceil), None)
 trunc = define("trunc", _whole(math.trunc), None)
-rint = define("rint", _whole(round), None, symbol="round")
+rint: Op = define("rint", _whole(round), None, symbol="round")
 round_to = define("round_to", _round_to, None, None, symbol="round")
 less = define("less", lambda a, b: 1.0 if a < b else 0.0, None, None, symbol="<")
 equal = define("equal", lambda a, b: 1.0 if a == b else 0.0, None, None, symbol="==")
 step = define("step", lambda x: 1.0 if x > 0 else x if x != x else 0.0, None)
-sign = define("sign", lambda x: 1.0 if x > 0 else -1.0 if x < 0 else x + 0.0, None)
+sign: Op = define("sign", lambda x: 1.0 if x > 0 else -1.0 if x < 0 else x + 0.0, None)
 
 
 # --- choices ------------------------------------------------------------------
@@ -328,7 +327,7 @@ class Select(Op):
         return chosen if real(condition, "where") else other
 
 
-where = define(
+where: Op = define(
     "where",
     lambda c, a, b: a if c else b,
     None,
@@ -350,7 +349,7 @@ minimum = define(
     lambda a, b, y: _share(a, b),
     symbol="min",
 )
-copysign = define("copysign", math.copysign, lambda a, b, y: sign(a) * copysign(1.0, b), None)
+copysign: Op = define("copysign", math.copysign, lambda a, b, y: sign(a) * copysign(1.0, b), None)
 
 
 # --- exponentials, logarithms, powers -----------------------------------------
@@ -370,7 +369,7 @@ def _cbrt_slope(x: Any, y: Any) -> Any:
 exp = define("exp", ieee(math.exp, infinite), lambda x, y: y)
 exp2 = define("exp2", ieee(math.exp2, infinite), lambda x, y: LN2 * y)
 expm1 = define("expm1", ieee(math.expm1, infinite), lambda x, y: exp(x))
-log = define("log", ieee(math.log, _log_limit), lambda x, y: div(1.0, x), domain=(POSITIVE,))
+log: Op = define("log", ieee(math.log, _log_limit), lambda x, y: div(1.0, x), domain=(POSITIVE,))
 log2 = define("log2", ieee(math.log2, _log_limit), lambda x, y: div(LOG2E, x), domain=(POSITIVE,))
 log10 = define(
     "log10", ieee(math.log10, _log_limit), lambda x, y: div(LOG10E, x), domain=(POSITIVE,)
@@ -394,7 +393,7 @@ hypot = define(
 # --- trigonometry -------------------------------------------------------------
 
 sin = define("sin", ieee(math.sin), lambda x, y: cos(x))
-cos = define("cos", ieee(math.cos), lambda x, y: -sin(x))
+cos: Op = define("cos", ieee(math.cos), lambda x, y: -sin(x))
 tan = define("tan", ieee(math.tan), lambda x, y: 1.0 + y * y)
 asin = define(
     "asin", ieee(math.asin), lambda x, y: div(1.0, sqrt((1.0 - x) * (1.0 + x))), domain=(UNIT,)
@@ -413,7 +412,7 @@ degrees = define("degrees", math.degrees, lambda x, y: 180.0 / math.pi)
 radians = define("radians", math.radians, lambda x, y: math.pi / 180.0)
 
 sinh = define("sinh", ieee(math.sinh, signed_infinite), lambda x, y: cosh(x))
-cosh = define("cosh", ieee(math.cosh, infinite), lambda x, y: sinh(x))
+cosh: Op = define("cosh", ieee(math.cosh, infinite), lambda x, y: sinh(x))
 tanh = define("tanh", math.tanh, lambda x, y: 1.0 - y * y)
 asinh = define("asinh", math.asinh, lambda x, y: 1.0 / hypot(1.0, x))
 acosh = define(

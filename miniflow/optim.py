@@ -6,6 +6,7 @@ first and then assigns them, so that an error leaves the parameters as they were
 
 from collections.abc import Iterable
 from math import sqrt
+from numbers import Real
 from typing import Any, Protocol
 
 
@@ -36,6 +37,7 @@ class Optimizer:
         for p in self.parameters:
             if not hasattr(p, "data") or not hasattr(p, "grad"):
                 raise TypeError(f"{name}: {p!r:.60} is no Value; pass model.parameters()")
+            p.data = p.data  # a computed Value refuses here, not in the middle of a step
         self.lr = _rate(f"{name}: lr", lr)
         self.weight_decay = _rate(f"{name}: weight_decay", weight_decay)
 
@@ -86,8 +88,8 @@ class Adam(Optimizer):
     """
 
     def __init__(
-        self, parameters: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8, *, weight_decay: float = 0.0,
+        self, parameters: Iterable[Any], lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, *, weight_decay: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__(parameters, lr, weight_decay)
         name = type(self).__name__
@@ -95,6 +97,8 @@ class Adam(Optimizer):
         if max(self.betas) >= 1:
             raise ValueError(f"{name}: betas: {betas!r} must be below 1")
         self.eps = _rate(f"{name}: eps", eps)
+        if not self.eps:
+            raise ValueError(f"{name}: eps: must be above 0: it keeps a step finite")
         self._moments = [(0.0, 0.0)] * len(self.parameters)
         self._steps = 0
 
@@ -104,16 +108,18 @@ class Adam(Optimizer):
     def adapted(self, points: list[tuple[float, float]]) -> list[float]:
         """Adam's step without weight decay."""
         first, second = self.betas
+        steps = self._steps + 1
         moments = [
             (first * m + (1 - first) * g, second * v + (1 - second) * g * g)
             for (m, v), (_, g) in zip(self._moments, points, strict=True)
         ]
-        self._moments, self._steps = moments, self._steps + 1
-        rise, spread = 1 - first**self._steps, 1 - second**self._steps
-        return [
+        rise, spread = 1 - first**steps, 1 - second**steps
+        moved = [
             p - self.lr * (m / rise) / (sqrt(v / spread) + self.eps)
             for (p, _), (m, v) in zip(points, moments, strict=True)
         ]
+        self._moments, self._steps = moments, steps
+        return moved
 
 
 class AdamW(Adam):
@@ -123,8 +129,8 @@ class AdamW(Adam):
     """
 
     def __init__(
-        self, parameters: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8, *, weight_decay: float = 0.01,
+        self, parameters: Iterable[Any], lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, *, weight_decay: float = 0.01,
     ) -> None:  # fmt: skip
         super().__init__(parameters, lr, betas, eps, weight_decay=weight_decay)
 
@@ -133,6 +139,6 @@ class AdamW(Adam):
 
 
 def _rate(what: str, number: Any) -> float:
-    if not isinstance(number, (int, float)) or not number >= 0:
+    if not isinstance(number, Real) or not float(number) >= 0:
         raise ValueError(f"{what}: {number!r} is no number from 0 on")
     return float(number)

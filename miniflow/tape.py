@@ -16,13 +16,13 @@ graph can overflow anything. Rows that nobody needs any more are compacted away.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import ContextDecorator
 from itertools import compress, islice
-from typing import Any, NamedTuple, final
+from typing import Any, final
 from weakref import ReferenceType, ref
 
-from miniflow import ops, trees
+from miniflow import ops
 from miniflow.ops import Op, constant, leaf, real, shared
 
 SMALLEST = 1 << 14  # rows that a table has at least
@@ -67,7 +67,7 @@ class Table:
         self.labels: dict[int, str] = {}
         self.grads: dict[int, float] = {}  # what leaves have accumulated
         self.homes: dict[int, Value] = {}  # of shared rows: the other thread's leaf
-        self.scopes: list[ReferenceType[Tape]] = []
+        self.scopes: list[ReferenceType[Any]] = []  # Tapes: they keep their rows
         self.muted = 0  # inside how many no_grad()
         self.held = 0  # inside how many loops over row numbers: no compaction
         self.sweeping = False
@@ -281,7 +281,8 @@ class Table:
 
     def accumulate(self, leaves: Iterable[int]) -> None:
         """Add the adjoints of a finished sweep to the gradients of its leaves."""
-        own, foreign = [], []
+        own: list[int] = []
+        foreign: list[int] = []
         for row in leaves:
             (foreign if self.operation[row] is shared else own).append(row)
         with self.lock:
@@ -341,6 +342,10 @@ class Table:
             (self.owner, None),
         ]
 
+    def sides(self) -> list[dict[int, Any]]:
+        """What only few rows have, by row."""
+        return [self.labels, self.grads, self.homes, self.wides]
+
     def needed(self) -> tuple[bytearray, list["Value"]]:
         """A mark for each row that a live Value or scope needs, and the live Values."""
         marks = bytearray(self.count)
@@ -352,7 +357,7 @@ class Table:
         self.scopes = [scope for scope in self.scopes if scope() is not None]
         for scope in self.scopes:
             if (tape := scope()) is not None:
-                rows = tape._rows()
+                rows = tape.rows()
                 marks[rows.start : rows.stop] = b"\1" * len(rows)
         for row in range(self.count - 1, -1, -1):
             if marks[row]:
@@ -379,28 +384,25 @@ class Table:
             places[row] = place
         columns = []
         for column, blank in self.columns():
-            moved = compress(column, marks)
+            moved = list(compress(column, marks))
             if column is self.left or column is self.right:
-                moved = map(places.__getitem__, moved)
-            columns.append([*moved, *([blank] * (capacity - kept))])
-        sides = [
+                moved = [places[x] for x in moved]
+            columns.append(moved + [blank] * (capacity - kept))
+        labels, grads, homes, wides = [
             {places[row]: x for row, x in side.items() if row < count and marks[row]}
-            for side in (self.labels, self.grads, self.homes)
+            for side in self.sides()
         ]
-        wides = {
-            places[row]: tuple(map(places.__getitem__, rows))
-            for row, rows in self.wides.items()
-            if row < count and marks[row]
-        }
+        for row, operands in wides.items():
+            wides[row] = tuple([places[x] for x in operands])
         mark = bytearray(capacity)
-        moves = map(Value._row.__set__, handles, [places[handle._row] for handle in handles])
-        move_all = deque(maxlen=0).extend
+        moves = map(_set_row, handles, [places[handle._row] for handle in handles])
+        move_all = deque[None](maxlen=0).extend
         if self.count != count or self.version != version:
             return False
         # from here to the last line nothing can come between: no call, no loop
         self.operation, self.left, self.right, self.value, self.adjoint, self.owner = columns
-        self.labels, self.grads, self.homes = sides
-        self.wides, self.mark = wides, mark
+        self.labels, self.grads, self.homes, self.wides = labels, grads, homes, wides
+        self.mark = mark
         self.count, self.capacity, self.version = kept, capacity, version + 1
         move_all(moves)
         return True
@@ -440,7 +442,7 @@ def _unary(op: Op, a: "Value") -> "Value":
     return handle
 
 
-def _binary(op: Op, a: Any, b: Any) -> Any:
+def _binary(op: Op, a: Any, b: Any) -> "Value":
     """Append an entry on two operands, one at least a Value: the fast path of `Table.record`."""
     table = here.table
     value = table.value
@@ -490,12 +492,12 @@ def _binary(op: Op, a: Any, b: Any) -> Any:
     return handle
 
 
-def _slow_binary(op: Op, a: Any, b: Any) -> Any:
+def _slow_binary(op: Op, a: Any, b: Any) -> "Value":
     """An operator on whatever Python hands it; NotImplemented where it is no number."""
     try:
         operands = [x if x.__class__ is Value else real(x) for x in (a, b)]
     except TypeError:
-        return NotImplemented
+        return NotImplemented  # type: ignore[no-any-return]
     return here.table.record(op, operands)
 
 
@@ -613,13 +615,13 @@ class Value:
 
     @property
     def _op(self) -> str:
-        """micrograd's name of the operation: its symbol, "" for a leaf."""
+        """What micrograd calls the operation: its symbol, "" for a leaf."""
         op = self._tape.operation[self._row]
         return op.symbol if op.arity else ""
 
     @property
     def _prev(self) -> set["Value"]:
-        """micrograd's name of the inputs."""
+        """What micrograd calls the inputs."""
         return set(self.inputs)
 
     # --- differentiation ------------------------------------------------------
@@ -656,10 +658,10 @@ class Value:
 
     def detach(self) -> "Value":
         """A constant with the same data: gradients stop there."""
-        return here.table.enter(new(Value), constant, self.data)
+        return literal(self.data)
 
     def _home(self, what: str) -> Table:
-        """This thread's table, if self can be used there."""
+        """The table of this thread, if self can be used there."""
         if self._tape is not here.table:
             self._check_foreign(what)
         return self._tape
@@ -679,7 +681,7 @@ class Value:
         if op.arity == 2:
             entry = _binary(op, *operands)
             if entry is not NotImplemented:
-                return entry  # type: ignore[no-any-return]
+                return entry
         return here.table.record(op, operands)
 
     # --- operators ------------------------------------------------------------
@@ -831,6 +833,14 @@ class Value:
         return Value, (self.data, self.label)
 
 
+_set_row: Any = vars(Value)["_row"].__set__
+
+
+def literal(number: Any) -> Value:
+    """A constant with a handle of its own."""
+    return here.table.enter(new(Value), constant, real(number))
+
+
 def _lost(what: str) -> TypeError:
     return TypeError(
         f"a Value cannot become {what} without losing its gradient; use its .data for the "
@@ -855,180 +865,3 @@ class no_grad(ContextDecorator):  # noqa: N801 - PyTorch's name
 
     def __exit__(self, *exception: object) -> None:
         here.table.muted -= 1
-
-
-class Entry(NamedTuple):
-    """One row of a Tape as it stood when it was read.
-
-    `row` counts from the tape's beginning; operands from before it are negative.
-    """
-
-    row: int
-    op: str
-    operands: tuple[int, ...]
-    value: float
-    adjoint: float
-    label: str
-
-
-class Tape:
-    """What is recorded on this thread while the ``with`` block runs, row by row.
-
-    A scope on the one tape that records anyhow: nothing needs it, but it keeps its
-    rows, can be iterated, printed and asked for gradients without touching `.grad`.
-    Without ``with`` it goes on recording.
-
-    Example:
-        >>> with Tape() as tape:
-        ...     x = Value(3.0, label="x")
-        ...     y = x * x
-        >>> print(tape)
-        row  operation  operands  value  adjoint
-          0  leaf                   3.0      0.0  x
-          1  mul        0 0         9.0      0.0
-        >>> tape.gradient(y, x)
-        6.0
-    """
-
-    def __init__(self) -> None:
-        self._open()
-
-    def _open(self) -> None:
-        table = here.table
-        self._table = table
-        # two constants that nobody else sees are the scope's bounds
-        self._first = table.enter(new(Value), constant, ops.nan)
-        self._last: Value | None = None
-        table.scopes.append(ref(self))
-
-    def __enter__(self) -> "Tape":
-        self._open()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._last = self._table.enter(new(Value), constant, ops.nan)
-
-    def _rows(self) -> range:
-        stop = self._table.count if self._last is None else self._last._row
-        return range(self._first._row + 1, stop)
-
-    def __len__(self) -> int:
-        return len(self._rows())
-
-    def __iter__(self) -> Iterator[Entry]:
-        table, rows = self._table, self._rows()
-        entries = []
-        table.held += 1
-        try:
-            for row in rows:
-                op = table.operation[row]
-                entry = Entry(
-                    row - rows.start,
-                    op.name,
-                    tuple([x - rows.start for x in table.operands(row)]),
-                    table.value[row],
-                    table.grads.get(row, 0.0) if op is leaf else table.adjoint[row],
-                    table.labels.get(row, ""),
-                )
-                entries.append(entry)
-        finally:
-            table.held -= 1
-        return iter(entries)
-
-    def __repr__(self) -> str:
-        return f"<Tape of {len(self)} entries>"
-
-    def __str__(self) -> str:
-        return _table_text(list(self))
-
-    def gradient(self, target: Any, sources: Any) -> Any:
-        """d(target)/d(source) for each of `sources`, without touching any `.grad`.
-
-        Args:
-            target: a Value.
-            sources: a Value, or a nested list, tuple or dict of Values: leaves or
-                computed ones.
-
-        Returns:
-            The derivatives in the structure of `sources`: floats; inside of a Tape's
-            block Values, recorded there, so that they can be differentiated again.
-            0.0 for a source that the target does not depend on.
-
-        Raises:
-            TypeError: the target or a source is not a Value.
-            RuntimeError: the target was computed on another thread.
-        """
-        for x in (target, *trees.flatten(sources)):
-            if x.__class__ is not Value:
-                raise TypeError(f"Tape.gradient: {x!r:.60} is a {type(x).__name__}, not a Value")
-        table = target._home("Tape.gradient")
-        recorded = any((tape := scope()) and tape._last is None for scope in table.scopes)
-        found = pullback([target], [1.0], trees.flatten(sources), recorded=recorded)
-        return trees.unflatten(sources, found)
-
-
-def pullback(
-    targets: list[Value], cotangents: list[Any], sources: list[Value], *, recorded: bool
-) -> list[Any]:
-    """The sum of cotangent x d(target)/d(source), for each of `sources`.
-
-    Writes to no column. If `recorded`, what it computes is recorded in turn and the
-    results are Values (where they depend on anything); otherwise they are floats.
-    """
-    table = here.table
-    primal = table.primal if recorded else table.value.__getitem__
-    adjoint: dict[int, Any] = {}
-    table.held += 1
-    try:
-        wanted = [x._row for x in sources]
-        rows = table.reached([y._row for y in targets], min(wanted, default=0))
-        follow = table.dependent(rows, wanted)
-        for target, cotangent in zip(targets, cotangents, strict=True):
-            _add(adjoint, target._row, cotangent)
-        for row in rows:
-            if row not in adjoint or row not in follow:
-                continue
-            op, operands = table.operation[row], table.operands(row)
-            xs, y = [primal(x) for x in operands], primal(row)
-            for k, x in enumerate(operands):
-                if x in follow and op.follows(k):
-                    _add(adjoint, x, scale(adjoint[row], op.partial(k, xs, y)))
-        return [adjoint.get(row, 0.0) for row in wanted]
-    finally:
-        table.held -= 1
-
-
-def scale(factor: Any, partial: Any) -> Any:
-    """factor x partial, recording nothing where one of them is a plain 1."""
-    if partial.__class__ is float and abs(partial) == 1.0:
-        return factor if partial > 0 else -factor
-    if factor.__class__ is float and factor == 1.0:
-        return partial
-    return factor * partial
-
-
-def _add(sums: dict[int, Any], row: int, term: Any) -> None:
-    sums[row] = sums[row] + term if row in sums else term
-
-
-def _table_text(entries: list[Entry], limit: int = 60) -> str:
-    """The entries as a table, its middle left out where there are too many."""
-    cut = len(entries) - limit if len(entries) > limit else 0
-    shown = entries[: limit // 2] + entries[limit // 2 + cut :]
-    cells = [("row", "operation", "operands", "value", "adjoint", "")]
-    for x in shown:
-        operands = " ".join(map(str, x.operands))
-        cells.append((str(x.row), x.op, operands, repr(x.value), repr(x.adjoint), x.label))
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [_line(row, widths) for row in cells]
-    if cut:
-        lines.insert(1 + limit // 2, f"  ... {cut} more ...")
-    return "\n".join(lines)
-
-
-def _line(cells: tuple[str, ...], widths: list[int]) -> str:
-    row, operation, operands, value, adjoint, label = cells
-    return (
-        f"{row:>{widths[0]}}  {operation:<{widths[1]}}  {operands:<{widths[2]}}  "
-        f"{value:>{widths[3]}}  {adjoint:>{widths[4]}}  {label}".rstrip()
-    )

@@ -18,7 +18,8 @@ from functools import wraps
 from typing import Any
 
 from miniflow import ops
-from miniflow.tape import Value, constant, here, pullback, scale
+from miniflow.scope import pullback, scale
+from miniflow.tape import Value, here, literal
 from miniflow.trees import flatten, is_array, tree_map, unflatten
 
 Function = Callable[..., Any]
@@ -68,7 +69,7 @@ class _Call:
             here.table.number(y, self.what)
             return y if y._tape is here.table else y.detach()
         try:
-            return here.table.enter(object.__new__(Value), constant, ops.real(y))
+            return literal(y)
         except TypeError:
             raise TypeError(
                 f"{self.what}: f returned a {type(y).__name__}, not a scalar; return a number, "
@@ -80,7 +81,7 @@ class _Call:
         table = here.table
         floor = min((x._row for x in self.inputs), default=table.count)
         rows = table.reached([y._row for y in self.outputs])
-        return any(x < floor and table.operation[x] is not constant for x in rows)
+        return any(x < floor and table.operation[x] is not ops.constant for x in rows)
 
     def scalar(self) -> Value:
         """The only output."""
@@ -184,7 +185,7 @@ def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
 
 
 def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
-    """f's value at a point and its vector-Jacobian product there.
+    """The value of f at a point and its vector-Jacobian product there.
 
     Args:
         f: function of the primals, with any number of outputs.
@@ -217,7 +218,7 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
 
 
 def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-    """f's value at a point and its derivative in one direction (forward mode).
+    """The value of f at a point and its derivative in one direction (forward mode).
 
     Args:
         f: function of the primals, with any number of outputs.

@@ -1,0 +1,187 @@
+"""Scopes: looking at a stretch of the tape, and gradients that leave no trace on it."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+from weakref import ref
+
+from miniflow import ops, trees
+from miniflow.ops import constant, leaf
+from miniflow.tape import Value, here, literal, new
+
+
+class Entry(NamedTuple):
+    """One row of a Tape as it stood when it was read.
+
+    `row` counts from the tape's beginning; operands from before it are negative.
+    """
+
+    row: int
+    op: str
+    operands: tuple[int, ...]
+    value: float
+    adjoint: float
+    label: str
+
+
+class Tape:
+    """What is recorded on this thread while the ``with`` block runs, row by row.
+
+    A scope on the one tape that records anyhow: nothing needs it, but it keeps its
+    rows, can be iterated, printed and asked for gradients without touching `.grad`.
+    Without ``with`` it goes on recording.
+
+    Example:
+        >>> with Tape() as tape:
+        ...     x = Value(3.0, label="x")
+        ...     y = x * x
+        >>> print(tape)
+        row  operation  operands  value  adjoint
+          0  leaf                   3.0      0.0  x
+          1  mul        0 0         9.0      0.0
+        >>> tape.gradient(y, x)
+        6.0
+    """
+
+    def __init__(self) -> None:
+        self._open()
+
+    def _open(self) -> None:
+        table = here.table
+        self._table = table
+        # two constants that nobody else sees are the scope's bounds
+        self._first = literal(ops.nan)
+        self._last: Value | None = None
+        table.scopes.append(ref(self))
+
+    def __enter__(self) -> "Tape":
+        self._open()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._last = self._table.enter(new(Value), constant, ops.nan)
+
+    def rows(self) -> range:
+        """The rows of the table that belong to the tape."""
+        stop = self._table.count if self._last is None else self._last._row
+        return range(self._first._row + 1, stop)
+
+    def __len__(self) -> int:
+        return len(self.rows())
+
+    def __iter__(self) -> Iterator[Entry]:
+        table, rows = self._table, self.rows()
+        entries = []
+        table.held += 1
+        try:
+            for row in rows:
+                op = table.operation[row]
+                entry = Entry(
+                    row - rows.start,
+                    op.name,
+                    tuple([x - rows.start for x in table.operands(row)]),
+                    table.value[row],
+                    table.grads.get(row, 0.0) if op is leaf else table.adjoint[row],
+                    table.labels.get(row, ""),
+                )
+                entries.append(entry)
+        finally:
+            table.held -= 1
+        return iter(entries)
+
+    def __repr__(self) -> str:
+        return f"<Tape of {len(self)} entries>"
+
+    def __str__(self) -> str:
+        return _table_text(list(self))
+
+    def gradient(self, target: Any, sources: Any) -> Any:
+        """d(target)/d(source) for each of `sources`, without touching any `.grad`.
+
+        Args:
+            target: a Value.
+            sources: a Value, or a nested list, tuple or dict of Values: leaves or
+                computed ones.
+
+        Returns:
+            The derivatives in the structure of `sources`: floats; inside of a Tape's
+            block Values, recorded there, so that they can be differentiated again.
+            0.0 for a source that the target does not depend on.
+
+        Raises:
+            TypeError: the target or a source is not a Value.
+            RuntimeError: the target was computed on another thread.
+        """
+        for x in (target, *trees.flatten(sources)):
+            if x.__class__ is not Value:
+                raise TypeError(f"Tape.gradient: {x!r:.60} is a {type(x).__name__}, not a Value")
+        table = target._home("Tape.gradient")
+        recorded = any((tape := scope()) and tape._last is None for scope in table.scopes)
+        found = pullback([target], [1.0], trees.flatten(sources), recorded=recorded)
+        return trees.unflatten(sources, found)
+
+
+def pullback(
+    targets: list[Value], cotangents: list[Any], sources: list[Value], *, recorded: bool
+) -> list[Any]:
+    """The sum of cotangent x d(target)/d(source), for each of `sources`.
+
+    Writes to no column. If `recorded`, what it computes is recorded in turn and the
+    results are Values (where they depend on anything); otherwise they are floats.
+    """
+    table = here.table
+    primal = table.primal if recorded else table.value.__getitem__
+    adjoint: dict[int, Any] = {}
+    table.held += 1
+    try:
+        wanted = [x._row for x in sources]
+        rows = table.reached([y._row for y in targets], min(wanted, default=0))
+        follow = table.dependent(rows, wanted)
+        for target, cotangent in zip(targets, cotangents, strict=True):
+            _add(adjoint, target._row, cotangent)
+        for row in rows:
+            if row not in adjoint or row not in follow:
+                continue
+            op, operands = table.operation[row], table.operands(row)
+            xs, y = [primal(x) for x in operands], primal(row)
+            for k, x in enumerate(operands):
+                if x in follow and op.follows(k):
+                    _add(adjoint, x, scale(adjoint[row], op.partial(k, xs, y)))
+        return [adjoint.get(row, 0.0) for row in wanted]
+    finally:
+        table.held -= 1
+
+
+def scale(factor: Any, partial: Any) -> Any:
+    """The product of factor and partial, recording nothing where one of them is a plain 1."""
+    if partial.__class__ is float and abs(partial) == 1.0:
+        return factor if partial > 0 else -factor
+    if factor.__class__ is float and factor == 1.0:
+        return partial
+    return factor * partial
+
+
+def _add(sums: dict[int, Any], row: int, term: Any) -> None:
+    sums[row] = sums[row] + term if row in sums else term
+
+
+def _table_text(entries: list[Entry], limit: int = 60) -> str:
+    """The entries as a table, its middle left out where there are too many."""
+    cut = len(entries) - limit if len(entries) > limit else 0
+    shown = entries[: limit // 2] + entries[limit // 2 + cut :]
+    cells = [("row", "operation", "operands", "value", "adjoint", "")]
+    for x in shown:
+        operands = " ".join(map(str, x.operands))
+        cells.append((str(x.row), x.op, operands, repr(x.value), repr(x.adjoint), x.label))
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [_line(row, widths) for row in cells]
+    if cut:
+        lines.insert(1 + limit // 2, f"  ... {cut} more ...")
+    return "\n".join(lines)
+
+
+def _line(cells: tuple[str, ...], widths: list[int]) -> str:
+    row, operation, operands, value, adjoint, label = cells
+    return (
+        f"{row:>{widths[0]}}  {operation:<{widths[1]}}  {operands:<{widths[2]}}  "
+        f"{value:>{widths[3]}}  {adjoint:>{widths[4]}}  {label}".rstrip()
+    )
