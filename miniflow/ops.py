@@ -324,7 +324,8 @@ class Select(Op):
         condition, chosen, other = operands
         if hasattr(type(condition), "_record"):
             return super().mixed(operands)
-        return chosen if real(condition, "where") else other
+        selected = chosen if real(condition, "where") else other
+        return selected if hasattr(type(selected), "_record") else real(selected, "where")
 
 
 where: Op = define(

@@ -18,16 +18,24 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import ContextDecorator
-from itertools import compress, islice
+from itertools import compress, islice, repeat
+from operator import call, is_not
 from typing import Any, final
 from weakref import ReferenceType, ref
 
 from miniflow import ops
 from miniflow.ops import Op, constant, leaf, real, shared
 
-SMALLEST = 1 << 14  # rows that a table has at least
+SMALLEST = 1 << 13  # rows that a table has at least
 PENDING, DONE = 1, 2  # marks of a sweep: to be replayed; a leaf that was reached
 new = object.__new__
+
+
+class _Gone:
+    """What `nobody` referred to."""
+
+
+nobody: Any = ref(_Gone())  # the owner of a row that no Value stands for
 
 # What NumPy calls on the elements of an object array, where its name is not ours.
 ALIASES = {
@@ -62,7 +70,7 @@ class Table:
         self.value: list[float] = []
         self.adjoint: list[float] = []
         self.mark = bytearray()
-        self.owner: list[ReferenceType[Value] | None] = []
+        self.owner: list[ReferenceType[Value]] = []
         self.wides: dict[int, tuple[int, ...]] = {}  # operands of entries with more than two
         self.labels: dict[int, str] = {}
         self.grads: dict[int, float] = {}  # what leaves have accumulated
@@ -101,7 +109,7 @@ class Table:
                     continue
                 self.operation[n] = constant
                 self.value[n] = number
-                self.owner[n] = None
+                self.owner[n] = nobody
                 if x.__class__ is Value:
                     self.operation[n] = shared
                     self.homes[n] = x
@@ -164,7 +172,7 @@ class Table:
             return self.homes[row]
         while True:
             reference = self.owner[row]
-            found = reference() if reference is not None else None
+            found = reference()
             if found is not None:
                 return found
             found = new(Value)
@@ -319,17 +327,18 @@ class Table:
         """Make room for some more rows: compact, and grow where that gained little."""
         if not self.held:
             self.compact()
+            self.shrink()
         if 4 * (self.count + rows) > 3 * self.capacity:
             self.grow(2 * (self.count + rows))
 
     def grow(self, capacity: int) -> None:
         """Lengthen every column to at least `capacity` rows."""
-        more = max(capacity - self.capacity, 0)
+        capacity = max(capacity, self.capacity)
         for column, blank in self.columns():
-            column.extend([blank] * (self.capacity + more - len(column)))
-        self.mark.extend(bytes(self.capacity + more - len(self.mark)))
+            column.extend([blank] * (capacity - len(column)))
+        self.mark.extend(bytes(capacity - len(self.mark)))
+        self.capacity = capacity
         self.version += 1
-        self.capacity += more
 
     def columns(self) -> list[tuple[list[Any], Any]]:
         """Every column with what an unused row of it holds."""
@@ -339,31 +348,28 @@ class Table:
             (self.right, 0),
             (self.value, 0.0),
             (self.adjoint, 0.0),
-            (self.owner, None),
+            (self.owner, nobody),
         ]
-
-    def sides(self) -> list[dict[int, Any]]:
-        """What only few rows have, by row."""
-        return [self.labels, self.grads, self.homes, self.wides]
 
     def needed(self) -> tuple[bytearray, list["Value"]]:
         """A mark for each row that a live Value or scope needs, and the live Values."""
-        marks = bytearray(self.count)
-        handles = []
-        for row, reference in enumerate(islice(self.owner, self.count)):
-            if reference is not None and (handle := reference()) is not None:
-                handles.append(handle)
-                marks[row] = 1
+        owners = list(map(call, islice(self.owner, self.count)))
+        marks = bytearray(map(is_not, owners, repeat(None)))
+        handles = list(compress(owners, marks))
         self.scopes = [scope for scope in self.scopes if scope() is not None]
         for scope in self.scopes:
             if (tape := scope()) is not None:
                 rows = tape.rows()
                 marks[rows.start : rows.stop] = b"\1" * len(rows)
-        for row in range(self.count - 1, -1, -1):
-            if marks[row]:
+        row = len(marks)
+        while row > 0:
+            row -= 1
+            if not marks[row]:
+                row = marks.rfind(1, 0, row)
+            if row >= 0:
                 for x in self.operands(row):
                     marks[x] = 1
-        return marks, handles
+        return marks, handles  # type: ignore[return-value]
 
     def compact(self) -> None:
         """Drop the rows that nobody needs; move the others together, in order."""
@@ -378,34 +384,44 @@ class Table:
         kept = marks.count(1)
         if kept > 3 * count // 4:
             return True
-        capacity = max(SMALLEST, 2 * kept)
-        places = [0] * self.capacity  # where each row moves to
-        for place, row in enumerate(compress(range(count), marks)):
-            places[row] = place
-        columns = []
-        for column, blank in self.columns():
-            moved = list(compress(column, marks))
-            if column is self.left or column is self.right:
-                moved = [places[x] for x in moved]
-            columns.append(moved + [blank] * (capacity - kept))
-        labels, grads, homes, wides = [
-            {places[row]: x for row, x in side.items() if row < count and marks[row]}
-            for side in self.sides()
+        rows = list(compress(range(count), marks))
+        places = dict(zip(rows, range(kept), strict=True))
+        operation, left, right, value, adjoint, owner = [
+            [column[row] for row in rows] for column, _ in self.columns()
         ]
-        for row, operands in wides.items():
-            wides[row] = tuple([places[x] for x in operands])
-        mark = bytearray(capacity)
+        left = [places.get(row, 0) for row in left]
+        right = [places.get(row, 0) for row in right]
+        # rows given up read as unused ones: no adjoint, nobody's
+        adjoint += [0.0] * (count - kept)
+        owner += [nobody] * (count - kept)
+        labels, grads = _moved(self.labels, places), _moved(self.grads, places)
+        homes, wides = _moved(self.homes, places), _moved(self.wides, places)
+        wides = {row: tuple([places[x] for x in operands]) for row, operands in wides.items()}
         moves = map(_set_row, handles, [places[handle._row] for handle in handles])
         move_all = deque[None](maxlen=0).extend
         if self.count != count or self.version != version:
             return False
         # from here to the last line nothing can come between: no call, no loop
-        self.operation, self.left, self.right, self.value, self.adjoint, self.owner = columns
+        self.operation[:kept], self.left[:kept], self.right[:kept] = operation, left, right
+        self.value[:kept], self.adjoint[:count], self.owner[:count] = value, adjoint, owner
         self.labels, self.grads, self.homes, self.wides = labels, grads, homes, wides
-        self.mark = mark
-        self.count, self.capacity, self.version = kept, capacity, version + 1
+        self.count, self.version = kept, version + 1
         move_all(moves)
         return True
+
+    def shrink(self) -> None:
+        """Give back columns that have become much too long."""
+        capacity = max(SMALLEST, 4 * self.count)
+        if self.capacity > 2 * capacity:
+            self.capacity = capacity
+            for column, _ in self.columns():
+                del column[capacity:]
+            del self.mark[capacity:]
+
+
+def _moved(side: dict[int, Any], places: dict[int, int]) -> dict[int, Any]:
+    """What rows have on the side, under their new numbers."""
+    return {places[row]: x for row, x in side.items() if row in places}
 
 
 class _Here(threading.local):
@@ -446,16 +462,19 @@ def _binary(op: Op, a: Any, b: Any) -> "Value":
     """Append an entry on two operands, one at least a Value: the fast path of `Table.record`."""
     table = here.table
     value = table.value
+    left = right = -1  # -1: not a row yet, but a plain number
     if a.__class__ is Value and a._tape is table:
-        x = value[a._row]
-    elif a.__class__ is float:
-        x = a
-    else:
-        return _slow_binary(op, a, b)
-    if b.__class__ is Value and b._tape is table:
-        y = op.value(x, value[b._row])
-    elif b.__class__ is float:
-        y = op.value(x, b)
+        left = a._row
+        if b.__class__ is float:
+            y = op.value(value[left], b)
+        elif b.__class__ is Value and b._tape is table:
+            right = b._row
+            y = op.value(value[left], value[right])
+        else:
+            return _slow_binary(op, a, b)
+    elif a.__class__ is float and b._tape is table:
+        right = b._row
+        y = op.value(a, value[right])
     else:
         return _slow_binary(op, a, b)
     if y.__class__ is not float or table.muted:
@@ -467,19 +486,19 @@ def _binary(op: Op, a: Any, b: Any) -> "Value":
         table.make_room(2)
     # no call from here on: nothing can come between
     n = table.count
-    if a.__class__ is float:
-        table.operation[n] = constant
-        table.value[n] = a
-        table.owner[n] = None
-        table.left[n + 1] = n
-        table.right[n + 1] = b._row
-        n += 1
-    elif b.__class__ is float:
+    if right < 0:
         table.operation[n] = constant
         table.value[n] = b
-        table.owner[n] = None
+        table.owner[n] = nobody
         table.left[n + 1] = a._row
         table.right[n + 1] = n
+        n += 1
+    elif left < 0:
+        table.operation[n] = constant
+        table.value[n] = a
+        table.owner[n] = nobody
+        table.left[n + 1] = n
+        table.right[n + 1] = b._row
         n += 1
     else:
         table.left[n] = a._row
@@ -805,7 +824,7 @@ class Value:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """The table's functions as methods: v.tanh(), and so np.tanh(v)."""
         op = ops.TABLE.get(ALIASES.get(name, name))
-        if op is None:
+        if op is None or op.arity < 0:
             raise AttributeError(f"Value has no attribute {name!r}, nor is it an operation")
 
         def method(*operands: Any) -> Any:

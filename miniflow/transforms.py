@@ -15,6 +15,7 @@ names after JAX, https://docs.jax.dev/en/latest/notebooks/autodiff_cookbook.html
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
+from itertools import chain
 from typing import Any
 
 from miniflow import ops
@@ -80,8 +81,10 @@ class _Call:
         """Whether the outputs depend on Values from before the call."""
         table = here.table
         floor = min((x._row for x in self.inputs), default=table.count)
-        rows = table.reached([y._row for y in self.outputs])
-        return any(x < floor and table.operation[x] is not ops.constant for x in rows)
+        outputs = [y._row for y in self.outputs]
+        inside = table.reached(outputs, floor)
+        used = chain(outputs, *map(table.operands, inside))
+        return any(x < floor and table.operation[x] is not ops.constant for x in used)
 
     def scalar(self) -> Value:
         """The only output."""

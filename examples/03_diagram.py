@@ -1,0 +1,29 @@
+"""A neuron as a diagram: values going forward, gradients coming back.
+
+Writes examples/output/neuron.svg and neuron.png.
+"""
+
+from pathlib import Path
+
+from miniflow import Value
+from viz import draw_dot, render
+
+output = Path(__file__).parent / "output"
+output.mkdir(exist_ok=True)
+
+x1, x2 = Value(2.0, label="x1"), Value(0.5, label="x2")
+w1, w2 = Value(-1.5, label="w1"), Value(1.0, label="w2")
+b = Value(3.0, label="b")
+
+s = x1 * w1 + x2 * w2 + b
+s.label = "s"
+y = s.tanh()
+y.label = "y"
+y.backward()
+
+# In a notebook, draw_dot(y) as the last line of a cell shows the diagram.
+print(draw_dot(y).source)
+
+# Files need no Graphviz on the machine; the suffix picks the format.
+for name in ("neuron.svg", "neuron.png"):
+    print("wrote", render(y, output / name).relative_to(output.parent.parent))

@@ -1,0 +1,50 @@
+"""Gradient descent: find the lowest point of a valley by always walking downhill."""
+
+from typing import Any
+
+from miniflow import Value, hessian, value_and_grad
+from miniflow.optim import SGD, Adam
+
+
+def valley(x: Any, y: Any) -> Any:
+    """Rosenbrock's function: a flat, bent valley with its lowest point 0 at (1, 1)."""
+    return (1 - x) ** 2 + 100 * (y - x**2) ** 2
+
+
+# By functions: value_and_grad(f) computes f and all its derivatives in one sweep.
+print("by hand   step        x        y     height")
+x, y = -1.2, 1.0
+for step in range(20001):
+    height, (dx, dy) = value_and_grad(valley, argnums=(0, 1))(x, y)
+    if step % 5000 == 0:
+        print(f"         {step:5}  {x:7.4f}  {y:7.4f}  {height:9.2e}")
+    x, y = x - 0.001 * dx, y - 0.001 * dy
+
+# By Values and an optimiser: momentum, or a step size for each parameter, is faster.
+for name, make in [
+    ("SGD", lambda p: SGD(p, lr=0.001, momentum=0.9)),
+    ("Adam", lambda p: Adam(p, lr=0.1)),
+]:
+    point = [Value(-1.2), Value(1.0)]
+    optimizer = make(point)
+    print(f"\n{name:<8}  step        x        y     height")
+    for step in range(2001):
+        bottom = valley(*point)
+        if step % 500 == 0:
+            a, b = point
+            print(f"         {step:5}  {a.data:7.4f}  {b.data:7.4f}  {bottom.data:9.2e}")
+        optimizer.zero_grad()
+        bottom.backward()
+        optimizer.step()
+    assert bottom.data < 1e-3
+
+# Newton's method also asks for the curvature and needs a handful of steps.
+print("\nNewton    step        x        y     height")
+x, y = -1.2, 1.0
+for step in range(8):
+    height, (dx, dy) = value_and_grad(valley, argnums=(0, 1))(x, y)
+    print(f"         {step:5}  {x:7.4f}  {y:7.4f}  {height:9.2e}")
+    (xx, xy), (_, yy) = hessian(lambda p: valley(*p))((x, y))
+    determinant = xx * yy - xy * xy
+    x, y = x - (yy * dx - xy * dy) / determinant, y - (xx * dy - xy * dx) / determinant
+assert height < 1e-12

@@ -1,0 +1,371 @@
+"""The independent judge: what each row of the operation table must answer, from mpmath.
+
+Written from the mathematics, not from `miniflow.ops`: 50 digits, closed forms for the
+value, the partials and the second partials. An answer is a number, or a list of
+*terms* whose sum is the answer, where the terms may cancel: a test that allows for
+the cancellation measures errors at the largest of them.
+
+`exact` marks what is right to the last bit only with more digits: the doubles 1e308
+and 1e-308 are 2100 bits apart.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+import mpmath
+
+mp = mpmath.mp.clone()  # a context of its own: the precision of others stays
+mp.dps = 50
+
+exact = mp.workprec(2300)
+LN2, LN10, PI = mp.log(2), mp.log(10), mp.pi
+ROOT_PI, ROOT_TWO_PI = mp.sqrt(mp.pi), mp.sqrt(2 * mp.pi)
+
+LARGEST = mp.mpf(2) ** 1024  # where doubles end
+DEEP = 60  # beyond it the normal distribution's tail is below 1e-780: no double
+
+
+class Row(NamedTuple):
+    """The answers of one row, as functions of its operands (numbers of mpmath)."""
+
+    value: Callable[..., Any]
+    first: Callable[..., Sequence[Any]]  # the partial for each operand
+    second: Callable[..., Sequence[Sequence[Any]]]  # row k: the partials of partial k
+
+
+def unary(f: Any, f1: Any, f2: Any) -> Row:
+    return Row(f, lambda x: [f1(x)], lambda x: [[f2(x)]])
+
+
+def binary(f: Any, fa: Any, fb: Any, faa: Any, fab: Any, fbb: Any) -> Row:
+    def second(a: Any, b: Any) -> Any:
+        mixed = fab(a, b)
+        return [[faa(a, b), mixed], [mixed, fbb(a, b)]]
+
+    return Row(f, lambda a, b: [fa(a, b), fb(a, b)], second)
+
+
+def linear(f: Any, slopes: Callable[..., Sequence[Any]]) -> Row:
+    """A row whose partials are constants, wherever it has any."""
+    return Row(f, slopes, lambda *xs: [[0] * len(xs)] * len(xs))
+
+
+def flat(f: Any) -> Row:
+    return linear(f, lambda *xs: [0] * len(xs))
+
+
+def zero(*xs: Any) -> int:
+    return 0
+
+
+def total(answer: Any) -> Any:
+    """The number that an answer stands for."""
+    return mp.fsum(answer) if isinstance(answer, list) else mp.mpf(answer)
+
+
+def largest(answer: Any) -> Any:
+    """The largest magnitude met in adding up an answer, term by term."""
+    if not isinstance(answer, list):
+        return abs(mp.mpf(answer))
+    return max(map(abs, [*answer, *accumulate(answer)]))
+
+
+# --- helpers ------------------------------------------------------------------
+
+
+def sign(x: Any) -> int:
+    return (x > 0) - (x < 0)
+
+
+def truncate(x: Any) -> Any:
+    return sign(x) * mp.floor(abs(x))
+
+
+def even(x: Any) -> Any:
+    """The nearest whole number; the even one if two are as near."""
+    low = mp.floor(x)
+    over = x - low - mp.mpf(1) / 2
+    return low + (over > 0 or (over == 0 and low % 2 == 1))
+
+
+@exact
+def decimal(x: Any, digits: Any) -> Any:
+    """`x` to so many decimals."""
+    if abs(digits) > 400:
+        return x if digits > 0 else mp.zero
+    scale = mp.mpf(10) ** int(truncate(digits))
+    return even(x * scale) / scale if digits > 0 else even(x / mp.mpf(10) ** -int(truncate(digits))) / scale
+
+
+def root(x: Any) -> Any:
+    return sign(x) * mp.cbrt(abs(x))
+
+
+def sec2(x: Any) -> Any:
+    return 1 / mp.cos(x) ** 2
+
+
+def sech2(x: Any) -> Any:
+    return 1 / mp.cosh(x) ** 2
+
+
+def off_unit(x: Any) -> Any:
+    """1 - x*x."""
+    return (1 - x) * (1 + x)
+
+
+def erfc(x: Any) -> Any:
+    return mp.erfc(min(x, mp.mpf(DEEP)))
+
+
+def bell(x: Any) -> Any:
+    """The density of the normal distribution."""
+    return mp.exp(-x * x / 2) / ROOT_TWO_PI
+
+
+def cdf(x: Any) -> Any:
+    return mp.ncdf(max(x, mp.mpf(-DEEP)))
+
+
+def logistic(x: Any) -> Any:
+    return 1 / (1 + mp.exp(-x))
+
+
+def bump(x: Any) -> Any:
+    """The logistic function's derivative."""
+    return logistic(x) * logistic(-x)
+
+
+def slope(x: Any) -> list[Any]:
+    """The logistic function's derivative from its value: two terms that cancel above 0."""
+    return [logistic(x), -(logistic(x) ** 2)]
+
+
+def psi(x: Any) -> list[Any]:
+    """The digamma function by its recurrence: two terms that cancel near 1.46."""
+    return [mp.psi(0, x + 12), -mp.fsum(1 / (x + k) for k in range(12))]
+
+
+def times(factor: Any, terms: list[Any]) -> list[Any]:
+    return [factor * term for term in terms]
+
+
+def pairs(xs: Sequence[Any]) -> list[Any]:
+    """The products of a dot product."""
+    half = len(xs) // 2
+    return [a * b for a, b in zip(xs[:half], xs[half:], strict=True)]
+
+
+def partners(*xs: Any) -> list[Any]:
+    """What each factor of a dot product is multiplied with."""
+    half = len(xs) // 2
+    return [*xs[half:], *xs[:half]]
+
+
+def crossed(*xs: Any) -> list[list[int]]:
+    """The second partials of a dot product: 1 for each factor and its partner."""
+    half = len(xs) // 2
+    return [[int(abs(j - k) == half) for j in range(len(xs))] for k in range(len(xs))]
+
+
+# --- the rows -----------------------------------------------------------------
+
+JUDGE: dict[str, Row] = {
+    "add": linear(lambda a, b: a + b, lambda a, b: [1, 1]),
+    "sub": linear(lambda a, b: a - b, lambda a, b: [1, -1]),
+    "mul": binary(
+        lambda a, b: a * b, lambda a, b: b, lambda a, b: a, zero, lambda a, b: 1, zero
+    ),
+    "div": binary(
+        lambda a, b: a / b,
+        lambda a, b: 1 / b,
+        lambda a, b: -a / b**2,
+        zero,
+        lambda a, b: -1 / b**2,
+        lambda a, b: 2 * a / b**3,
+    ),
+    "pow": binary(
+        lambda a, b: a**b,
+        lambda a, b: b * a ** (b - 1),
+        lambda a, b: a**b * mp.log(a) if a > 0 else 0,
+        lambda a, b: b * (b - 1) * a ** (b - 2),
+        lambda a, b: [a ** (b - 1), b * a ** (b - 1) * mp.log(a)],
+        lambda a, b: a**b * mp.log(a) ** 2,
+    ),
+    "neg": linear(lambda x: -x, lambda x: [-1]),
+    "pos": linear(lambda x: x, lambda x: [1]),
+    "abs": linear(abs, lambda x: [sign(x)]),
+    "floordiv": flat(exact(lambda a, b: mp.floor(a / b))),
+    "mod": linear(
+        exact(lambda a, b: a - b * mp.floor(a / b)),
+        exact(lambda a, b: [1, -mp.floor(a / b)]),
+    ),
+    "fmod": linear(
+        exact(lambda a, b: a - b * truncate(a / b)),
+        exact(lambda a, b: [1, -truncate(a / b)]),
+    ),
+    "remainder": linear(
+        exact(lambda a, b: a - b * even(a / b)),
+        exact(lambda a, b: [1, -even(a / b)]),
+    ),
+    "floor": flat(exact(mp.floor)),
+    "ceil": flat(exact(mp.ceil)),
+    "trunc": flat(exact(truncate)),
+    "rint": flat(exact(even)),
+    "round_to": flat(decimal),
+    "less": flat(lambda a, b: int(a < b)),
+    "equal": flat(lambda a, b: int(a == b)),
+    "step": flat(lambda x: int(x > 0)),
+    "sign": flat(sign),
+    "where": linear(lambda c, a, b: a if c else b, lambda c, a, b: [0, c != 0, c == 0]),
+    "maximum": linear(max, lambda a, b: [int(a > b), int(b > a)]),
+    "minimum": linear(min, lambda a, b: [int(a < b), int(b < a)]),
+    "copysign": linear(lambda a, b: abs(a) * sign(b), lambda a, b: [sign(a) * sign(b), 0]),
+    "exp": unary(mp.exp, mp.exp, mp.exp),
+    "exp2": unary(lambda x: 2**x, lambda x: LN2 * 2**x, lambda x: LN2**2 * 2**x),
+    "expm1": unary(mp.expm1, mp.exp, mp.exp),
+    "log": unary(mp.log, lambda x: 1 / x, lambda x: -1 / x**2),
+    "log2": unary(
+        lambda x: mp.log(x) / LN2, lambda x: 1 / (x * LN2), lambda x: -1 / (x**2 * LN2)
+    ),
+    "log10": unary(
+        lambda x: mp.log(x) / LN10, lambda x: 1 / (x * LN10), lambda x: -1 / (x**2 * LN10)
+    ),
+    "log1p": unary(mp.log1p, lambda x: 1 / (1 + x), lambda x: -1 / (1 + x) ** 2),
+    "sqrt": unary(
+        mp.sqrt, lambda x: 1 / (2 * mp.sqrt(x)), lambda x: -1 / (4 * x * mp.sqrt(x))
+    ),
+    "cbrt": unary(
+        root, lambda x: 1 / (3 * root(x) ** 2), lambda x: -2 / (9 * x * root(x) ** 2)
+    ),
+    "hypot": binary(
+        lambda a, b: mp.sqrt(a * a + b * b),
+        lambda a, b: a / mp.hypot(a, b),
+        lambda a, b: b / mp.hypot(a, b),
+        lambda a, b: b * b / mp.hypot(a, b) ** 3,
+        lambda a, b: -a * b / mp.hypot(a, b) ** 3,
+        lambda a, b: a * a / mp.hypot(a, b) ** 3,
+    ),
+    "sin": unary(mp.sin, mp.cos, lambda x: -mp.sin(x)),
+    "cos": unary(mp.cos, lambda x: -mp.sin(x), lambda x: -mp.cos(x)),
+    "tan": unary(mp.tan, sec2, lambda x: 2 * mp.tan(x) * sec2(x)),
+    "asin": unary(
+        mp.asin,
+        lambda x: 1 / mp.sqrt(off_unit(x)),
+        lambda x: x / mp.sqrt(off_unit(x)) ** 3,
+    ),
+    "acos": unary(
+        mp.acos,
+        lambda x: -1 / mp.sqrt(off_unit(x)),
+        lambda x: -x / mp.sqrt(off_unit(x)) ** 3,
+    ),
+    "atan": unary(
+        mp.atan, lambda x: 1 / (1 + x * x), lambda x: -2 * x / (1 + x * x) ** 2
+    ),
+    "atan2": binary(
+        mp.atan2,
+        lambda a, b: b / (a * a + b * b),
+        lambda a, b: -a / (a * a + b * b),
+        lambda a, b: -2 * a * b / (a * a + b * b) ** 2,
+        lambda a, b: [a * a / (a * a + b * b) ** 2, -b * b / (a * a + b * b) ** 2],
+        lambda a, b: 2 * a * b / (a * a + b * b) ** 2,
+    ),
+    "degrees": linear(lambda x: x * 180 / PI, lambda x: [180 / PI]),
+    "radians": linear(lambda x: x * PI / 180, lambda x: [PI / 180]),
+    "sinh": unary(mp.sinh, mp.cosh, mp.sinh),
+    "cosh": unary(mp.cosh, mp.sinh, mp.cosh),
+    "tanh": unary(mp.tanh, sech2, lambda x: [-2 * mp.tanh(x), 2 * mp.tanh(x) ** 3]),
+    "asinh": unary(
+        mp.asinh,
+        lambda x: 1 / mp.sqrt(1 + x * x),
+        lambda x: -x / mp.sqrt(1 + x * x) ** 3,
+    ),
+    "acosh": unary(
+        mp.acosh,
+        lambda x: 1 / mp.sqrt((x - 1) * (x + 1)),
+        lambda x: -x / mp.sqrt((x - 1) * (x + 1)) ** 3,
+    ),
+    "atanh": unary(
+        mp.atanh, lambda x: 1 / off_unit(x), lambda x: 2 * x / off_unit(x) ** 2
+    ),
+    "gaussian": binary(
+        lambda x, c: mp.exp(-c * x * x),
+        lambda x, c: -2 * c * x * mp.exp(-c * x * x),
+        lambda x, c: -x * x * mp.exp(-c * x * x),
+        lambda x, c: times(2 * c * mp.exp(-c * x * x), [-1, 2 * c * x * x]),
+        lambda x, c: times(2 * x * mp.exp(-c * x * x), [-1, c * x * x]),
+        lambda x, c: x**4 * mp.exp(-c * x * x),
+    ),
+    "erf": unary(
+        mp.erf,
+        lambda x: 2 * mp.exp(-x * x) / ROOT_PI,
+        lambda x: -4 * x * mp.exp(-x * x) / ROOT_PI,
+    ),
+    "erfc": unary(
+        erfc,
+        lambda x: -2 * mp.exp(-x * x) / ROOT_PI,
+        lambda x: 4 * x * mp.exp(-x * x) / ROOT_PI,
+    ),
+    "normal_cdf": unary(cdf, bell, lambda x: -x * bell(x)),
+    "gamma": unary(
+        mp.gamma,
+        lambda x: times(mp.gamma(x), psi(x)),
+        lambda x: mp.gamma(x) * (mp.psi(0, x) ** 2 + mp.psi(1, x)),
+    ),
+    "lgamma": unary(
+        lambda x: [mp.loggamma(x) - 1, 1],
+        psi,
+        lambda x: mp.psi(1, x),
+    ),
+    "relu": linear(lambda x: max(x, 0), lambda x: [int(x > 0)]),
+    "leaky_relu": binary(
+        lambda x, slope: x if x > 0 else slope * x,
+        lambda x, slope: 1 if x > 0 else slope,
+        lambda x, slope: min(x, 0),
+        zero,
+        lambda x, slope: int(x < 0),
+        zero,
+    ),
+    "elu": binary(
+        lambda x, alpha: x if x > 0 else alpha * mp.expm1(x),
+        lambda x, alpha: 1 if x > 0 else alpha * mp.exp(x),
+        lambda x, alpha: mp.expm1(min(x, 0)),
+        lambda x, alpha: 0 if x > 0 else alpha * mp.exp(x),
+        lambda x, alpha: 0 if x > 0 else mp.exp(x),
+        zero,
+    ),
+    "sigmoid": unary(
+        logistic,
+        bump,
+        lambda x: times(logistic(x), [1, -3 * logistic(x), 2 * logistic(x) ** 2]),
+    ),
+    "softplus": unary(
+        lambda x: mp.log1p(mp.exp(x)), logistic, slope
+    ),
+    "logsigmoid": unary(
+        lambda x: -mp.log1p(mp.exp(-x)),
+        lambda x: logistic(-x),
+        lambda x: times(-1, slope(-x)),
+    ),
+    "logaddexp": binary(
+        lambda a, b: [max(a, b), mp.log1p(mp.exp(-abs(a - b)))],
+        lambda a, b: logistic(a - b),
+        lambda a, b: logistic(b - a),
+        lambda a, b: slope(a - b),
+        lambda a, b: times(-1, slope(abs(a - b))),
+        lambda a, b: slope(b - a),
+    ),
+    "silu": unary(
+        lambda x: x * logistic(x),
+        lambda x: [logistic(x), x * bump(x)],
+        lambda x: [*times(2 + x * (logistic(-x) - logistic(x)), slope(x))],
+    ),
+    "gelu": unary(
+        lambda x: x * cdf(x),
+        lambda x: [cdf(x), x * bell(x)],
+        lambda x: [2 * bell(x), -x * x * bell(x)],
+    ),
+    "sum": linear(lambda *xs: list(xs), lambda *xs: [1] * len(xs)),
+    "dot": Row(lambda *xs: pairs(xs), partners, crossed),
+}

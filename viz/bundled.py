@@ -1,0 +1,25 @@
+"""A stand-in for the program `dot`: the Graphviz inside the pygraphviz wheel.
+
+Run as ``python bundled.py -Kdot -Tsvg [-Gname=value ...] < graph.dot > graph.svg``, in a
+process of its own: on a graph too deep for it Graphviz overflows the C stack, and while it
+works Python cannot be interrupted.
+"""
+
+import sys
+
+from pygraphviz import AGraph  # type: ignore[import-untyped]
+
+
+def main(engine: str, form: str, *options: str) -> None:
+    """Read DOT from the standard input, write the picture to the standard output."""
+    # as `dot` does before it reads: from here on a node's label is its name by default
+    AGraph().draw(prog="dot", format="dot")
+    graph = AGraph(string=sys.stdin.buffer.read().decode())
+    picture = graph.draw(
+        prog=engine.removeprefix("-K"), format=form.removeprefix("-T"), args=" ".join(options)
+    )
+    sys.stdout.buffer.write(picture)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
