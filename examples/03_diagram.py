@@ -1,4 +1,4 @@
-"""A neuron as a diagram: values going forward, gradients coming back.
+"""The smallest neuron as a diagram: values going forward, gradients coming back.
 
 Writes examples/output/neuron.svg and neuron.png.
 """
@@ -11,13 +11,10 @@ from viz import draw_dot, render
 output = Path(__file__).parent / "output"
 output.mkdir(exist_ok=True)
 
-x1, x2 = Value(2.0, label="x1"), Value(0.5, label="x2")
-w1, w2 = Value(-1.5, label="w1"), Value(1.0, label="w2")
-b = Value(3.0, label="b")
-
-s = x1 * w1 + x2 * w2 + b
-s.label = "s"
-y = s.tanh()
+x = Value(2.0, label="x")
+w = Value(-1.5, label="w")
+b = Value(3.5, label="b")
+y = (w * x + b).tanh()
 y.label = "y"
 y.backward()
 

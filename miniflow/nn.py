@@ -149,15 +149,16 @@ class Neuron(Module):
         nin: the number of inputs.
         nonlin: whether there is an activation at all, as in micrograd.
         activation: the activation, a function of one Value or the name of one.
-        seed: makes the initial weights reproducible; by default they come from the
-            `random` module's own state, in micrograd's order.
+        seed: an int makes the initial weights reproducible, a `random.Random` is drawn
+            from; by default they come from the `random` module's own state, in
+            micrograd's order.
 
     Weights are uniform in [-1, 1], the bias is 0.
     """
 
     def __init__(
         self, nin: int, nonlin: bool = True, *, activation: Activation = "relu",
-        seed: int | random.Random | None = None,
+        seed: Any = None,
     ) -> None:  # fmt: skip
         rng = _rng(seed)
         _check_size("nin", nin)
@@ -188,7 +189,7 @@ class Layer(Module):
 
     def __init__(
         self, nin: int, nout: int, nonlin: bool = True, *, activation: Activation = "relu",
-        seed: int | random.Random | None = None,
+        seed: Any = None,
     ) -> None:  # fmt: skip
         rng = _rng(seed)
         _check_size("nout", nout)
@@ -222,7 +223,7 @@ Layer of [LinearNeuron(4)]]
 
     def __init__(
         self, nin: int, nouts: Sequence[int], *, activation: Activation = "relu",
-        seed: int | random.Random | None = None,
+        seed: Any = None,
     ) -> None:  # fmt: skip
         rng = _rng(seed)
         sizes = [nin, *nouts]
@@ -251,11 +252,11 @@ Layer of [LinearNeuron(4)]]
         return f"MLP of [{', '.join(str(layer) for layer in self.layers)}]"
 
 
-def _rng(seed: int | random.Random | None) -> Any:
-    """Where random numbers come from: a generator handed on, a new one, `random` itself."""
-    if seed is None or isinstance(seed, random.Random):
-        return seed or random
-    return random.Random(seed)
+def _rng(seed: Any) -> Any:
+    """Where random numbers come from: `random` itself, a new generator, one handed on."""
+    if seed is None:
+        return random
+    return random.Random(seed) if isinstance(seed, int) else seed
 
 
 def _check_size(name: str, size: Any) -> None:

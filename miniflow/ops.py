@@ -217,11 +217,11 @@ def ieee(f: Callable[..., Any], limit: Callable[..., float] = lambda *xs: nan) -
     return value
 
 
-def infinite(x: float) -> float:
+def _infinite(x: float) -> float:
     return inf
 
 
-def signed_infinite(x: float) -> float:
+def _signed_infinite(x: float, *_: float) -> float:
     return math.copysign(inf, x)
 
 
@@ -293,14 +293,14 @@ def _whole(f: Callable[[float], int]) -> Callable[[float], float]:
 
 
 def _round_to(x: float, digits: float) -> float:
-    return round(x, int(digits)) if math.isfinite(x) else x
+    return round(x, int(digits)) if math.isfinite(x) and math.isfinite(digits) else x
 
 
 floor = define("floor", _whole(math.floor), None)
 ceil = define("ceil", _whole(math.ceil), None)
 trunc = define("trunc", _whole(math.trunc), None)
 rint: Op = define("rint", _whole(round), None, symbol="round")
-round_to = define("round_to", _round_to, None, None, symbol="round")
+round_to = define("round_to", ieee(_round_to, _signed_infinite), None, None, symbol="round")
 less = define("less", lambda a, b: 1.0 if a < b else 0.0, None, None, symbol="<")
 equal = define("equal", lambda a, b: 1.0 if a == b else 0.0, None, None, symbol="==")
 step = define("step", lambda x: 1.0 if x > 0 else x if x != x else 0.0, None)
@@ -367,9 +367,9 @@ def _cbrt_slope(x: Any, y: Any) -> Any:
     return div(div(1.0, 3.0 * y), y) * (1.0 - (ratio - 1.0) * (2 / 3))
 
 
-exp = define("exp", ieee(math.exp, infinite), lambda x, y: y)
-exp2 = define("exp2", ieee(math.exp2, infinite), lambda x, y: LN2 * y)
-expm1 = define("expm1", ieee(math.expm1, infinite), lambda x, y: exp(x))
+exp = define("exp", ieee(math.exp, _infinite), lambda x, y: y)
+exp2 = define("exp2", ieee(math.exp2, _infinite), lambda x, y: LN2 * y)
+expm1 = define("expm1", ieee(math.expm1, _infinite), lambda x, y: exp(x))
 log: Op = define("log", ieee(math.log, _log_limit), lambda x, y: div(1.0, x), domain=(POSITIVE,))
 log2 = define("log2", ieee(math.log2, _log_limit), lambda x, y: div(LOG2E, x), domain=(POSITIVE,))
 log10 = define(
@@ -412,8 +412,8 @@ atan2 = define(
 degrees = define("degrees", math.degrees, lambda x, y: 180.0 / math.pi)
 radians = define("radians", math.radians, lambda x, y: math.pi / 180.0)
 
-sinh = define("sinh", ieee(math.sinh, signed_infinite), lambda x, y: cosh(x))
-cosh: Op = define("cosh", ieee(math.cosh, infinite), lambda x, y: sinh(x))
+sinh = define("sinh", ieee(math.sinh, _signed_infinite), lambda x, y: cosh(x))
+cosh: Op = define("cosh", ieee(math.cosh, _infinite), lambda x, y: sinh(x))
 tanh = define("tanh", math.tanh, lambda x, y: 1.0 - y * y)
 asinh = define("asinh", math.asinh, lambda x, y: 1.0 / hypot(1.0, x))
 acosh = define(
@@ -497,7 +497,7 @@ gamma = define(
     "gamma", ieee(math.gamma, _gamma_limit), lambda x, y: y * digamma(x), domain=((0.0, 171.0),)
 )
 lgamma = define(
-    "lgamma", ieee(math.lgamma, infinite), lambda x, y: digamma(x), domain=((0.0, 1e300),)
+    "lgamma", ieee(math.lgamma, _infinite), lambda x, y: digamma(x), domain=((0.0, 1e300),)
 )
 
 
@@ -582,8 +582,8 @@ def _dot(*factors: float) -> float:
     return total
 
 
-sum = define("sum", _sum, each=lambda k, xs, y: 1.0, symbol="Σ")
-dot = define("dot", _dot, each=lambda k, xs, y: xs[k - len(xs) // 2], symbol="·")
+sum = define("sum", _sum, each=lambda k, xs, y: 1.0)
+dot = define("dot", _dot, each=lambda k, xs, y: xs[k - len(xs) // 2])
 
 
 # --- rows that are no operations ----------------------------------------------
