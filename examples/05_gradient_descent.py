@@ -21,12 +21,9 @@ for step in range(20001):
     x, y = x - 0.001 * dx, y - 0.001 * dy
 
 # By Values and an optimiser: momentum, or a step size for each parameter, is faster.
-for name, make in [
-    ("SGD", lambda p: SGD(p, lr=0.001, momentum=0.9)),
-    ("Adam", lambda p: Adam(p, lr=0.1)),
-]:
+for name in ("SGD", "Adam"):
     point = [Value(-1.2), Value(1.0)]
-    optimizer = make(point)
+    optimizer = Adam(point, lr=0.1) if name == "Adam" else SGD(point, lr=0.001, momentum=0.9)
     print(f"\n{name:<8}  step        x        y     height")
     for step in range(2001):
         bottom = valley(*point)

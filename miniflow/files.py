@@ -1,6 +1,7 @@
 """Files are written whole or not at all."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -10,12 +11,15 @@ def write(path: str | os.PathLike[str], content: str | bytes) -> None:
     Raises:
         OSError: the file cannot be written; nothing has changed.
     """
-    path = Path(path)
+    asked, path = os.fspath(path), Path(os.path.realpath(path))  # through a symbolic link
     data = content.encode() if isinstance(content, str) else content
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial = path.parent / f".{os.urandom(8).hex()}.part"  # nobody else's, however many write
     try:
         partial.write_bytes(data)
         partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            partial.unlink()
+        if isinstance(error, OSError) and error.errno:  # name the file that was asked for
+            raise OSError(error.errno, error.strerror, asked) from error
         raise

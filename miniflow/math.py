@@ -107,14 +107,13 @@ def log(x: Number, base: Number | None = None) -> Number:
 
 def modf(x: Number) -> tuple[Number, Number]:
     """The fraction and the whole part of x, both with its sign."""
-    whole = _ops.trunc(x)
-    return (copysign(0.0, x), whole) if isinf(x) else (x - whole, whole)
+    return copysign(0.0, x) if isinf(x) else fmod(x, 1.0), _ops.trunc(x)
 
 
 def ldexp(x: Number, i: int) -> Number:
     """Multiply x by 2 to the power of the integer `i`."""
-    half = _operator.index(i) // 2
-    return x * _ops.pow(2.0, half) * _ops.pow(2.0, i - half)
+    # beyond +-3000 every float has become 0 or infinite
+    return _ops.ldexp(x, sorted((-3000, _operator.index(i), 3000))[1])
 
 
 def _listed(xs: tuple[Any, ...], name: str) -> list[Any]:
@@ -145,7 +144,9 @@ def min(*xs: Any) -> Number:
 
 def hypot(*xs: Number) -> Number:
     """The Euclidean length of the vector of the numbers; 0.0 for none."""
-    return _fold(_ops.hypot, [fabs(xs[0]), *xs[1:]]) if xs else 0.0
+    if len(xs) == 1:
+        return fabs(xs[0])
+    return _fold(_ops.hypot, list(xs)) if xs else 0.0
 
 
 def dist(p: Iterable[Number], q: Iterable[Number]) -> Number:
@@ -161,7 +162,10 @@ def sum(xs: Iterable[Number], start: Number = 0.0) -> Number:
     return _ops.sum(*items) if items else 0.0
 
 
-fsum = sum
+def fsum(xs: Iterable[Number]) -> Number:
+    """The sum without rounding errors but the last one: one entry; 0.0 for none."""
+    items = list(xs)
+    return _ops.fsum(*items) if items else 0.0
 
 
 def dot(xs: Iterable[Number], ws: Iterable[Number]) -> Number:
@@ -227,18 +231,19 @@ def __getattr__(name: str) -> Any:
         return row
     if hasattr(_math, name):
         raise AttributeError(
-            f"miniflow.math has no {name}: it has no derivative; use math.{name} on .data"
+            f"miniflow.math has no {name}; for plain numbers use math.{name}, on .data"
         )
     raise AttributeError(f"module 'miniflow.math' has no attribute {name!r}")
 
 
+# without max, min and sum: a star import should not replace the builtins
 __all__ = [
     "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "comb",
     "copysign", "cos", "cosh", "degrees", "digamma", "dist", "dot", "e", "elu", "erf", "erfc",
     "exp", "exp2", "expm1", "fabs", "factorial", "floor", "fmod", "fsum", "gamma", "gcd",
     "gelu", "hypot", "inf", "isclose", "isfinite", "isinf", "isnan", "isqrt", "lcm", "ldexp",
-    "leaky_relu", "lgamma", "log", "log10", "log1p", "log2", "logaddexp", "logsigmoid", "max",
-    "maximum", "min", "minimum", "mod", "modf", "nan", "normal_cdf", "perm", "pi", "pow",
+    "leaky_relu", "lgamma", "log", "log10", "log1p", "log2", "logaddexp", "logsigmoid",
+    "maximum", "minimum", "mod", "modf", "nan", "normal_cdf", "perm", "pi", "pow",
     "prod", "radians", "relu", "remainder", "sigmoid", "sign", "silu", "sin", "sinh",
-    "softplus", "sqrt", "step", "sum", "sumprod", "tan", "tanh", "tau", "trunc", "ulp", "where",
+    "softplus", "sqrt", "step", "sumprod", "tan", "tanh", "tau", "trunc", "ulp", "where",
 ]  # fmt: skip

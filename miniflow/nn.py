@@ -6,15 +6,19 @@ can be named.
 """
 
 import json
+import operator
 import os
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from miniflow import math, ops
 from miniflow.files import write
 from miniflow.tape import Value, literal
+from miniflow.trees import children, flatten
+
+FORMAT = "miniflow 1"  # of the files that `save` writes
 
 Activation = Callable[[Any], Any] | str | None
 
@@ -24,11 +28,7 @@ class Module:
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Value]]:
         """Each parameter once, with its path, such as ``layers.0.neurons.2.w.1``."""
-        seen: set[int] = set()
-        for name, value in _named(vars(self), prefix):
-            if id(value) not in seen:
-                seen.add(id(value))
-                yield name, value
+        return _named(self, prefix.removesuffix("."), set())
 
     def parameters(self) -> list[Value]:
         """The parameters, in the order of `named_parameters`."""
@@ -41,7 +41,12 @@ class Module:
 
     def state_dict(self) -> dict[str, float]:
         """The parameters' numbers by name."""
-        return {name: p.data for name, p in self.named_parameters()}
+        state: dict[str, float] = {}
+        for name, p in self.named_parameters():
+            if name in state:
+                raise ValueError(f"state_dict: two parameters are named {name!r}; rename one")
+            state[name] = p.data
+        return state
 
     def load_state_dict(self, state: dict[str, float]) -> None:
         """Set the parameters' numbers, all of them or, on an error, none.
@@ -73,7 +78,7 @@ class Module:
         Raises:
             OSError: the file cannot be written.
         """
-        content = {"format": "miniflow 1", "model": self.config(), "state": self.state_dict()}
+        content = {"format": FORMAT, "model": self.config(), "state": self.state_dict()}
         write(path, json.dumps(content, indent=1) + "\n")
 
     def load(self, path: str | os.PathLike[str]) -> "Module":
@@ -86,33 +91,44 @@ class Module:
         """
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
-            model, state = content["model"], content["state"]
-        except (ValueError, TypeError, KeyError) as error:
+            version, model, state = content["format"], content["model"], content["state"]
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ValueError(f"load: {os.fspath(path)!r} is not a saved model: {error}") from error
-        if model != self.config():
+        if version != FORMAT:
+            raise ValueError(f"load: {os.fspath(path)!r} has format {version!r}, not {FORMAT!r}")
+        if model != json.loads(json.dumps(self.config())):  # tuples are lists in a file
             raise ValueError(
                 f"load: {os.fspath(path)!r} holds {model}, this model is {self.config()}"
             )
         try:
             self.load_state_dict(state)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"load: {os.fspath(path)!r}: {error.args[0]}") from error
         return self
 
 
-def _named(children: Any, prefix: str) -> Iterator[tuple[str, Value]]:
-    """The Values in a nest of modules, lists, tuples and dicts, with their paths."""
-    for name, child in children.items():
-        path = f"{prefix}{name}"
-        if child.__class__ is Value:
-            if child.op == "leaf":
-                yield path, child
-        elif isinstance(child, Module):
-            yield from child.named_parameters(f"{path}.")
-        elif isinstance(child, dict):
-            yield from _named(child, f"{path}.")
-        elif isinstance(child, (list, tuple)):
-            yield from _named(dict(enumerate(child)), f"{path}.")
+def _named(nest: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Value]]:
+    """The leaves in a nest of modules and containers, once each, with their paths."""
+    if nest.__class__ is Value:
+        if nest.op == "leaf" and id(nest) not in seen:
+            seen.add(id(nest))
+            yield path, nest
+        return
+    parts = _parts(nest)
+    if parts and id(nest) not in seen:
+        seen.add(id(nest))  # a child may know its parent
+        for name, child in parts.items():
+            yield from _named(child, f"{path}.{name}" if path else f"{name}", seen)
+
+
+def _parts(nest: Any) -> dict[Any, Any] | None:
+    """What a module, dict, list, tuple or array holds, by name or number."""
+    if isinstance(nest, Module):
+        return vars(nest)
+    if isinstance(nest, dict):
+        return nest
+    items = children(nest)
+    return None if items is None else dict(enumerate(items))
 
 
 def _some(names: Any) -> str:
@@ -161,11 +177,11 @@ class Neuron(Module):
         seed: Any = None,
     ) -> None:  # fmt: skip
         rng = _rng(seed)
-        _check_size("nin", nin)
+        nin = _size("nin", nin)
         self.w = [Value(rng.uniform(-1, 1)) for _ in range(nin)]
         self.b = Value(0.0)
         self.nonlin = nonlin
-        self.activation = _activation(activation) if nonlin else None
+        self.activation = _activation(activation)
 
     def __call__(self, x: Sequence[Any]) -> Value:
         """The neuron's output for `nin` numbers or Values.
@@ -173,13 +189,22 @@ class Neuron(Module):
         Raises:
             ValueError: x has another length.
         """
+        x = _row(x)
         if len(x) != len(self.w):
             raise ValueError(f"Neuron: got {len(x)} inputs, it has {len(self.w)} weights")
         out = math.dot(self.w, x) + self.b
-        return self.activation(out) if self.activation else out  # type: ignore[no-any-return]
+        if not self.nonlin or self.activation is None:
+            return out  # type: ignore[no-any-return]
+        return self.activation(out)  # type: ignore[no-any-return]
+
+    def config(self) -> dict[str, Any]:
+        return {**super().config(), "size": len(self.w), "activation": self._activation_name()}
+
+    def _activation_name(self) -> str:
+        return _activation_name(self.activation if self.nonlin else None)
 
     def __repr__(self) -> str:
-        name = _activation_name(self.activation)
+        name = self._activation_name()
         name = "ReLU" if name == "relu" else name[0].upper() + name[1:]
         return f"{name}Neuron({len(self.w)})"
 
@@ -192,15 +217,16 @@ class Layer(Module):
         seed: Any = None,
     ) -> None:  # fmt: skip
         rng = _rng(seed)
-        _check_size("nout", nout)
-        self.neurons = [
-            Neuron(nin, nonlin, activation=activation, seed=rng) for _ in range(nout)
-        ]
+        nout = _size("nout", nout)
+        self.neurons = [Neuron(nin, nonlin, activation=activation, seed=rng) for _ in range(nout)]
 
     def __call__(self, x: Sequence[Any]) -> Any:
-        x = [v if v.__class__ is Value else literal(v) for v in x]  # once for all neurons
+        x = [v if v.__class__ is Value else literal(v) for v in _row(x)]  # once for all neurons
         out = [n(x) for n in self.neurons]
         return out[0] if len(out) == 1 else out
+
+    def config(self) -> dict[str, Any]:
+        return {**super().config(), "neurons": [n.config() for n in self.neurons]}
 
     def __repr__(self) -> str:
         return f"Layer of [{', '.join(str(n) for n in self.neurons)}]"
@@ -226,9 +252,10 @@ Layer of [LinearNeuron(4)]]
         seed: Any = None,
     ) -> None:  # fmt: skip
         rng = _rng(seed)
-        sizes = [nin, *nouts]
+        nouts = list(nouts) if isinstance(nouts, Iterable) else []
         if not nouts:
-            raise ValueError("MLP: nouts is empty; give the size of at least one layer")
+            raise ValueError("MLP: nouts is no list of sizes; give that of at least one layer")
+        sizes = [nin, *nouts]
         self.layers = [
             Layer(a, b, nonlin=i != len(nouts) - 1, activation=activation, seed=rng)
             for i, (a, b) in enumerate(zip(sizes, nouts, strict=False))
@@ -237,7 +264,7 @@ Layer of [LinearNeuron(4)]]
     def __call__(self, x: Sequence[Any]) -> Any:
         out: Any = x
         for layer in self.layers:
-            out = layer([out] if out.__class__ is Value else out)
+            out = layer(out)
         return out
 
     def config(self) -> dict[str, Any]:
@@ -245,7 +272,7 @@ Layer of [LinearNeuron(4)]]
         return {
             **super().config(),
             "sizes": [len(first.w), *[len(layer.neurons) for layer in self.layers]],
-            "activation": _activation_name(first.activation),
+            "activation": first._activation_name(),
         }
 
     def __repr__(self) -> str:
@@ -256,12 +283,30 @@ def _rng(seed: Any) -> Any:
     """Where random numbers come from: `random` itself, a new generator, one handed on."""
     if seed is None:
         return random
-    return random.Random(seed) if isinstance(seed, int) else seed
+    if hasattr(seed, "uniform"):
+        return seed
+    try:
+        return random.Random(operator.index(seed))
+    except TypeError:
+        raise TypeError(f"seed: {seed!r:.60} is neither an int nor a generator") from None
 
 
-def _check_size(name: str, size: Any) -> None:
-    if not isinstance(size, int) or size < 1:
+def _size(name: str, size: Any) -> int:
+    """The number of neurons as an int: NumPy's integers are welcome."""
+    try:
+        number = operator.index(size)
+    except TypeError:
+        number = 0
+    if number < 1:
         raise ValueError(f"{name}: {size!r} is no number of neurons; give an int from 1 on")
+    return number
+
+
+def _row(x: Any) -> Sequence[Any]:
+    """A module's inputs; of a single one, the Value itself will do."""
+    if x.__class__ is Value:
+        return [x]
+    return x if hasattr(x, "__len__") else list(x)
 
 
 # --- losses: means over the batch, in units of the loss -----------------------
@@ -273,11 +318,19 @@ def _pairs(loss: str, predictions: Any, targets: Any) -> list[tuple[Any, Any]]:
     Raises:
         ValueError: there are none, or more of one than of the other.
     """
-    first = [predictions] if predictions.__class__ is Value else list(predictions)
-    second = list(targets) if hasattr(targets, "__len__") else [targets]
+    first, second = [list(x) if isinstance(x, Iterable) else [x] for x in (predictions, targets)]
     if len(first) != len(second) or not first:
         raise ValueError(f"{loss}: {len(first)} predictions for {len(second)} targets")
     return list(zip(first, second, strict=True))
+
+
+def _scalars(loss: str, predictions: Any, targets: Any) -> list[tuple[Any, Any]]:
+    """Predictions with their targets where both are scalars, or nested lists of them."""
+    pairs = _pairs(loss, predictions, targets)
+    for p, t in pairs:
+        if isinstance(p, Iterable) != isinstance(t, Iterable):
+            raise TypeError(f"{loss}: a {type(p).__name__} predicts a {type(t).__name__}")
+    return [x for p, t in pairs for x in _pairs(loss, flatten(p), flatten(t))]
 
 
 def _mean(terms: list[Any]) -> Any:
@@ -286,26 +339,40 @@ def _mean(terms: list[Any]) -> Any:
 
 def mse(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
     """The mean squared error, mean of (p - t)^2."""
-    return _mean([(d := p - t) * d for p, t in _pairs("mse", predictions, targets)])
+    return _mean([(d := p - t) * d for p, t in _scalars("mse", predictions, targets)])
 
 
 def mae(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
     """The mean absolute error, mean of |p - t|."""
-    return _mean([abs(p - t) for p, t in _pairs("mae", predictions, targets)])
+    return _mean([abs(p - t) for p, t in _scalars("mae", predictions, targets)])
 
 
 def hinge(scores: Sequence[Any], labels: Sequence[Any]) -> Any:
-    """The hinge loss, mean of max(0, 1 - t*s), for labels t of -1 or 1."""
-    return _mean([math.relu(1 - t * s) for s, t in _pairs("hinge", scores, labels)])
+    """The hinge loss, mean of max(0, 1 - t*s), for labels t of -1 or 1.
+
+    Raises:
+        ValueError: a label is neither (with 0 for -1 that class would not train).
+    """
+    pairs = _scalars("hinge", scores, labels)
+    for _, t in pairs:
+        if (t.data if t.__class__ is Value else ops.real(t, "hinge")) not in (-1, 1):
+            raise ValueError(f"hinge: label {t!r:.60} is neither -1 nor 1")
+    return _mean([math.relu(1 - t * s) for s, t in pairs])
 
 
 def bce_with_logits(logits: Sequence[Any], labels: Sequence[Any]) -> Any:
     """The binary cross-entropy of labels in [0, 1], given log-odds: no overflow.
 
-    Mean of softplus(z) - t*z, which is -t log(p) - (1-t) log(1-p) for p = sigmoid(z).
+    Mean of -t log(p) - (1-t) log(1-p) for p = sigmoid(z).
     """
-    pairs = _pairs("bce_with_logits", logits, labels)
-    return _mean([math.softplus(z) - t * z for z, t in pairs])
+    return _mean([_bce(z, t) for z, t in _scalars("bce_with_logits", logits, labels)])
+
+
+def _bce(z: Any, t: Any) -> Any:
+    if t.__class__ is not Value and t in (0, 1):
+        return math.softplus(-z if t else z)
+    # softplus(z) - t*z is shorter, but cancels, and is nan at infinity
+    return t * math.softplus(-z) + (1 - t) * math.softplus(z)
 
 
 def cross_entropy(logits: Sequence[Sequence[Any]], classes: Sequence[int]) -> Any:
@@ -323,14 +390,14 @@ def cross_entropy(logits: Sequence[Sequence[Any]], classes: Sequence[int]) -> An
     if not hasattr(classes, "__len__"):
         return cross_entropy([logits], [classes])  # type: ignore[list-item]
     pairs = _pairs("cross_entropy", logits, classes)
-    return _mean([_log_sum_exp(row) - _chosen(row, k) for row, k in pairs])
+    return _mean([_surprise(row, _chosen(row, k), k) for row, k in pairs])
 
 
-def _log_sum_exp(xs: Sequence[Any]) -> Any:
-    """log(sum(exp(x))), shifted by the largest: no overflow, exact derivatives."""
-    top = max(x.data if x.__class__ is Value else x for x in xs)
-    shift = top if math.isfinite(top) else 0.0
-    return math.log(math.sum([math.exp(x - shift) for x in xs])) + shift
+def _surprise(row: Sequence[Any], chosen: Any, k: int) -> Any:
+    """-log(softmax(row)[k]), the largest logit set apart: nothing overflows or cancels."""
+    top = max(range(len(row)), key=lambda j: row[j].data if row[j].__class__ is Value else row[j])
+    rest = math.sum([math.exp(x - row[top]) for j, x in enumerate(row) if j != top])
+    return math.log1p(rest) if k == top else math.log1p(rest) + (row[top] - chosen)
 
 
 def _chosen(row: Sequence[Any], k: Any) -> Any:

@@ -250,9 +250,7 @@ def _pow_by_base(a: Any, b: Any, y: Any) -> Any:
 add = define("add", operator.add, 1.0, 1.0, symbol="+")
 sub = define("sub", operator.sub, 1.0, -1.0, symbol="-")
 mul = define("mul", operator.mul, lambda a, b, y: b, lambda a, b, y: a, symbol="*")
-div: Op = define(
-    "div", _div, lambda a, b, y: div(1.0, b), lambda a, b, y: -div(y, b), symbol="/"
-)
+div: Op = define("div", _div, lambda a, b, y: div(1.0, b), lambda a, b, y: -div(y, b), symbol="/")
 pow = define(
     "pow",
     ieee(math.pow, _pow_limit),
@@ -351,6 +349,13 @@ minimum = define(
     symbol="min",
 )
 copysign: Op = define("copysign", math.copysign, lambda a, b, y: sign(a) * copysign(1.0, b), None)
+
+
+def _ldexp(x: float, i: float) -> float:
+    return math.ldexp(x, int(i))
+
+
+ldexp: Op = define("ldexp", ieee(_ldexp, _signed_infinite), lambda x, i, y: ldexp(1.0, i), None)
 
 
 # --- exponentials, logarithms, powers -----------------------------------------
@@ -478,7 +483,7 @@ def digamma(x: Any) -> Any:
 
 
 def _gamma_limit(x: float) -> float:
-    return nan if x < 0 and x == math.floor(x) else math.copysign(inf, x)
+    return nan if x == -inf or (x < 0 and x == math.floor(x)) else math.copysign(inf, x)
 
 
 gaussian = define(
@@ -490,9 +495,7 @@ gaussian = define(
 )
 erf = define("erf", math.erf, lambda x, y: TWO_OVER_ROOT_PI * gaussian(x, 1.0))
 erfc = define("erfc", math.erfc, lambda x, y: -TWO_OVER_ROOT_PI * gaussian(x, 1.0))
-normal_cdf = define(
-    "normal_cdf", _normal_cdf, lambda x, y: ONE_OVER_ROOT_TWO_PI * gaussian(x, 0.5)
-)
+normal_cdf = define("normal_cdf", _normal_cdf, lambda x, y: ONE_OVER_ROOT_TWO_PI * gaussian(x, 0.5))
 gamma = define(
     "gamma", ieee(math.gamma, _gamma_limit), lambda x, y: y * digamma(x), domain=((0.0, 171.0),)
 )
@@ -583,6 +586,7 @@ def _dot(*factors: float) -> float:
 
 
 sum = define("sum", _sum, each=lambda k, xs, y: 1.0)
+fsum = define("fsum", ieee(lambda *xs: math.fsum(xs), _sum), each=lambda k, xs, y: 1.0)
 dot = define("dot", _dot, each=lambda k, xs, y: xs[k - len(xs) // 2])
 
 

@@ -5,7 +5,7 @@ first and then assigns them, so that an error leaves the parameters as they were
 """
 
 from collections.abc import Iterable
-from math import sqrt
+from math import inf, sqrt
 from numbers import Real
 from typing import Any, Protocol
 
@@ -31,13 +31,16 @@ class Optimizer:
 
     def __init__(self, parameters: Iterable[Any], lr: float, weight_decay: float = 0.0) -> None:
         name = type(self).__name__
+        if not isinstance(parameters, Iterable):
+            raise TypeError(f"{name}: {parameters!r:.60} is no list; pass model.parameters()")
         self.parameters: list[Parameter] = list(parameters)
         if not self.parameters:
             raise ValueError(f"{name}: no parameters; pass model.parameters()")
         for p in self.parameters:
             if not hasattr(p, "data") or not hasattr(p, "grad"):
                 raise TypeError(f"{name}: {p!r:.60} is no Value; pass model.parameters()")
-            p.data = p.data  # a computed Value refuses here, not in the middle of a step
+            if getattr(p, "op", "leaf") != "leaf":
+                raise TypeError(f"{name}: {p!r:.60} is computed or constant: it cannot move")
         self.lr = _rate(f"{name}: lr", lr)
         self.weight_decay = _rate(f"{name}: weight_decay", weight_decay)
 
@@ -73,12 +76,12 @@ class SGD(Optimizer):
         self._velocity = [0.0] * len(self.parameters)
 
     def moved(self, points: list[tuple[float, float]]) -> list[float]:
-        slopes = [g + self.weight_decay * p for p, g in points]
-        velocity = [
-            self.momentum * v + g for v, g in zip(self._velocity, slopes, strict=True)
-        ]
+        velocity = slopes = _decayed(points, self.weight_decay)
+        if self.momentum:  # without it no memory: 0 * inf is nan
+            velocity = [self.momentum * v + g for v, g in zip(self._velocity, slopes, strict=True)]
+        moved = [p - self.lr * v for (p, _), v in zip(points, velocity, strict=True)]
         self._velocity = velocity
-        return [p - self.lr * v for (p, _), v in zip(points, velocity, strict=True)]
+        return moved
 
 
 class Adam(Optimizer):
@@ -93,7 +96,11 @@ class Adam(Optimizer):
     ) -> None:  # fmt: skip
         super().__init__(parameters, lr, weight_decay)
         name = type(self).__name__
-        self.betas = (_rate(f"{name}: betas", betas[0]), _rate(f"{name}: betas", betas[1]))
+        try:
+            first, second = betas
+        except (TypeError, ValueError):
+            raise ValueError(f"{name}: betas: {betas!r} is no pair of numbers below 1") from None
+        self.betas = (_rate(f"{name}: betas", first), _rate(f"{name}: betas", second))
         if max(self.betas) >= 1:
             raise ValueError(f"{name}: betas: {betas!r} must be below 1")
         self.eps = _rate(f"{name}: eps", eps)
@@ -103,7 +110,8 @@ class Adam(Optimizer):
         self._steps = 0
 
     def moved(self, points: list[tuple[float, float]]) -> list[float]:
-        return self.adapted([(p, g + self.weight_decay * p) for p, g in points])
+        slopes = _decayed(points, self.weight_decay)
+        return self.adapted([(p, g) for (p, _), g in zip(points, slopes, strict=True)])
 
     def adapted(self, points: list[tuple[float, float]]) -> list[float]:
         """Adam's step without weight decay."""
@@ -138,7 +146,12 @@ class AdamW(Adam):
         return self.adapted([(p * (1 - self.lr * self.weight_decay), g) for p, g in points])
 
 
+def _decayed(points: list[tuple[float, float]], weight_decay: float) -> list[float]:
+    """The gradients with weight decay, if there is any: 0 * inf is nan."""
+    return [g + weight_decay * p if weight_decay else g for p, g in points]
+
+
 def _rate(what: str, number: Any) -> float:
-    if not isinstance(number, Real) or not float(number) >= 0:
-        raise ValueError(f"{what}: {number!r} is no number from 0 on")
+    if not isinstance(number, Real) or not 0 <= float(number) < inf:
+        raise ValueError(f"{what}: {number!r} is no finite number from 0 on")
     return float(number)

@@ -849,7 +849,8 @@ class Value:
                 "a computed Value cannot be copied or pickled, its graph would be lost; "
                 "use its .data, or copy the leaves it comes from"
             )
-        return Value, (self.data, self.label)
+        kind = literal if self.op == "constant" else Value  # a constant is no parameter
+        return kind, (self.data,), (None, {"label": self.label})
 
 
 _set_row: Any = vars(Value)["_row"].__set__

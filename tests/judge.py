@@ -1,12 +1,12 @@
 """The independent judge: what each row of the operation table must answer, from mpmath.
 
 Written from the mathematics, not from `miniflow.ops`: 50 digits, closed forms for the
-value, the partials and the second partials. An answer is a number, or a list of
-*terms* whose sum is the answer, where the terms may cancel: a test that allows for
-the cancellation measures errors at the largest of them.
+value, the partials and the second partials. An *answer* is a number, or a list of
+*terms* whose sum it is, where they may cancel: then errors are measured at the largest
+number met in adding them up, from left to right.
 
-`exact` marks what is right to the last bit only with more digits: the doubles 1e308
-and 1e-308 are 2100 bits apart.
+An *ulp* is the last bit of a double; a *floor* is what numbers are taken for that are
+smaller, because somewhere on the way to them a double underflows.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,12 +17,13 @@ import mpmath
 
 mp = mpmath.mp.clone()  # a context of its own: the precision of others stays
 mp.dps = 50
+exact = mp.workprec(2300)  # 50 digits do not hold 1e308 + 1e-308
 
-exact = mp.workprec(2300)
 LN2, LN10, PI = mp.log(2), mp.log(10), mp.pi
 ROOT_PI, ROOT_TWO_PI = mp.sqrt(mp.pi), mp.sqrt(2 * mp.pi)
 
-LARGEST = mp.mpf(2) ** 1024  # where doubles end
+LIMIT = mp.mpf(2) ** 1024  # where doubles end
+SMALLEST = mp.mpf(2) ** -1022  # where they begin to lose digits
 DEEP = 60  # beyond it the normal distribution's tail is below 1e-780: no double
 
 
@@ -71,6 +72,30 @@ def largest(answer: Any) -> Any:
     return max(map(abs, [*answer, *accumulate(answer)]))
 
 
+# --- how far an answer is off -------------------------------------------------
+
+
+def ulps(got: float, answer: Any, floor: Any) -> float:
+    """The error of `got` in ulps; infinities count as the end of the doubles."""
+    scale = min(max(largest(answer), floor), LIMIT)
+    return float(_distance(got, answer) / mp.mpf(2) ** (mp.frexp(scale)[1] - 53))
+
+
+def relative(got: float, answer: Any, floor: Any) -> float:
+    """The relative error of `got`; infinities count as the end of the doubles."""
+    return float(_distance(got, answer) / min(max(largest(answer), floor), LIMIT))
+
+
+def _distance(got: float, answer: Any) -> Any:
+    if got != got:
+        return mp.inf
+    return abs(_clipped(mp.mpf(got)) - _clipped(total(answer)))
+
+
+def _clipped(x: Any) -> Any:
+    return max(-LIMIT, min(x, LIMIT))
+
+
 # --- helpers ------------------------------------------------------------------
 
 
@@ -94,8 +119,8 @@ def decimal(x: Any, digits: Any) -> Any:
     """`x` to so many decimals."""
     if abs(digits) > 400:
         return x if digits > 0 else mp.zero
-    scale = mp.mpf(10) ** int(truncate(digits))
-    return even(x * scale) / scale if digits > 0 else even(x / mp.mpf(10) ** -int(truncate(digits))) / scale
+    power = mp.mpf(10) ** abs(int(digits))
+    return even(x * power) / power if digits > 0 else even(x / power) * power
 
 
 def root(x: Any) -> Any:
@@ -104,10 +129,6 @@ def root(x: Any) -> Any:
 
 def sec2(x: Any) -> Any:
     return 1 / mp.cos(x) ** 2
-
-
-def sech2(x: Any) -> Any:
-    return 1 / mp.cosh(x) ** 2
 
 
 def off_unit(x: Any) -> Any:
@@ -174,9 +195,7 @@ def crossed(*xs: Any) -> list[list[int]]:
 JUDGE: dict[str, Row] = {
     "add": linear(lambda a, b: a + b, lambda a, b: [1, 1]),
     "sub": linear(lambda a, b: a - b, lambda a, b: [1, -1]),
-    "mul": binary(
-        lambda a, b: a * b, lambda a, b: b, lambda a, b: a, zero, lambda a, b: 1, zero
-    ),
+    "mul": binary(lambda a, b: a * b, lambda a, b: b, lambda a, b: a, zero, lambda a, b: 1, zero),
     "div": binary(
         lambda a, b: a / b,
         lambda a, b: 1 / b,
@@ -226,19 +245,13 @@ JUDGE: dict[str, Row] = {
     "exp2": unary(lambda x: 2**x, lambda x: LN2 * 2**x, lambda x: LN2**2 * 2**x),
     "expm1": unary(mp.expm1, mp.exp, mp.exp),
     "log": unary(mp.log, lambda x: 1 / x, lambda x: -1 / x**2),
-    "log2": unary(
-        lambda x: mp.log(x) / LN2, lambda x: 1 / (x * LN2), lambda x: -1 / (x**2 * LN2)
-    ),
+    "log2": unary(lambda x: mp.log(x) / LN2, lambda x: 1 / (x * LN2), lambda x: -1 / (x**2 * LN2)),
     "log10": unary(
         lambda x: mp.log(x) / LN10, lambda x: 1 / (x * LN10), lambda x: -1 / (x**2 * LN10)
     ),
     "log1p": unary(mp.log1p, lambda x: 1 / (1 + x), lambda x: -1 / (1 + x) ** 2),
-    "sqrt": unary(
-        mp.sqrt, lambda x: 1 / (2 * mp.sqrt(x)), lambda x: -1 / (4 * x * mp.sqrt(x))
-    ),
-    "cbrt": unary(
-        root, lambda x: 1 / (3 * root(x) ** 2), lambda x: -2 / (9 * x * root(x) ** 2)
-    ),
+    "sqrt": unary(mp.sqrt, lambda x: 1 / (2 * mp.sqrt(x)), lambda x: -1 / (4 * x * mp.sqrt(x))),
+    "cbrt": unary(root, lambda x: 1 / (3 * root(x) ** 2), lambda x: -2 / (9 * x * root(x) ** 2)),
     "hypot": binary(
         lambda a, b: mp.sqrt(a * a + b * b),
         lambda a, b: a / mp.hypot(a, b),
@@ -260,9 +273,7 @@ JUDGE: dict[str, Row] = {
         lambda x: -1 / mp.sqrt(off_unit(x)),
         lambda x: -x / mp.sqrt(off_unit(x)) ** 3,
     ),
-    "atan": unary(
-        mp.atan, lambda x: 1 / (1 + x * x), lambda x: -2 * x / (1 + x * x) ** 2
-    ),
+    "atan": unary(mp.atan, lambda x: 1 / (1 + x * x), lambda x: -2 * x / (1 + x * x) ** 2),
     "atan2": binary(
         mp.atan2,
         lambda a, b: b / (a * a + b * b),
@@ -275,7 +286,9 @@ JUDGE: dict[str, Row] = {
     "radians": linear(lambda x: x * PI / 180, lambda x: [PI / 180]),
     "sinh": unary(mp.sinh, mp.cosh, mp.sinh),
     "cosh": unary(mp.cosh, mp.sinh, mp.cosh),
-    "tanh": unary(mp.tanh, sech2, lambda x: [-2 * mp.tanh(x), 2 * mp.tanh(x) ** 3]),
+    "tanh": unary(
+        mp.tanh, lambda x: [1, -(mp.tanh(x) ** 2)], lambda x: [-2 * mp.tanh(x), 2 * mp.tanh(x) ** 3]
+    ),
     "asinh": unary(
         mp.asinh,
         lambda x: 1 / mp.sqrt(1 + x * x),
@@ -286,9 +299,7 @@ JUDGE: dict[str, Row] = {
         lambda x: 1 / mp.sqrt((x - 1) * (x + 1)),
         lambda x: -x / mp.sqrt((x - 1) * (x + 1)) ** 3,
     ),
-    "atanh": unary(
-        mp.atanh, lambda x: 1 / off_unit(x), lambda x: 2 * x / off_unit(x) ** 2
-    ),
+    "atanh": unary(mp.atanh, lambda x: 1 / off_unit(x), lambda x: 2 * x / off_unit(x) ** 2),
     "gaussian": binary(
         lambda x, c: mp.exp(-c * x * x),
         lambda x, c: -2 * c * x * mp.exp(-c * x * x),
@@ -337,12 +348,10 @@ JUDGE: dict[str, Row] = {
     ),
     "sigmoid": unary(
         logistic,
-        bump,
+        slope,
         lambda x: times(logistic(x), [1, -3 * logistic(x), 2 * logistic(x) ** 2]),
     ),
-    "softplus": unary(
-        lambda x: mp.log1p(mp.exp(x)), logistic, slope
-    ),
+    "softplus": unary(lambda x: mp.log1p(mp.exp(x)), logistic, slope),
     "logsigmoid": unary(
         lambda x: -mp.log1p(mp.exp(-x)),
         lambda x: logistic(-x),

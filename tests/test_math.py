@@ -159,8 +159,9 @@ def test_ldexp_scales_once(x, i):
 
 
 @pytest.mark.parametrize("name", ["log", "log2", "log10"])
-def test_integers_beyond_floats_have_logarithms(name):
-    assert getattr(math, name)(10**400) == getattr(std, name)(10**400)
+def test_integers_beyond_floats_are_refused(name):
+    with pytest.raises(OverflowError):
+        getattr(math, name)(10**400)
 
 
 NUMPY = {
@@ -426,7 +427,7 @@ def test_ldexp_wants_an_integer(i):
 
 OPERATORS = {"add", "sub", "mul", "div", "floordiv", "neg", "pos", "abs"}
 OPERATORS |= {"rint", "round_to", "less", "equal"}
-INTERNAL = {"gaussian"}
+INTERNAL = {"gaussian", "sum"}  # sum: a star import should not replace the builtin
 
 
 @pytest.mark.parametrize("name", sorted(ops.TABLE))

@@ -113,6 +113,18 @@ def test_a_seed_reproduces_and_leaves_the_global_state_alone(build, seed, distur
     assert numbers(build(random.Random(seed))) == first
 
 
+def test_seeds_are_integers_or_generators():
+    assert numbers(MLP(2, [3, 1], seed=np.int64(7))) == numbers(MLP(2, [3, 1], seed=7))
+    assert len(numbers(MLP(2, [3, 1], seed=np.random.default_rng(7)))) == 13
+
+
+@pytest.mark.parametrize("seed", ["7", 1.5, [7], Value(7.0)])
+@pytest.mark.parametrize("build", [lambda s: Neuron(1, seed=s), lambda s: MLP(1, [1], seed=s)])
+def test_wrong_seeds_are_named(build, seed):
+    with pytest.raises(TypeError, match="seed: "):
+        build(seed)
+
+
 def test_weights_are_uniform_in_minus_one_to_one():
     w = [v.data for v in Neuron(4000, seed=1).w]
     assert -1 <= min(w) < -0.99

@@ -262,8 +262,9 @@ def test_what_is_no_list_of_them_says_what_to_pass(kind, parameters):
 @pytest.mark.parametrize("kind", EVERY)
 def test_computed_values_are_refused_at_once(kind):
     leaf = Value(1.0)
-    with pytest.raises(AttributeError, match="computed"):
-        kind([leaf, leaf * 2])
+    for other in (leaf * 2, leaf.detach()):
+        with pytest.raises(TypeError, match="computed or constant"):
+            kind([leaf, other])
 
 
 WRONG_RATES = [-0.1, math.nan, -math.inf, "0.1", None, 1j, Value(0.1), [0.1]]

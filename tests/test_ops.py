@@ -1,0 +1,606 @@
+"""The operation table is held to its word: each row, against the independent judge.
+
+For every row the value and each partial, in forward and in reverse mode, are within
+4 ulp of the exact answer, and second partials within 1e-12, for operands of any size in
+the row's domain. Kinks, poles, infinities and NaN are in `test_kinks.py`.
+
+Terms:
+    kind    "value", "first" (the partials) or "second" (their partials)
+    floor   what smaller answers are measured at: an intermediate may underflow
+    naive   a formula that is right on paper, and wrong for some doubles
+"""
+
+import math
+from fractions import Fraction
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from judge import JUDGE, LIMIT, SMALLEST, Row, largest, mp, relative, total, ulps, unary
+
+import miniflow
+from miniflow import Value, define, grad, hessian, hvp, jvp, ops
+from miniflow.ops import TABLE
+
+# --- what is asked of a row ---------------------------------------------------
+
+ULPS, SECOND = 4, 1e-12
+
+# Rows that may be off by more ulps, and why.
+LOOSE = {
+    ("gamma", "value"): (10, "CPython's own math.gamma; measured: 6.1"),
+    ("gamma", "first"): (10, "a product with math.gamma; measured: 5.7"),
+    ("lgamma", "value"): (10, "CPython's own math.lgamma; measured: 6.6"),
+}
+
+# Answers with terms that cancel, measured at the largest of them, and why.
+CANCELS = {
+    ("sum", "value"): "adds numbers of both signs",
+    ("dot", "value"): "adds numbers of both signs",
+    ("logaddexp", "value"): "the maximum may be negative, what is added to it is not",
+    ("lgamma", "value"): "zero at 1 and 2: CPython's math.lgamma is good to an absolute error",
+    ("lgamma", "first"): "digamma: zero at 1.46, where its series has terms of 2.5",
+    ("gamma", "first"): "digamma: zero at 1.46, where its series has terms of 2.5",
+    ("silu", "first"): "zero at -1.28",
+    ("gelu", "first"): "zero at -0.75",
+    ("tanh", "first"): "uses its output: 1 - y*y",
+    ("sigmoid", "first"): "uses its output: y - y*y",
+    ("tanh", "second"): "the derivative of 1 - y*y",
+    ("sigmoid", "second"): "the derivative of y - y*y",
+    ("softplus", "second"): "the derivative of sigmoid",
+    ("logsigmoid", "second"): "the derivative of sigmoid",
+    ("logaddexp", "second"): "the derivative of sigmoid",
+    ("silu", "second"): "has the derivative of sigmoid as a factor",
+    ("gelu", "second"): "zero at the square root of 2",
+    ("gaussian", "second"): "zero at the inflections",
+    ("pow", "second"): "the mixed one is zero at log(a) = -1/b",
+    ("atan2", "second"): "the mixed one is zero at |a| = |b|",
+}
+
+# Where a product has a factor that underflows, its error grows with the other factor.
+OTHER_FACTOR = {
+    "pow": lambda a, b: b,  # b * a**(b - 1)
+    "elu": lambda x, alpha: alpha,  # alpha * exp(x)
+    "silu": lambda x: x,  # x * sigmoid(x)
+}
+
+# Where a row has derivatives (and its value is a double); everywhere, if not listed.
+SMOOTH = {
+    "abs": lambda x: x != 0,
+    "div": lambda a, b: b != 0,
+    "pow": lambda a, b: a > 0,
+    "mod": lambda a, b: b != 0 and not whole(a, b),
+    "fmod": lambda a, b: b != 0 and not whole(a, b),
+    "floordiv": lambda a, b: b != 0,
+    "remainder": lambda a, b: b != 0 and not whole(2 * Fraction(a), b),
+    "maximum": lambda a, b: a != b,
+    "minimum": lambda a, b: a != b,
+    "copysign": lambda a, b: a != 0 and b != 0,
+    "log": lambda x: x > 0,
+    "log2": lambda x: x > 0,
+    "log10": lambda x: x > 0,
+    "log1p": lambda x: x > -1,
+    "sqrt": lambda x: x > 0,
+    "cbrt": lambda x: x != 0,
+    "hypot": lambda a, b: a != 0 or b != 0,
+    "atan2": lambda a, b: a != 0 or b > 0,
+    "asin": lambda x: abs(x) < 1,
+    "acos": lambda x: abs(x) < 1,
+    "acosh": lambda x: x > 1,
+    "atanh": lambda x: abs(x) < 1,
+    "gamma": lambda x: x > 0,
+    "lgamma": lambda x: x > 0,
+    "relu": lambda x: x != 0,
+    "leaky_relu": lambda x, slope: x != 0,
+    "elu": lambda x, alpha: x != 0,
+    # from left to right no partial sum overflows
+    "sum": lambda *xs: sum(abs(x) / 8 for x in xs) < 2.0**1020,
+    "dot": lambda *xs: sum(abs(a / 8 * b) for a, b in halves(xs)) < 2.0**1020,
+}
+
+# Where the second partials are doubles, but what they are computed from is not.
+BEYOND = {
+    "pow": lambda a, b: a < 2.0**-1022 or abs(b) > 1e150,  # 1/a, b*b
+}
+
+
+def whole(a, b):
+    """Whether a/b is a whole number."""
+    return (Fraction(a) / Fraction(b)).denominator == 1
+
+
+def halves(xs):
+    return zip(xs[: len(xs) // 2], xs[len(xs) // 2 :], strict=True)
+
+
+def smooth(name, xs):
+    return SMOOTH.get(name, lambda *xs: True)(*xs)
+
+
+# --- operands -----------------------------------------------------------------
+
+EDGES = [
+    *(0.0, 5e-324, 1e-310, 2.0**-1022, 1e-155, 1e-154, 1e-16, 2.0**-53, 0.5, 1.0, 2.0, math.pi),
+    *(math.nextafter(1.0, 0.0), math.nextafter(1.0, 2.0), 710.0, 745.0, 2.0**26, 2.0**53, 1e16),
+    *(1e154, 1e155, 1e300, math.nextafter(math.inf, 0.0)),
+]
+
+
+def near(anchor):
+    """Doubles at any distance of `anchor`, as far as they can be told apart."""
+    scales = st.integers(-1074, 1024) if anchor == 0 else st.integers(-53, 0)
+    mantissas = st.floats(0.5, 1.0, exclude_max=True)
+    distances = st.builds(math.ldexp, mantissas, scales)
+    return st.builds(lambda sign, d: anchor + sign * d, st.sampled_from((-1.0, 1.0)), distances)
+
+
+def numbers(low, high):
+    """Finite doubles from `low` to `high`: of ordinary and of any size, and near the ends."""
+    parts = [
+        st.floats(max(low, -size), min(high, size), allow_infinity=False)
+        for size in (4.0, 40.0, 800.0, math.inf)
+    ]
+    parts += [near(x) for x in {0.0, 1.0, low, high} if math.isfinite(x)]
+    parts += [st.sampled_from(EDGES), st.integers(-40, 40).map(lambda k: k / 2)]
+    inside = lambda x: low <= x <= high  # noqa: E731 - one line is clearer than three
+    return st.one_of(parts).map(lambda x: x if inside(x) else -x).filter(inside)
+
+
+def neighbours(low, high):
+    """Two doubles of a like magnitude."""
+
+    def pair(x, other):
+        return (x, x * other)
+
+    ratios = near(1.0) | near(-1.0)
+    return st.builds(pair, numbers(low, high), ratios).filter(
+        lambda xs: low <= xs[1] <= high and math.isfinite(xs[1])
+    )
+
+
+def exponents(a):
+    """With the base `a`: exponents for which the power is a double."""
+    if a in (0.0, 1.0):
+        return st.just((a, 2.0))
+    reach = st.floats(-745.0, 709.0).map(lambda t: t / math.log(a))
+    return st.tuples(st.just(a), reach.filter(math.isfinite))
+
+
+def operands(op):
+    """Operands in the domain of a row, where it is smooth."""
+    if op.name == "round_to":
+        return st.tuples(numbers(*op.domain[0]), st.integers(-330, 330).map(float))
+    if op.arity < 0:
+        sizes = (2, 4, 6) if op.name == "dot" else (1, 2, 3, 6)
+        xs = st.sampled_from(sizes).flatmap(lambda n: st.tuples(*[numbers(*op.domain[0])] * n))
+    else:
+        xs = st.tuples(*[numbers(*bounds) for bounds in op.domain])
+    if op.arity == 2 and op.domain[0] == op.domain[1]:
+        xs |= neighbours(*op.domain[0])
+    if op.name == "pow":
+        xs |= numbers(*op.domain[0]).flatmap(exponents)
+    return xs.filter(lambda xs: smooth(op.name, xs))
+
+
+# --- the checks ---------------------------------------------------------------
+
+
+def judged(judge, kind, xs):
+    """The judge's answers for a kind, as a flat list."""
+    answers = getattr(judge, kind)(*map(mp.mpf, xs))
+    if kind == "value":
+        return [answers]
+    return list(answers) if kind == "first" else [answer for row in answers for answer in row]
+
+
+def check(name, kind, xs, got, answer):
+    """Fail if `got` is further from the judge's answer than the row may be."""
+    allowed, _ = LOOSE.get((name, kind), (ULPS, ""))
+    factor = max(1.0, abs(OTHER_FACTOR.get(name, lambda *xs: 1.0)(*xs)))
+    off = ulps(got, answer, SMALLEST * factor * 2**52)
+    assert off <= allowed, f"{name}{xs} {kind}: {got}, not {total(answer)}: off by {off:.3g} ulp"
+
+
+def check_value(op, judge, xs):
+    """The value, and that recording it changes no bit."""
+    y = op(*xs)
+    assert type(y) is float
+    check(op.name, "value", xs, y, *judged(judge, "value", xs))
+    recorded = op(*map(Value, xs))
+    assert same(recorded.data, y)
+    assert all(same(number(alone(op, xs, k)(Value(x))), y) for k, x in enumerate(xs))
+
+
+def check_first(op, judge, xs):
+    """The partials in reverse, in forward mode and of each operand alone; bit for bit alike."""
+    leaves = list(map(Value, xs))
+    op(*leaves).backward()
+    everything = grad(op, range(len(xs)))(*xs)
+    for k, (x, answer) in enumerate(zip(xs, judged(judge, "first", xs), strict=True)):
+        got = leaves[k].grad
+        check(op.name, "first", xs, got, answer)
+        assert same(everything[k], got)
+        assert same(grad(alone(op, xs, k))(x), got)
+        y, forward = jvp(alone(op, xs, k), (x,), (1.0,))
+        assert same(y, op(*xs))
+        assert same(forward, got)
+
+
+def check_second(op, judge, xs):
+    """The second partials: reverse over reverse, forward over reverse, one operand alone."""
+    answers = judged(judge, "second", xs)
+    slopes = [*judged(judge, "value", xs), *judged(judge, "first", xs), *answers]
+    # an intermediate that underflows may be multiplied by any of these
+    size = max(map(largest, slopes))
+    if size >= LIMIT / 2 or BEYOND.get(op.name, lambda *xs: False)(*xs):
+        return
+    floor = SMALLEST / SECOND * max(1, size)
+
+    def close(got, k, j):
+        answer = answers[k * len(xs) + j]
+        off = relative(got, answer, floor)
+        assert off <= SECOND, f"{op.name}{xs} d{k}d{j}: {got}, not {total(answer)}: {off:.3g}"
+
+    for k, x in enumerate(xs):
+        direction = [float(j == k) for j in range(len(xs))]
+        products = jvp(grad(op, range(len(xs))), xs, direction)[1]
+        for j in range(len(xs)):
+            close(grad(grad(op, j), k)(*xs), j, k)
+            close(products[j], j, k)
+        close(grad(grad(alone(op, xs, k)))(x), k, k)
+        close(hvp(alone(op, xs, k), (x,), (1.0,)), k, k)
+
+
+def alone(op, xs, k):
+    """The row as a function of operand k; the others are plain numbers."""
+    return lambda x: op(*xs[:k], x, *xs[k + 1 :])
+
+
+def number(x):
+    """The plain number; `where` with a plain condition may return one at once."""
+    return x.data if isinstance(x, Value) else x
+
+
+def same(x, y):
+    """Whether two doubles are alike, bit for bit but for the sign of zero."""
+    return x == y or (x != x and y != y)
+
+
+# --- the table ----------------------------------------------------------------
+
+ROWS = list(TABLE)
+SLOPING = [name for name in ROWS if TABLE[name].arity < 0 or any(TABLE[name].partials)]
+
+
+def test_every_row_has_a_judge():
+    assert set(JUDGE) == set(TABLE)
+
+
+@pytest.mark.parametrize("name", ROWS)
+@given(data=st.data())
+def test_values(name, data):
+    op = TABLE[name]
+    check_value(op, JUDGE[name], data.draw(operands(op)))
+
+
+@pytest.mark.parametrize("name", ROWS)
+@given(data=st.data())
+def test_partials(name, data):
+    op = TABLE[name]
+    check_first(op, JUDGE[name], data.draw(operands(op)))
+
+
+@pytest.mark.parametrize("name", SLOPING)
+@given(data=st.data())
+def test_second_partials(name, data):
+    op = TABLE[name]
+    check_second(op, JUDGE[name], data.draw(operands(op)))
+
+
+@given(x=numbers(-math.inf, 0.0).filter(bool), b=st.integers(-20, 20).map(float))
+def test_powers_of_negative_bases(x, b):
+    """The domain of pow is the positive bases; whole plain exponents have all of them."""
+    judge = unary(
+        lambda x: x**b,
+        lambda x: b * x ** (b - 1) if b else 0,
+        lambda x: b * (b - 1) * x ** (b - 2) if b * (b - 1) else 0,
+    )
+    power = ops.Op("pow", lambda x: ops.pow(x, b), (), 1)
+    check("x**b", "value", (x,), power.value(x), *judged(judge, "value", (x,)))
+    check("x**b", "first", (x,), grad(power.value)(x), *judged(judge, "first", (x,)))
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_is_complete(name):
+    op = TABLE[name]
+    assert op.name == name
+    assert op.symbol
+    assert len(op.domain) == len(op.partials) == abs(op.arity)
+    assert all(low < high for low, high in op.domain)
+    assert all(rule in (None, 1.0, -1.0) or callable(rule) for rule in op.partials)
+    assert repr(op) == f"<operation {name}>"
+
+
+@pytest.mark.parametrize("name", [name for name in ROWS if TABLE[name].arity > 0])
+def test_the_number_of_operands(name):
+    op = TABLE[name]
+    xs = [0.75] * op.arity
+    fewest = op.arity - len(op.defaults)
+    for wrong in ([], xs[: fewest - 1], [*xs, 0.75]):
+        with pytest.raises(TypeError, match=rf"{name}: takes {op.arity} operands, got"):
+            op(*wrong)
+    assert same(op(*xs[:fewest]), op(*xs[:fewest], *op.defaults))
+    assert same(op(*map(Value, xs[:fewest])).data, op(*xs[:fewest]))
+
+
+# --- the judge is judged ------------------------------------------------------
+
+
+def points(op):
+    """Operands where a row is smooth and of ordinary size."""
+    if op.arity < 0:
+        return [(0.7, -1.3, 2.6, 0.4)]
+    inner = [[x for x in (0.7, 1.3, -0.6, 2.9) if low < x < high] for low, high in op.domain]
+    return [tuple(xs[(i + k) % len(xs)] for k, xs in enumerate(inner)) for i in range(4)]
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_judges_derivatives_are_those_of_its_values(name):
+    judge = JUDGE[name]
+    for xs in points(TABLE[name]):
+        n, at = len(xs), [mp.mpf(x) for x in xs]
+        for k in range(n):
+            first = mp.diff(lambda *x: total(judge.value(*x)), at, unit(n, k))
+            assert mp.almosteq(total(judge.first(*at)[k]), first, 1e-20, 1e-20)
+            for j in range(n):
+                second = mp.diff(lambda *x, k=k: total(judge.first(*x)[k]), at, unit(n, j))
+                assert mp.almosteq(total(judge.second(*at)[k][j]), second, 1e-20, 1e-20)
+
+
+def unit(n, k):
+    return tuple(int(j == k) for j in range(n))
+
+
+def test_only_what_is_listed_may_cancel():
+    found = {
+        (name, kind)
+        for name, judge in JUDGE.items()
+        for kind in Row._fields
+        if any(isinstance(x, list) for x in judged(judge, kind, points(TABLE[name])[0]))
+    }
+    assert found == set(CANCELS)
+
+
+@pytest.mark.parametrize("table", [LOOSE, CANCELS])
+def test_every_exception_is_that_of_a_row(table):
+    assert {name for name, _ in table} <= set(TABLE)
+
+
+@pytest.mark.parametrize("table", [OTHER_FACTOR, SMOOTH, BEYOND])
+def test_every_condition_is_that_of_a_row(table):
+    assert set(table) <= set(TABLE)
+
+
+# --- wrong rows are found out -------------------------------------------------
+
+
+@pytest.fixture
+def row():
+    """`define`, for rows that are gone after the test."""
+    before = set(TABLE)
+    yield define
+    for name in set(TABLE) - before:
+        del TABLE[name]
+
+
+def refuted(check, op, judge, strategy):
+    """Whether a property test finds operands for which a check fails."""
+
+    @settings(max_examples=1000, derandomize=True, database=None, report_multiple_bugs=False)
+    @given(strategy)
+    def holds(xs):
+        check(op, judge, xs)
+
+    try:
+        holds()
+    except AssertionError:
+        return True
+    return False
+
+
+# name of the row that is imitated: (value, partials), and the check that must fail
+WRONG = {
+    "value off by some bits": (check_value, "sin", lambda x: math.sin(x) * (1 + 2e-15)),
+    "value is another function": (check_value, "sin", math.cos),
+    "partial has the wrong sign": (check_first, "cos", math.cos, lambda x, y: ops.sin(x)),
+    "partial off by some bits": (
+        *(check_first, "sin", math.sin),
+        lambda x, y: ops.cos(x) * (1 + 2e-15),
+    ),
+    "partial of the wrong operand": (
+        *(check_first, "mul", lambda a, b: a * b),
+        *(lambda a, b, y: a, lambda a, b, y: b),
+    ),
+    "partial missing": (check_first, "mul", lambda a, b: a * b, lambda a, b, y: b, None),
+    "partial constant": (check_first, "exp", math.exp, 1.0),
+    "formula leaves the table": (
+        *(check_second, "sin", math.sin),
+        lambda x, y: math.cos(number(x)),
+    ),
+    "formula right to first order": (
+        *(check_second, "exp", math.exp),
+        lambda x, y: y + 0.0 * x if isinstance(x, float) else y * 1.0000001,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_row_is_rejected(row, what):
+    check, name, value, *partials = WRONG[what]
+    wrong = row("wrong", value, *partials or [None] * TABLE[name].arity)
+    xs = (0.7, -1.3)[: wrong.arity]
+    check(TABLE[name], JUDGE[name], xs)
+    with pytest.raises(AssertionError):
+        check(wrong, JUDGE[name], xs)
+
+
+def slope(formula, op):
+    """The value of a row with another formula for its first partial."""
+    return op.value, formula, *op.partials[1:]
+
+
+# Textbook formulas that cancel, overflow or underflow, each for some doubles only.
+NAIVE = {
+    "log1p by log": (check_value, "log1p", (lambda x: ops.log(1 + x), None)),
+    "expm1 by exp": (check_value, "expm1", (lambda x: ops.exp(x) - 1, None)),
+    "softplus by log": (check_value, "softplus", (lambda x: ops.log(1 + ops.exp(x)), None)),
+    "hypot by sqrt": (check_value, "hypot", (lambda a, b: math.sqrt(a * a + b * b), None, None)),
+    "sinh by exp": (check_value, "sinh", (lambda x: (ops.exp(x) - ops.exp(-x)) / 2, None)),
+    "sigmoid by exp": (
+        *(check_value, "sigmoid"),
+        (lambda x: ops.div(ops.exp(x), 1 + ops.exp(x)), None),
+    ),
+    "normal_cdf by erf": (
+        *(check_value, "normal_cdf"),
+        (lambda x: 0.5 * (1 + math.erf(x / math.sqrt(2))), None),
+    ),
+    "gaussian by exp": (
+        *(check_value, "gaussian"),
+        (lambda x, c: math.exp(-c * x * x), None, None),
+    ),
+    "asin near 1": (
+        *(check_first, "asin"),
+        slope(lambda x, y: ops.div(1.0, ops.sqrt(1.0 - x * x)), ops.TABLE["asin"]),
+    ),
+    "atan2 of large and tiny": (
+        *(check_first, "atan2"),
+        slope(lambda a, b, y: ops.div(b, a * a + b * b), ops.TABLE["atan2"]),
+    ),
+    "softplus far below 0": (
+        *(check_first, "softplus"),
+        slope(lambda x, y: 1.0 - ops.exp(-y), ops.TABLE["softplus"]),
+    ),
+    "asin near 0": (
+        *(check_second, "asin"),
+        slope(lambda x, y: ops.div(1.0, ops.sqrt((1.0 - x) * (1.0 + x))), ops.TABLE["asin"]),
+    ),
+    "hypot far from the diagonal": (
+        *(check_second, "hypot"),
+        slope(lambda a, b, y: ops.div(a, y), ops.TABLE["hypot"]),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", NAIVE)
+def test_a_naive_formula_is_found_out(row, what):
+    check, name, rules = NAIVE[what]
+    value, *partials = rules
+    op = row("naive", value, *partials, domain=TABLE[name].domain)
+    strategy = operands(TABLE[name])
+    assert refuted(check, op, JUDGE[name], strategy)
+
+
+# --- a new row is all that a new operation takes ------------------------------
+
+SOFTSIGN = unary(
+    lambda x: x / (1 + abs(x)),
+    lambda x: 1 / (1 + abs(x)) ** 2,
+    lambda x: -2 * mp.sign(x) / (1 + abs(x)) ** 3,
+)
+
+
+@pytest.fixture
+def softsign(row):
+    return row(
+        "softsign",
+        lambda x: x / (1.0 + abs(x)),
+        lambda x, y: ops.div(ops.div(1.0, 1.0 + abs(x)), 1.0 + abs(x)),
+    )
+
+
+def test_a_new_row_is_a_function_and_a_method(softsign):
+    v = Value(3.0)
+    assert softsign(3.0) == softsign(3) == softsign(np.float32(3)) == 0.75
+    assert softsign is miniflow.math.softsign
+    assert v.softsign().data == miniflow.math.softsign(v).data == 0.75
+    assert v.softsign().op == "softsign"
+    assert v.softsign()._op == "softsign"
+    assert "softsign" in dir(v)
+
+
+def test_a_new_row_is_differentiated(softsign):
+    v = Value(3.0)
+    v.softsign().backward()
+    assert v.grad == 0.0625
+    assert jvp(softsign, (3.0,), (2.0,)) == (0.75, 0.125)
+    assert grad(grad(softsign))(3.0) == hessian(softsign)(3.0) == -0.03125
+    assert grad(grad(grad(softsign)))(3.0) == 6 / 256
+
+
+@given(x=numbers(-math.inf, math.inf).filter(bool))
+def test_a_new_row_is_judged_like_the_others(x):
+    softsign = define(
+        "softsign",
+        lambda x: x / (1.0 + abs(x)),
+        lambda x, y: ops.div(ops.div(1.0, 1.0 + abs(x)), 1.0 + abs(x)),
+    )
+    try:
+        for check in (check_value, check_first, check_second):
+            check(softsign, SOFTSIGN, (x,))
+    finally:
+        del TABLE["softsign"]
+
+
+def test_a_new_row_maps_over_arrays(softsign):
+    vs = np.array([Value(3.0), Value(-1.0)])
+    ys = np.vectorize(softsign, otypes=[object])(vs)
+    assert [y.data for y in ys] == [0.75, -0.5]
+    sum(ys).backward()
+    assert [v.grad for v in vs] == [0.0625, 0.25]
+
+
+def test_a_new_row_of_two_operands(row):
+    blend = row("blend", lambda a, b: a * a * b, lambda a, b, y: 2 * a * b, lambda a, b, y: a * a)
+    a, b = Value(3.0), Value(5.0)
+    y = a.blend(b)
+    y.backward()
+    assert (y.data, a.grad, b.grad) == (45.0, 30.0, 9.0)
+    assert jvp(blend, (3.0, 5.0), (1.0, 1.0)) == (45.0, 39.0)
+    assert hessian(blend, (0, 1))(3.0, 5.0) == ((10.0, 6.0), (6.0, 0.0))
+    assert a.blend(5.0).data == blend(3.0, b).data == 45.0
+
+
+def test_a_new_row_of_any_number_of_operands(row):
+    norm = row("norm", math.hypot, each=lambda k, xs, y: ops.div(xs[k], y))
+    xs = [Value(x) for x in (2.0, 3.0, 6.0)]
+    norm(*xs).backward()
+    assert [x.grad for x in xs] == [2 / 7, 3 / 7, 6 / 7]
+    assert jvp(norm, (2.0, 3.0, 6.0), (7.0, 0.0, 0.0)) == (7.0, 2.0)
+
+
+def test_a_row_that_is_gone_leaves_nothing_behind(row):
+    row("passing", abs, None)
+    del TABLE["passing"]
+    assert not hasattr(Value(1.0), "passing")
+    assert not hasattr(miniflow.math, "passing")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("sin", math.sin, None), "'sin' is taken"),
+        (("two words", math.sin, None), "no identifier"),
+        (("unpartial", math.sin), "give one partial for each operand"),
+        (("halved", lambda x: x / 2, 0.5), "a formula, 1.0, -1.0 or None"),
+    ],
+)
+def test_what_define_refuses(row, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        row(*arguments)
+
+
+def test_partials_and_each_exclude_each_other(row):
+    with pytest.raises(ValueError, match="give one partial for each operand, or each="):
+        row("both", abs, None, each=partial(int))
