@@ -10,6 +10,7 @@ import operator
 import os
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -394,10 +395,9 @@ def cross_entropy(logits: Sequence[Sequence[Any]], classes: Sequence[int]) -> An
 
 
 def _surprise(row: Sequence[Any], chosen: Any, k: int) -> Any:
-    """-log(softmax(row)[k]), the largest logit set apart: nothing overflows or cancels."""
-    top = max(range(len(row)), key=lambda j: row[j].data if row[j].__class__ is Value else row[j])
-    rest = math.sum([math.exp(x - row[top]) for j, x in enumerate(row) if j != top])
-    return math.log1p(rest) if k == top else math.log1p(rest) + (row[top] - chosen)
+    """-log(softmax(row)[k]), from the leads of the others: nothing overflows or cancels."""
+    leads = [x - chosen for j, x in enumerate(row) if j != k]
+    return math.softplus(reduce(math.logaddexp, leads)) if leads else 0.0 * chosen
 
 
 def _chosen(row: Sequence[Any], k: Any) -> Any:
