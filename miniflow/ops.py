@@ -46,8 +46,8 @@ class Op:
     Attributes:
         name: the row's name, unique in the table.
         value: the operation on floats.
-        partials: for each operand a formula ``(*operands, y)``, the number 1.0 or
-            -1.0, or None where the operation is flat; for a variadic operation
+        partials: for each operand a formula ``(*operands, y)``, a number where it is
+            constant, or None where the operation is flat; for a variadic operation
             the single formula ``(k, operands, y)`` for operand k.
         arity: the number of operands; -1 for any number (at least one).
         symbol: what diagrams write; the name where there is no usual sign.
@@ -173,8 +173,8 @@ def define(
     Args:
         name: the row's name, a new Python identifier.
         value: the operation on floats; returns a float and never raises.
-        partials: for each operand dy/doperand: a formula ``(*operands, y)``, 1.0 or
-            -1.0 where it is that constant, None where the operation is flat.
+        partials: for each operand dy/doperand: a formula ``(*operands, y)``, a number
+            where it is constant, None where the operation is flat.
         each: instead of `partials`, for any number of operands:
             ``each(k, operands, y)`` is dy/d(operand k).
         symbol: what diagrams write for it; its name where there is no usual sign.
@@ -195,11 +195,11 @@ def define(
         raise ValueError(f"define: {name!r} is taken or no identifier; choose another name")
     if bool(partials) == bool(each):
         raise ValueError(f"define: {name}: give one partial for each operand, or each=")
-    for rule in partials:
-        if not callable(rule) and rule not in (None, 1.0, -1.0):
-            raise ValueError(f"define: {name}: a partial is a formula, 1.0, -1.0 or None")
     arity = -1 if each else len(partials)
-    rules = partials or (each,)
+    rules = tuple(
+        rule if rule is None or callable(rule) else real(rule, f"define: {name}: partial")
+        for rule in (partials or (each,))
+    )
     op = row(name, value, rules, arity, symbol, domain or (REAL,) * len(rules), defaults)
     TABLE[name] = op
     return op

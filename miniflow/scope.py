@@ -1,12 +1,14 @@
 """Scopes: looking at a stretch of the tape, and gradients that leave no trace on it."""
 
 from collections.abc import Iterator
+from functools import reduce
+from itertools import chain
+from operator import add
 from typing import Any, NamedTuple
-from weakref import ref
 
-from miniflow import ops, trees
-from miniflow.ops import constant, leaf
-from miniflow.tape import Value, here, literal, new
+from miniflow import trees
+from miniflow.ops import leaf
+from miniflow.tape import Value, here
 
 
 class Entry(NamedTuple):
@@ -46,33 +48,37 @@ class Tape:
         self._open()
 
     def _open(self) -> None:
-        table = here.table
-        self._table = table
-        # two constants that nobody else sees are the scope's bounds
-        self._first = literal(ops.nan)
-        self._last: Value | None = None
-        table.scopes.append(ref(self))
+        table = self._table = here.table
+        self._scope = table.opened = table.opened + 1
+        table.scopes[self._scope] = (table.count, None)
+        table.version += 1
 
     def __enter__(self) -> "Tape":
+        self.__del__()
         self._open()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._last = self._table.enter(new(Value), constant, ops.nan)
+        start, _ = self._table.scopes[self._scope]
+        self._table.scopes[self._scope] = (start, self._table.count)
+        self._table.version += 1
 
-    def rows(self) -> range:
-        """The rows of the table that belong to the tape."""
-        stop = self._table.count if self._last is None else self._last._row
-        return range(self._first._row + 1, stop)
+    def __del__(self) -> None:
+        del self._table.scopes[self._scope]
+        self._table.version += 1
+
+    def _rows(self) -> range:
+        start, stop = self._table.scopes[self._scope]
+        return range(start, self._table.count if stop is None else stop)
 
     def __len__(self) -> int:
-        return len(self.rows())
+        return len(self._rows())
 
     def __iter__(self) -> Iterator[Entry]:
-        table, rows = self._table, self.rows()
-        entries = []
+        table, entries = self._table, []
         table.held += 1
         try:
+            rows = self._rows()
             for row in rows:
                 op = table.operation[row]
                 entry = Entry(
@@ -80,7 +86,7 @@ class Tape:
                     op.name,
                     tuple([x - rows.start for x in table.operands(row)]),
                     table.value[row],
-                    table.grads.get(row, 0.0) if op is leaf else table.adjoint[row],
+                    table.grads[row] if op is leaf else table.adjoint[row],
                     table.labels.get(row, ""),
                 )
                 entries.append(entry)
@@ -114,8 +120,7 @@ class Tape:
         for x in (target, *trees.flatten(sources)):
             if x.__class__ is not Value:
                 raise TypeError(f"Tape.gradient: {x!r:.60} is a {type(x).__name__}, not a Value")
-        table = target._home("Tape.gradient")
-        recorded = any((tape := scope()) and tape._last is None for scope in table.scopes)
+        recorded = any(stop is None for _, stop in here.table.scopes.copy().values())
         found = pullback([target], [1.0], trees.flatten(sources), recorded=recorded)
         return trees.unflatten(sources, found)
 
@@ -127,15 +132,21 @@ def pullback(
 
     Writes to no column. If `recorded`, what it computes is recorded in turn and the
     results are Values (where they depend on anything); otherwise they are floats.
+
+    Raises:
+        RuntimeError: a target or source was computed on another thread.
     """
     table = here.table
+    for v in (*targets, *sources):
+        v._home("gradient")
+    targets = [y if y._tape is table else +y for y in targets]
     primal = table.primal if recorded else table.value.__getitem__
     adjoint: dict[int, Any] = {}
     table.held += 1
     try:
-        wanted = [x._row for x in sources]
-        rows = table.reached([y._row for y in targets], min(wanted, default=0))
-        follow = table.dependent(rows, wanted)
+        wanted = [table.rows_of(source) for source in sources]
+        rows = table.reached([y._row for y in targets], min(chain(*wanted), default=0))
+        follow = table.dependent(rows, chain(*wanted))
         for target, cotangent in zip(targets, cotangents, strict=True):
             _add(adjoint, target._row, cotangent)
         for row in rows:
@@ -146,9 +157,11 @@ def pullback(
             for k, x in enumerate(operands):
                 if x in follow and op.follows(k):
                     _add(adjoint, x, scale(adjoint[row], op.partial(k, xs, y)))
-        return [adjoint.get(row, 0.0) for row in wanted]
+        found = [reduce(add, [adjoint[x] for x in own if x in adjoint] or [0.0]) for own in wanted]
     finally:
         table.held -= 1
+    table.settle()
+    return found
 
 
 def scale(factor: Any, partial: Any) -> Any:

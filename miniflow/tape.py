@@ -15,11 +15,11 @@ graph can overflow anything. Rows that nobody needs any more are compacted away.
 """
 
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from contextlib import ContextDecorator
 from itertools import compress, islice, repeat
-from operator import call, is_not
+from operator import call, index, is_not
 from typing import Any, final
 from weakref import ReferenceType, ref
 
@@ -56,8 +56,8 @@ class Table:
     """The columns of one thread's tape, and everything done on them by row number."""
 
     __slots__ = (
-        "adjoint", "capacity", "count", "grads", "held", "homes", "labels", "left", "lock",
-        "mark", "muted", "operation", "owner", "right", "scopes", "sweeping", "value",
+        "adjoint", "capacity", "count", "due", "grads", "held", "homes", "labels", "left",
+        "mark", "muted", "opened", "operation", "owner", "right", "scopes", "sweeping", "value",
         "version", "wides",
     )  # fmt: skip
 
@@ -73,14 +73,15 @@ class Table:
         self.owner: list[ReferenceType[Value]] = []
         self.wides: dict[int, tuple[int, ...]] = {}  # operands of entries with more than two
         self.labels: dict[int, str] = {}
-        self.grads: dict[int, float] = {}  # what leaves have accumulated
+        self.grads: defaultdict[int, float] = defaultdict(float)  # what leaves have accumulated
         self.homes: dict[int, Value] = {}  # of shared rows: the other thread's leaf
-        self.scopes: list[ReferenceType[Any]] = []  # Tapes: they keep their rows
+        self.scopes: dict[int, tuple[int, int | None]] = {}  # stretches of rows to be kept
+        self.opened = 0  # how many scopes there have been
         self.muted = 0  # inside how many no_grad()
         self.held = 0  # inside how many loops over row numbers: no compaction
+        self.due = False  # whether a compaction waits for them
         self.sweeping = False
         self.version = 0  # counts all changes but appended rows
-        self.lock = threading.RLock()  # against other threads that read or feed leaves
         self.grow(SMALLEST)
 
     # --- recording ------------------------------------------------------------
@@ -98,46 +99,54 @@ class Table:
             return self.enter(handle, constant, y)
         reference = ref(handle)
         while True:
-            start, version, rows = self.count, self.version, []
-            if self.capacity < start + len(operands) + 1:
-                self.make_room(len(operands) + 1)
-                continue
-            n = start
+            start, version = self.count, self.version
+            operations: list[Op] = []
+            values: list[float] = []
+            rows: list[int] = []
+            homes: dict[int, Value] = {}
             for x, number in zip(operands, numbers, strict=True):
-                if x.__class__ is Value and x._tape is self:
-                    rows.append(x._row)
-                    continue
-                self.operation[n] = constant
-                self.value[n] = number
-                self.owner[n] = nobody
-                if x.__class__ is Value:
-                    self.operation[n] = shared
-                    self.homes[n] = x
-                rows.append(n)
-                n += 1
+                local = x.__class__ is Value and x._tape is self
+                rows.append(x._row if local else start + len(values))
+                if not local:
+                    operations.append(shared if x.__class__ is Value else constant)
+                    if x.__class__ is Value:
+                        homes[start + len(values)] = x
+                    values.append(number)
+            n = start + len(values)
+            operations.append(op)
+            values.append(y)
+            owners = [*repeat(nobody, n - start), reference]
+            wide = tuple(rows)
+            if n >= self.capacity:
+                self.make_room(n + 1 - start)
+            if self.count != start or self.version != version:
+                continue
+            # no call from here on: nothing can come between
+            self.operation[start : n + 1] = operations
+            self.value[start : n + 1] = values
+            self.owner[start : n + 1] = owners
             if 0 <= op.arity <= 2:
-                self.left[n], self.right[n] = rows[0], rows[-1]
+                self.left[n] = rows[0]
+                self.right[n] = rows[-1]
             else:
-                self.wides[n] = tuple(rows)
-            self.operation[n] = op
-            self.value[n] = y
-            self.owner[n] = reference
+                self.wides[n] = wide
+            if homes:
+                self.homes |= homes
             handle._row = n
-            # a finalizer or signal handler may have recorded meanwhile: then again
-            if self.count == start and self.version == version:
-                self.count = n + 1
-                return handle
+            self.count = n + 1
+            return handle
 
     def enter(self, handle: "Value", op: Op, number: float) -> "Value":
         """Append a row without operands and let `handle` stand for it."""
+        handle._tape = self
         reference = ref(handle)
-        while self.count == self.capacity:
+        while self.count >= self.capacity:
             self.make_room(1)
+        # no call from here on: nothing can come between
         n = self.count
         self.operation[n] = op
         self.value[n] = number
         self.owner[n] = reference
-        handle._tape = self
         handle._row = n
         self.count = n + 1
         return handle
@@ -184,6 +193,12 @@ class Table:
                 self.version += 1
                 return found
 
+    def rows_of(self, x: "Value") -> list[int]:
+        """The rows that stand for a Value here: for another thread's leaf any number."""
+        if x._tape is self:
+            return [x._row]
+        return [row for row, home in self.homes.copy().items() if home is x]
+
     def primal(self, row: int) -> Any:
         """What a formula sees of a row: its Value, or the plain number of a constant."""
         return self.value[row] if self.operation[row] is constant else self.handle(row)
@@ -212,34 +227,34 @@ class Table:
 
     # --- replaying ------------------------------------------------------------
 
-    def sweep(self, targets: Iterable[tuple[int, float]]) -> list[int]:
-        """Replay the tape in reverse; return the leaves that were reached.
+    def sweep(self, row: int, seed: float) -> None:
+        """Replay the tape in reverse from `row`; add to the gradients of the leaves reached.
 
-        Afterwards `adjoint` holds, for each row reached, the derivative of the sum of
-        seed x target, for the ``(row, seed)`` in `targets`.
+        Afterwards `adjoint` holds seed x d(row)/d(x) for each computed row x reached. Where
+        an exception ends it, no leaf's gradient has changed.
         """
         if self.sweeping:
             raise RuntimeError("backward() inside of backward(): let the first one finish")
         self.sweeping = True
         self.held += 1
         try:
-            leaves = self._pull(targets)
-            for row in leaves:
-                self.mark[row] = 0
-            return leaves
+            leaves = self._pull(row, seed)
+            self.accumulate(leaves)
+            for x in leaves:
+                self.mark[x] = 0
         except BaseException:
-            self.mark = bytearray(self.capacity)
+            self._unmark()
             raise
         finally:
-            self.held -= 1
             self.sweeping = False
+            self.held -= 1
+        self.settle()
 
-    def _pull(self, targets: Iterable[tuple[int, float]]) -> list[int]:
+    def _pull(self, row: int, seed: float) -> list[int]:
         """The loop of a sweep: each entry passes its adjoint x partial to its operands."""
         operation, left, right = self.operation, self.left, self.right
         value, adjoint, mark = self.value, self.adjoint, self.mark
         leaves: list[int] = []
-        pending, row = 0, 0
 
         def reach(x: int, contribution: float) -> int:
             """Add to the adjoint of a row; 1 if that makes it pending."""
@@ -254,9 +269,8 @@ class Table:
             leaves.append(x)
             return 0
 
-        for x, seed in targets:
-            pending += reach(x, seed)
-            row = max(row, x + 1)
+        pending = reach(row, seed)
+        row += 1
         while pending:
             row -= 1
             if mark[row] != PENDING:
@@ -287,26 +301,39 @@ class Table:
                         pending += reach(x, g * op.partial(k, xs, y))
         return leaves
 
-    def accumulate(self, leaves: Iterable[int]) -> None:
+    def _unmark(self) -> None:
+        """Leave no mark behind, wherever a sweep was broken off."""
+        for mark in (PENDING, DONE):
+            row = self.mark.rfind(mark)
+            while row >= 0:
+                self.mark[row] = 0
+                row = self.mark.rfind(mark, 0, row)
+
+    def accumulate(self, leaves: list[int]) -> None:
         """Add the adjoints of a finished sweep to the gradients of its leaves."""
-        own: list[int] = []
-        foreign: list[int] = []
-        for row in leaves:
-            (foreign if self.operation[row] is shared else own).append(row)
-        with self.lock:
-            self.grads.update({x: self.grads.get(x, 0.0) + self.adjoint[x] for x in own})
-            self.version += 1
-        for row in foreign:
-            home, adjoint = self.homes[row], self.adjoint[row]
-            with home._tape.lock:
-                home.grad += adjoint
+        foreign = [(self.homes[x], self.adjoint[x]) for x in leaves if x in self.homes]
+        while True:
+            version = self.version
+            grads = {
+                x: self.grads[x] + self.adjoint[x] for x in leaves if self.operation[x] is leaf
+            }
+            if self.version == version:
+                break
+        self.grads |= grads
+        self.version += 1
+        for home, adjoint in foreign:
+            table = home._tape
+            table.grads[home._row] += adjoint
+            table.version += 1
 
     def replay(self, row: int) -> None:
         """Compute again, in order, what `row` comes from; all or nothing."""
+        rows: list[int] = []
+        old: list[float] = []
         self.held += 1
-        rows = self.reached([row])
-        old = [self.value[x] for x in rows]
         try:
+            rows = self.reached([row])
+            old = [self.value[x] for x in rows]
             for x in reversed(rows):
                 op = self.operation[x]
                 if op.arity:
@@ -315,29 +342,34 @@ class Table:
                 elif op is shared:
                     self.value[x] = self.homes[x].data
         except BaseException:
-            for x, number in zip(rows, old, strict=True):
+            for x, number in zip(rows, old, strict=False):
                 self.value[x] = number
             raise
         finally:
             self.held -= 1
+        self.settle()
 
     # --- room -----------------------------------------------------------------
 
     def make_room(self, rows: int) -> None:
         """Make room for some more rows: compact, and grow where that gained little."""
-        if not self.held:
-            self.compact()
-            self.shrink()
+        self.compact()
         if 4 * (self.count + rows) > 3 * self.capacity:
             self.grow(2 * (self.count + rows))
 
+    def settle(self) -> None:
+        """After a loop over row numbers: do what had to wait for it."""
+        if self.due and not self.held:
+            self.due = False
+            self.make_room(0)
+
     def grow(self, capacity: int) -> None:
         """Lengthen every column to at least `capacity` rows."""
-        capacity = max(capacity, self.capacity)
         for column, blank in self.columns():
             column.extend([blank] * (capacity - len(column)))
-        self.mark.extend(bytes(capacity - len(self.mark)))
-        self.capacity = capacity
+        self.mark.extend(bytes(max(capacity - len(self.mark), 0)))
+        if capacity > self.capacity:
+            self.capacity = capacity
         self.version += 1
 
     def columns(self) -> list[tuple[list[Any], Any]]:
@@ -351,16 +383,14 @@ class Table:
             (self.owner, nobody),
         ]
 
-    def needed(self) -> tuple[bytearray, list["Value"]]:
-        """A mark for each row that a live Value or scope needs, and the live Values."""
-        owners = list(map(call, islice(self.owner, self.count)))
+    def needed(self, count: int) -> tuple[bytearray, list["Value"]]:
+        """A mark for each of `count` rows that a live Value or scope needs; the live Values."""
+        owners = list(map(call, islice(self.owner, count)))
         marks = bytearray(map(is_not, owners, repeat(None)))
         handles = list(compress(owners, marks))
-        self.scopes = [scope for scope in self.scopes if scope() is not None]
-        for scope in self.scopes:
-            if (tape := scope()) is not None:
-                rows = tape.rows()
-                marks[rows.start : rows.stop] = b"\1" * len(rows)
+        for start, stop in self.scopes.copy().values():
+            rows = range(start, len(marks) if stop is None else stop)
+            marks[rows.start : rows.stop] = b"\1" * len(rows)
         row = len(marks)
         while row > 0:
             row -= 1
@@ -373,14 +403,21 @@ class Table:
 
     def compact(self) -> None:
         """Drop the rows that nobody needs; move the others together, in order."""
-        with self.lock:
-            while not self._compact():
-                pass
+        if self.held:
+            self.due = True
+            return
+        self.held += 1
+        try:
+            for _ in range(9):  # if the table changes all the time, another day
+                if self._compact():
+                    break
+        finally:
+            self.held -= 1
 
     def _compact(self) -> bool:
         """One try; False, with nothing changed, where the table changed meanwhile."""
         count, version = self.count, self.version
-        marks, handles = self.needed()
+        marks, handles = self.needed(count)
         kept = marks.count(1)
         if kept > 3 * count // 4:
             return True
@@ -391,37 +428,45 @@ class Table:
         ]
         left = [places.get(row, 0) for row in left]
         right = [places.get(row, 0) for row in right]
-        # rows given up read as unused ones: no adjoint, nobody's
+        # rows given up read as unused ones
+        operation += [constant] * (count - kept)
         adjoint += [0.0] * (count - kept)
         owner += [nobody] * (count - kept)
-        labels, grads = _moved(self.labels, places), _moved(self.grads, places)
-        homes, wides = _moved(self.homes, places), _moved(self.wides, places)
+        labels, homes, wides = [
+            _moved(side, places) for side in (self.labels, self.homes, self.wides)
+        ]
         wides = {row: tuple([places[x] for x in operands]) for row, operands in wides.items()}
+        grads = defaultdict(float, _moved(self.grads, places))
+        scopes = {
+            k: (marks.count(1, 0, start), None if stop is None else marks.count(1, 0, stop))
+            for k, (start, stop) in self.scopes.copy().items()
+        }
+        capacity = max(SMALLEST, 4 * kept)
+        capacity = capacity if self.capacity > 2 * capacity else len(self.operation)
         moves = map(_set_row, handles, [places[handle._row] for handle in handles])
         move_all = deque[None](maxlen=0).extend
+        # what this was the last to know stays until the end: it may have finalizers
+        dropped = [self.operation[:], self.homes]
         if self.count != count or self.version != version:
             return False
         # from here to the last line nothing can come between: no call, no loop
-        self.operation[:kept], self.left[:kept], self.right[:kept] = operation, left, right
+        self.operation[:count], self.left[:kept], self.right[:kept] = operation, left, right
         self.value[:kept], self.adjoint[:count], self.owner[:count] = value, adjoint, owner
-        self.labels, self.grads, self.homes, self.wides = labels, grads, homes, wides
-        self.count, self.version = kept, version + 1
-        move_all(moves)
-        return True
-
-    def shrink(self) -> None:
-        """Give back columns that have become much too long."""
-        capacity = max(SMALLEST, 4 * self.count)
-        if self.capacity > 2 * capacity:
+        self.labels, self.homes, self.wides, self.grads = labels, homes, wides, grads
+        self.scopes, self.count, self.version = scopes, kept, version + 1
+        if capacity < self.capacity:
             self.capacity = capacity
-            for column, _ in self.columns():
-                del column[capacity:]
+            del self.operation[capacity:], self.left[capacity:], self.right[capacity:]
+            del self.value[capacity:], self.adjoint[capacity:], self.owner[capacity:]
             del self.mark[capacity:]
+        move_all(moves)
+        del dropped
+        return True
 
 
 def _moved(side: dict[int, Any], places: dict[int, int]) -> dict[int, Any]:
     """What rows have on the side, under their new numbers."""
-    return {places[row]: x for row, x in side.items() if row in places}
+    return {places[row]: x for row, x in side.copy().items() if row in places}
 
 
 class _Here(threading.local):
@@ -445,7 +490,7 @@ def _unary(op: Op, a: "Value") -> "Value":
     handle = new(Value)
     handle._tape = table
     reference = ref(handle)
-    while table.count == table.capacity:
+    while table.count >= table.capacity:
         table.make_room(1)
     # no call from here on: nothing can come between
     n = table.count
@@ -524,6 +569,8 @@ def _comparable(x: Any) -> Any:
     """The number to compare with, or NotImplemented."""
     if x.__class__ is Value:
         return x.data
+    if isinstance(x, int):
+        return x  # of any size
     try:
         return real(x)
     except TypeError:
@@ -568,7 +615,7 @@ class Value:
             raise TypeError(f"Value: label {label!r:.60} is no string")
         here.table.enter(self, leaf, data)
         if label:
-            self._tape.labels[self._row] = label
+            self.label = label
 
     # --- what the table knows -------------------------------------------------
 
@@ -580,32 +627,30 @@ class Value:
     def data(self, number: Any) -> None:
         number = real(number, "Value.data")
         table = self._tape
-        with table.lock:
-            if table.operation[self._row].arity:
-                raise AttributeError(
-                    "Value.data: this Value was computed; change the leaves it comes from and "
-                    "call its forward(), or start anew from detach()"
-                )
-            table.value[self._row] = number
-            table.version += 1
+        if table.operation[self._row].arity:
+            raise AttributeError(
+                "Value.data: this Value was computed; change the leaves it comes from and "
+                "call its forward(), or start anew from detach()"
+            )
+        table.value[self._row] = number
+        table.version += 1
 
     @property
     def grad(self) -> float:
-        table, row = self._tape, self._row
-        if table.operation[row] is leaf:
-            return table.grads.get(row, 0.0)
-        return table.adjoint[row]
+        table = self._tape
+        if table.operation[self._row] is leaf:
+            return table.grads[self._row]
+        return table.adjoint[self._row]
 
     @grad.setter
     def grad(self, number: Any) -> None:
         number = real(number, "Value.grad")
         table = self._tape
-        with table.lock:
-            if table.operation[self._row] is leaf:
-                table.grads[self._row] = number
-            else:
-                table.adjoint[self._row] = number
-            table.version += 1
+        if table.operation[self._row] is leaf:
+            table.grads[self._row] = number
+        else:
+            table.adjoint[self._row] = number
+        table.version += 1
 
     @property
     def label(self) -> str:
@@ -615,9 +660,9 @@ class Value:
     def label(self, label: str) -> None:
         if not isinstance(label, str):
             raise TypeError(f"Value.label: {label!r:.60} is no string")
-        with self._tape.lock:
-            self._tape.labels[self._row] = label
-            self._tape.version += 1
+        table = self._tape
+        table.labels[self._row] = label
+        table.version += 1
 
     @property
     def op(self) -> str:
@@ -655,12 +700,16 @@ class Value:
             RuntimeError: self was computed on another thread, or nothing was recorded.
         """
         table, seed = self._home("backward"), real(seed, "backward")
+        if table.operation[self._row] is leaf:
+            table.grads[self._row] += seed
+            table.version += 1
+            return
         if table.operation[self._row] is constant:
             raise RuntimeError(
                 "backward: this Value is a constant, nothing was recorded; "
                 "compute it outside of no_grad() and without detach()"
             )
-        table.accumulate(table.sweep([(self._row, seed)]))
+        table.sweep(self._row, seed)
 
     def forward(self) -> "Value":
         """Compute self again, after leaves' data have changed, and return self.
@@ -672,7 +721,9 @@ class Value:
         Raises:
             RuntimeError: self was computed on another thread.
         """
-        self._home("forward").replay(self._row)
+        table = self._home("forward")
+        if table.operation[self._row].arity:
+            table.replay(self._row)
         return self
 
     def detach(self) -> "Value":
@@ -763,7 +814,7 @@ class Value:
         return _unary(ops.absolute, self)
 
     def __round__(self, digits: int | None = None) -> "Value":
-        return _unary(ops.rint, self) if digits is None else _binary(ops.round_to, self, digits)
+        return _unary(ops.rint, self) if digits is None else ops.round_to(self, index(digits))
 
     def __trunc__(self) -> "Value":
         return _unary(ops.trunc, self)

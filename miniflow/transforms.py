@@ -13,15 +13,25 @@ Source: Griewank & Walther, Evaluating Derivatives, 2nd ed. (2008), chapters 3 a
 names after JAX, https://docs.jax.dev/en/latest/notebooks/autodiff_cookbook.html
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import wraps
 from itertools import chain
+from operator import index
 from typing import Any
 
 from miniflow import ops
 from miniflow.scope import pullback, scale
 from miniflow.tape import Value, here, literal
-from miniflow.trees import flatten, is_array, tree_map, unflatten
+from miniflow.trees import (
+    array,
+    children,
+    flatten,
+    flatten_like,
+    is_array,
+    rebuild,
+    tree_map,
+    unflatten,
+)
 
 Function = Callable[..., Any]
 Argnums = int | Sequence[int]
@@ -36,7 +46,7 @@ class _Call:
     ) -> None:  # fmt: skip
         if not callable(f):
             raise TypeError(f"{what}: {f!r:.60} is not a function")
-        self.what, self.single = what, isinstance(argnums, int)
+        self.what, self.single = what, not isinstance(argnums, Iterable)
         table = here.table
         self.muted, table.muted = table.muted, 0
         try:
@@ -52,7 +62,7 @@ class _Call:
                 out, self.aux = out
             self.out = out
             self.outputs = [self.output(y) for y in flatten(out)]
-            self.recorded = not self.muted and self.open()
+            self.recorded = not self.muted and self.open(self.outputs)
         finally:
             table.muted = self.muted
 
@@ -67,8 +77,7 @@ class _Call:
     def output(self, y: Any) -> Value:
         """One output as a Value of this thread; a plain number is a constant."""
         if y.__class__ is Value:
-            here.table.number(y, self.what)
-            return y if y._tape is here.table else y.detach()
+            return y if y._tape is here.table else +y
         try:
             return literal(y)
         except TypeError:
@@ -77,14 +86,18 @@ class _Call:
                 "a Value, or lists, tuples, dicts or arrays of them"
             ) from None
 
-    def open(self) -> bool:
-        """Whether the outputs depend on Values from before the call."""
+    def open(self, values: list[Value]) -> bool:
+        """Whether some of `values` depend on Values from before the call."""
         table = here.table
         floor = min((x._row for x in self.inputs), default=table.count)
-        outputs = [y._row for y in self.outputs]
+        outputs = [y._row for y in values]
         inside = table.reached(outputs, floor)
-        used = chain(outputs, *map(table.operands, inside))
-        return any(x < floor and table.operation[x] is not ops.constant for x in used)
+        used = {*outputs, *inside, *chain(*map(table.operands, inside))}
+        return any(
+            table.operation[x] is ops.shared
+            or (x < floor and table.operation[x] is not ops.constant)
+            for x in used
+        )
 
     def scalar(self) -> Value:
         """The only output."""
@@ -103,17 +116,43 @@ class _Call:
         return unflatten(self.out, [self.value(y) for y in self.outputs])
 
     def plain_aux(self) -> Any:
-        return tree_map(self.value, self.aux)
+        """What f returned besides: Values only where they depend on others from outside."""
+        values = [x for x in flatten(self.aux) if x.__class__ is Value]
+        if values and not self.muted and self.open(values):
+            return self.aux
+        return tree_map(lambda x: x.data if x.__class__ is Value else x, self.aux)
+
+    def weights(self, name: str, tree: Any, model: Any) -> list[Any]:
+        """Tangents or cotangents: numbers in the structure of `model`, in its order."""
+        try:
+            leaves = flatten_like(tree, model)
+        except ValueError as error:
+            raise TypeError(
+                f"{self.what}: the {name} must have the structure of {_shape(model)}: {error}"
+            ) from None
+        if here.table.muted:
+            leaves = [x.data if x.__class__ is Value else x for x in leaves]
+        what = f"{self.what}: {name}"
+        return [x if x.__class__ is Value else ops.real(x, what) for x in leaves]
+
+    def records(self, weights: list[Any]) -> bool:
+        """Whether derivatives weighted so are Values."""
+        if here.table.muted:
+            return False
+        return self.recorded or any(x.__class__ is Value for x in weights)
 
     def pull(self, cotangents: list[Any]) -> list[Any]:
         """The sum over outputs of cotangent x dy/dx, for each input."""
-        recorded = self.recorded and not here.table.muted
+        recorded = self.records(cotangents)
         return pullback(self.outputs, cotangents, self.inputs, recorded=recorded)
+
+    def point(self) -> Any:
+        """The chosen argument, or a tuple of them."""
+        return self.trees[0] if self.single else tuple(self.trees)
 
     def arguments(self, flat: Iterable[Any]) -> Any:
         """One item for each input, in the structure of the chosen argument(s)."""
-        trees = unflatten(self.trees, flat)
-        return trees[0] if self.single else tuple(trees)
+        return unflatten(self.point(), flat)
 
 
 def _is_scalar(tree: Any) -> bool:
@@ -122,9 +161,12 @@ def _is_scalar(tree: Any) -> bool:
 
 def _chosen(what: str, argnums: Argnums, count: int) -> list[int]:
     """The positions of the arguments to differentiate by, each once, none negative."""
-    numbers = [argnums] if isinstance(argnums, int) else list(argnums)
+    try:
+        numbers = [index(k) for k in (argnums if isinstance(argnums, Iterable) else [argnums])]
+    except TypeError:
+        raise TypeError(f"{what}: argnums={argnums!r} is no position, or several") from None
     for k in numbers:
-        if not isinstance(k, int) or not -count <= k < count:
+        if not -count <= k < count:
             raise TypeError(
                 f"{what}: argnums={k!r} but f was called with {count} positional arguments"
             )
@@ -213,8 +255,7 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     call = _Call("vjp", f, primals, {}, range(len(primals)), has_aux)
 
     def pull(cotangent: Any) -> tuple[Any, ...]:
-        weights = _like("vjp", "cotangent", cotangent, call.out)
-        call.recorded = call.recorded or any(w.__class__ is Value for w in weights)
+        weights = call.weights("cotangent", cotangent, call.out)
         return call.arguments(call.pull(weights))  # type: ignore[no-any-return]
 
     return (call.values(), pull, call.plain_aux()) if has_aux else (call.values(), pull)
@@ -242,17 +283,15 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     """
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
         raise TypeError("jvp: primals and tangents are tuples of arguments, e.g. (x,), (1.0,)")
-    directions = _like("jvp", "tangents", list(tangents), list(primals))
     call = _Call("jvp", f, tuple(primals), {}, range(len(primals)))
-    call.recorded = call.recorded or any(t.__class__ is Value for t in directions)
-    pushed = _push(call, directions)
-    return call.values(), unflatten(call.out, pushed)
+    directions = call.weights("tangents", list(tangents), list(primals))
+    return call.values(), unflatten(call.out, _push(call, directions))
 
 
 def _push(call: _Call, tangents: list[Any]) -> list[Any]:
     """The tangents of a call's outputs, for those of its inputs."""
     table = here.table
-    primal = table.primal if call.recorded else table.value.__getitem__
+    primal = table.primal if call.records(tangents) else table.value.__getitem__
     tangent = {x._row: t for x, t in zip(call.inputs, tangents, strict=True)}
     table.held += 1
     try:
@@ -263,27 +302,11 @@ def _push(call: _Call, tangents: list[Any]) -> list[Any]:
                 xs, y = [primal(x) for x in operands], primal(row)
                 parts = [scale(tangent[operands[k]], op.partial(k, xs, y)) for k in terms]
                 tangent[row] = ops.sum(*parts) if len(parts) > 1 else parts[0]
-        return [tangent.get(y._row, 0.0) for y in call.outputs]
+        found = [tangent.get(y._row, 0.0) for y in call.outputs]
     finally:
         table.held -= 1
-
-
-def _like(what: str, name: str, tree: Any, model: Any) -> list[Any]:
-    """The leaves of `tree`, numbers in the structure of `model`."""
-    if not _same_structure(tree, model):
-        raise TypeError(f"{what}: the {name} must have the structure of {_shape(model)}")
-    return [x if x.__class__ is Value else ops.real(x, f"{what}: {name}") for x in flatten(tree)]
-
-
-def _same_structure(a: Any, b: Any) -> bool:
-    if _is_scalar(a) or _is_scalar(b):
-        return _is_scalar(a) and _is_scalar(b)
-    if is_array(a) and is_array(b):
-        return bool(a.shape == b.shape)
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(_same_structure(a[key], b[key]) for key in a)
-    listed = isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)) and len(a) == len(b)
-    return listed and all(_same_structure(x, y) for x, y in zip(a, b, strict=True))
+    table.settle()
+    return found
 
 
 def _shape(tree: Any) -> str:
@@ -303,7 +326,7 @@ def jacobian(f: Function, argnums: Argnums = 0) -> Function:
     Returns:
         A function with the arguments of f. The structure of f's outputs, and in the place
         of each output y the structure of the argument, with dy/dx in units of y/x;
-        where both are NumPy arrays one array of shape ``y.shape + x.shape``.
+        a NumPy array counts as one output or argument: ``y.shape + x.shape`` is its shape.
 
     Raises:
         TypeError: as `value_and_grad`.
@@ -318,46 +341,31 @@ def jacobian(f: Function, argnums: Argnums = 0) -> Function:
         call = _Call("jacobian", f, args, kwargs, argnums)
         count = len(call.outputs)
         rows = [call.pull([float(i == k) for i in range(count)]) for k in range(count)]
-        if call.single:
-            return _blocks(call.out, rows, call.trees[0])
-        sizes = [len(flatten(tree)) for tree in call.trees]
-        starts = [sum(sizes[:k]) for k in range(len(sizes))]
-        return tuple(
-            _blocks(call.out, [row[start : start + size] for row in rows], tree)
-            for tree, start, size in zip(call.trees, starts, sizes, strict=True)
-        )
+        return _by_output(call.out, iter(rows), call.point())
 
     return jacobian_of
 
 
-def _blocks(outputs: Any, rows: list[list[Any]], inputs: Any) -> Any:
-    """A Jacobian in the structure of the outputs over that of the inputs."""
-    if isinstance(outputs, dict):
-        parts = _split(list(outputs.values()), rows)
-        return {
-            key: _blocks(part, own, inputs)
-            for (key, part), own in zip(outputs.items(), parts, strict=True)
-        }
-    if isinstance(outputs, (list, tuple)):
-        parts = [
-            _blocks(part, own, inputs)
-            for part, own in zip(outputs, _split(list(outputs), rows), strict=True)
-        ]
-        return type(outputs)(*parts) if hasattr(outputs, "_fields") else type(outputs)(parts)
-    if is_array(outputs):
-        import numpy
-
-        if not is_array(inputs):
-            raise TypeError("jacobian: f returned an array; pass it an array to differentiate by")
-        flat = unflatten(numpy.empty(len(rows) * inputs.size), [x for row in rows for x in row])
-        return flat.reshape(outputs.shape + inputs.shape)
-    return unflatten(inputs, rows[0])
+def _by_output(out: Any, rows: Iterator[list[Any]], point: Any) -> Any:
+    """A Jacobian in the structure of the outputs over that of the point, from its rows."""
+    if is_array(out):
+        block = [iter(next(rows)) for _ in range(out.size)]
+        return _by_input(point, block, out.shape)
+    parts = children(out)
+    if parts is None:
+        return unflatten(point, next(rows))
+    return rebuild(out, [_by_output(part, rows, point) for part in parts])
 
 
-def _split(trees: list[Any], rows: list[Any]) -> list[list[Any]]:
-    """The rows that belong to each tree."""
-    queue = iter(rows)
-    return [[next(queue) for _ in flatten(tree)] for tree in trees]
+def _by_input(point: Any, block: list[Iterator[Any]], shape: tuple[int, ...]) -> Any:
+    """The derivatives of an array of that shape, in the structure of the point."""
+    if is_array(point):
+        flat = [next(row) for row in block for _ in range(point.size)]
+        return array(flat, shape + point.shape)
+    parts = children(point)
+    if parts is None:
+        return array([next(row) for row in block], shape)
+    return rebuild(point, [_by_input(part, block, shape) for part in parts])
 
 
 def hessian(f: Function, argnums: Argnums = 0) -> Function:

@@ -4,7 +4,7 @@ A *leaf* of such a structure is anything else: a number, a Value.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 
@@ -14,13 +14,35 @@ def is_array(x: Any) -> bool:
     return numpy is not None and isinstance(x, numpy.ndarray)
 
 
-def children(tree: Any) -> Iterable[Any] | None:
+def children(tree: Any) -> Sequence[Any] | None:
     """The parts of a list, tuple, dict or array; None for a leaf."""
     if isinstance(tree, dict):
-        return tree.values()
+        return list(tree.values())
     if isinstance(tree, (list, tuple)):
         return tree
     return tree.ravel().tolist() if is_array(tree) else None
+
+
+def rebuild(tree: Any, parts: list[Any]) -> Any:
+    """A structure like `tree` with other parts."""
+    if isinstance(tree, dict):
+        new = tree.copy()  # keeps what a subclass of dict knows besides
+        for key, part in zip(tree, parts, strict=True):
+            new[key] = part
+        return new
+    if is_array(tree):
+        return array(parts, tree.shape)
+    return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
+
+
+def array(leaves: list[Any], shape: tuple[int, ...]) -> Any:
+    """A NumPy array: of floats if all leaves are, of objects otherwise."""
+    import numpy
+
+    plain = all(isinstance(leaf, (float, int)) for leaf in leaves)
+    flat = numpy.empty(len(leaves), dtype=float if plain else object)
+    flat[:] = leaves
+    return flat.reshape(shape)
 
 
 def flatten(tree: Any) -> list[Any]:
@@ -29,33 +51,46 @@ def flatten(tree: Any) -> list[Any]:
     return [tree] if parts is None else [leaf for part in parts for leaf in flatten(part)]
 
 
+def flatten_like(tree: Any, model: Any) -> list[Any]:
+    """The leaves of `tree` in the order of `model`'s: dicts are matched by their keys.
+
+    Raises:
+        ValueError: the two are not of the same structure.
+    """
+    parts, models = children(tree), children(model)
+    if parts is None or models is None:
+        if parts is not models:
+            raise ValueError("a leaf in the place of a structure, or the other way round")
+        return [tree]
+    if isinstance(model, dict):
+        if not isinstance(tree, dict) or tree.keys() != model.keys():
+            raise ValueError("other keys")
+        parts = [tree[key] for key in model]
+    elif isinstance(tree, dict) or getattr(tree, "shape", ()) != getattr(model, "shape", ()):
+        raise ValueError("another kind of structure, or another shape")
+    if len(parts) != len(models):
+        raise ValueError("another length")
+    pairs = zip(parts, models, strict=True)
+    return [leaf for part, other in pairs for leaf in flatten_like(part, other)]
+
+
 def unflatten(tree: Any, leaves: Iterable[Any]) -> Any:
     """`tree` with its leaves replaced, from left to right, by `leaves`."""
     return _fill(tree, iter(leaves))
 
 
-def tree_map(f: Callable[[Any], Any], tree: Any) -> Any:
-    """`tree` with each leaf x replaced by f(x)."""
-    return unflatten(tree, map(f, flatten(tree)))
-
-
 def _fill(tree: Any, leaves: Iterator[Any]) -> Any:
-    if isinstance(tree, dict):
-        return {key: _fill(part, leaves) for key, part in tree.items()}
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return type(tree)(*[_fill(part, leaves) for part in tree])
-    if isinstance(tree, (list, tuple)):
-        return type(tree)([_fill(part, leaves) for part in tree])
-    if is_array(tree):
-        return _array([next(leaves) for _ in range(tree.size)], tree.shape)
-    return next(leaves)
+    parts = children(tree)
+    if parts is None:
+        return next(leaves)
+    return rebuild(tree, [_fill(part, leaves) for part in parts])
 
 
-def _array(leaves: list[Any], shape: tuple[int, ...]) -> Any:
-    """An array of floats if all leaves are, of objects otherwise."""
-    import numpy
-
-    plain = all(isinstance(leaf, (float, int)) for leaf in leaves)
-    array = numpy.empty(len(leaves), dtype=float if plain else object)
-    array[:] = leaves
-    return array.reshape(shape)
+def tree_map(f: Callable[[Any], Any], tree: Any) -> Any:
+    """`tree` with each leaf x replaced by f(x); what f leaves alone stays the same object."""
+    parts = children(tree)
+    if parts is None:
+        return f(tree)
+    mapped = [tree_map(f, part) for part in parts]
+    same = all(new is old for new, old in zip(mapped, parts, strict=True))
+    return tree if same else rebuild(tree, mapped)
