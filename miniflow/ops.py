@@ -32,6 +32,8 @@ ROOT_HALF_TAIL = -4.833646656726457e-17  # sqrt(1/2) - ROOT_HALF
 
 Interval = tuple[float, float]
 
+FAR = 1e3  # exp(-FAR) is 0
+
 REAL = (-inf, inf)
 POSITIVE = (0.0, inf)
 UNIT = (-1.0, 1.0)
@@ -240,11 +242,24 @@ def _pow_limit(a: float, b: float) -> float:
     return math.copysign(inf, a) if b % 2 == 1 else inf
 
 
+def choose(c: Any, formula: Callable[[], Any], other: Callable[[], Any]) -> Any:
+    """`where`, of two formulas: of a plain condition only the chosen one is evaluated."""
+    if hasattr(type(c), "_record"):
+        return where(c, formula(), other())
+    return formula() if c else other()
+
+
 def _pow_by_base(a: Any, b: Any, y: Any) -> Any:
     # b - 1 is exact from 1/2 on; below, y/a keeps the digits that it would lose
-    low = less(b, 0.5) * less(0.0, absolute(a)) * less(absolute(a), inf)
-    power = where(low, div(y, where(low, a, 1.0)), pow(where(low, 1.0, a), b - 1.0))
-    return where(b, b * power, 0.0)
+    return choose(less(b, 0.5), lambda: b * _power_over_base(a, b, y), lambda: b * pow(a, b - 1.0))
+
+
+def _power_over_base(a: Any, b: Any, y: Any) -> Any:
+    """The power b - 1 of a, as a**b / a where a is neither 0 nor infinite; some number at b = 0."""
+    ordinary = less(0.0, absolute(a)) * less(absolute(a), inf)
+    base = where(equal(b, 0.0) * (1.0 - ordinary), 1.0, a)
+    power = pow(where(ordinary, 1.0, base), b - 1.0)
+    return where(ordinary, div(y, where(ordinary, a, 1.0)), power)
 
 
 add = define("add", operator.add, 1.0, 1.0, symbol="+")
@@ -310,7 +325,7 @@ sign: Op = define("sign", lambda x: 1.0 if x > 0 else -1.0 if x < 0 else x + 0.0
 
 def _share(chosen: Any, other: Any) -> Any:
     """The part of `chosen` in a maximum: 1, 0, a half in a tie."""
-    return 0.5 * (1.0 + less(other, chosen) - less(chosen, other))
+    return where(equal(chosen, other), 0.5, step(chosen - other))
 
 
 class Select(Op):
@@ -352,7 +367,7 @@ copysign: Op = define("copysign", math.copysign, lambda a, b, y: sign(a) * copys
 
 
 def _ldexp(x: float, i: float) -> float:
-    return math.ldexp(x, int(i))
+    return math.ldexp(x, int(i)) if math.isfinite(i) else x * 2.0**i
 
 
 ldexp: Op = define("ldexp", ieee(_ldexp, _signed_infinite), lambda x, i, y: ldexp(1.0, i), None)
@@ -391,9 +406,15 @@ cbrt = define("cbrt", math.cbrt, _cbrt_slope)
 hypot = define(
     "hypot",
     ieee(lambda a, b: abs(complex(a, b)), lambda a, b: inf),
-    lambda a, b, y: div(a, where(y, y, 1.0)),
-    lambda a, b, y: div(b, where(y, y, 1.0)),
+    lambda a, b, y: _cosine(a, b, y),
+    lambda a, b, y: _cosine(b, a, y),
 )
+
+
+def _cosine(a: Any, b: Any, h: Any) -> Any:
+    """a/h, of a side and the hypotenuse h = hypot(a, b); 0 where all are 0."""
+    infinite = equal(absolute(a), inf) * less(absolute(b), inf)
+    return where(infinite, sign(a), div(where(infinite, 1.0, a), where(h, h, 1.0)))
 
 
 # --- trigonometry -------------------------------------------------------------
@@ -411,8 +432,8 @@ atan = define("atan", math.atan, lambda x, y: 1.0 / (1.0 + x * x))
 atan2 = define(
     "atan2",
     math.atan2,
-    lambda a, b, y: div(div(b, hypot(a, b)), hypot(a, b)),
-    lambda a, b, y: -div(div(a, hypot(a, b)), hypot(a, b)),
+    lambda a, b, y: div(_cosine(b, a, hypot(a, b)), hypot(a, b)),
+    lambda a, b, y: -div(_cosine(a, b, hypot(a, b)), hypot(a, b)),
 )
 degrees = define("degrees", math.degrees, lambda x, y: 180.0 / math.pi)
 radians = define("radians", math.radians, lambda x, y: math.pi / 180.0)
@@ -436,6 +457,11 @@ atanh = define(
 
 
 # --- the normal distribution and the gamma function ---------------------------
+
+
+def bounded(x: Any) -> Any:
+    """`x`, or a bound where its exponential is 0 or infinite: so 0 * x is never nan."""
+    return maximum(minimum(x, FAR), -FAR)
 
 
 def _high(x: Any) -> Any:
@@ -489,8 +515,8 @@ def _gamma_limit(x: float) -> float:
 gaussian = define(
     "gaussian",
     _gaussian,
-    lambda x, c, y: -2.0 * c * x * y,
-    lambda x, c, y: -x * x * y,
+    lambda x, c, y: -2.0 * c * bounded(x) * y,
+    lambda x, c, y: -bounded(x) * bounded(x) * y,
     domain=(REAL, (0.5, 1.0)),
 )
 erf = define("erf", math.erf, lambda x, y: TWO_OVER_ROOT_PI * gaussian(x, 1.0))
@@ -511,24 +537,19 @@ def _softplus(x: Any) -> Any:
     return maximum(x, 0.0) + log1p(exp(-absolute(x)))
 
 
-def _logaddexp(a: Any, b: Any) -> Any:
-    gap = where(equal(a, b), 0.0, absolute(a - b))
-    return maximum(a, b) + log1p(exp(-gap))
+def _gap(a: Any, b: Any) -> Any:
+    """The difference a - b; 0 where both are the same infinity."""
+    return where(equal(a, b) * equal(absolute(a), inf), 0.0, a - b)
 
 
 def _logaddexp_share(a: Any, b: Any) -> Any:
     """exp(a) / (exp(a) + exp(b)), corrected for the rounding of a - b (Knuth's two-sum)."""
-    gap = where(equal(a, b), 0.0, a - b)
-    near = less(absolute(gap), 1e4)
+    gap = _gap(a, b)
+    near = less(absolute(gap), 1e4) * less(absolute(a), inf)
     a, b = where(near, a, 0.0), where(near, b, 0.0)
     part = a - (a - b)
     lost = (a - ((a - b) + part)) + (part - b)
     return sigmoid(gap) * (1.0 + lost * sigmoid(-gap))
-
-
-def _floored(x: Any) -> Any:
-    """`x`, from where on its exponential is 0 a constant: no 0 * inf at -inf."""
-    return maximum(x, -1e3)
 
 
 relu = define("relu", lambda x: where(step(x), x, 0.0), lambda x, y: step(x))
@@ -551,19 +572,19 @@ softplus = define("softplus", _softplus, lambda x, y: sigmoid(x))
 logsigmoid = define("logsigmoid", lambda x: -_softplus(-x), lambda x, y: sigmoid(-x))
 logaddexp = define(
     "logaddexp",
-    _logaddexp,
+    lambda a, b: maximum(a, b) + log1p(exp(-absolute(_gap(a, b)))),
     lambda a, b, y: _logaddexp_share(a, b),
     lambda a, b, y: _logaddexp_share(b, a),
 )
 silu = define(
     "silu",
-    lambda x: _floored(x) * sigmoid(x),
-    lambda x, y: sigmoid(x) * (1.0 + _floored(x) * sigmoid(-x)),
+    lambda x: maximum(x, -FAR) * sigmoid(x),
+    lambda x, y: sigmoid(x) * (1.0 + bounded(x) * sigmoid(-x)),
 )
 gelu = define(
     "gelu",
-    lambda x: _floored(x) * normal_cdf(x),
-    lambda x, y: normal_cdf(x) + ONE_OVER_ROOT_TWO_PI * _floored(x) * gaussian(x, 0.5),
+    lambda x: maximum(x, -FAR) * normal_cdf(x),
+    lambda x, y: normal_cdf(x) + ONE_OVER_ROOT_TWO_PI * bounded(x) * gaussian(x, 0.5),
 )
 
 
