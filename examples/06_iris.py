@@ -70,7 +70,9 @@ def accuracy(samples: list[tuple[list[float], int]]) -> float:
     """The share of plants whose species has the highest score."""
     with no_grad():
         scores = [model(scaled(x)) for x, _ in samples]
-    right = [max(range(3), key=s.__getitem__) == k for s, (_, k) in zip(scores, samples, strict=True)]
+    right = [
+        max(range(3), key=s.__getitem__) == k for s, (_, k) in zip(scores, samples, strict=True)
+    ]
     return sum(right) / len(right)
 
 
@@ -91,7 +93,9 @@ for name, w in zip(features, neuron.w, strict=True):
     w.label = f"w {name}".replace("_", " ")
 neuron.b.label = "bias"
 optimizer.zero_grad()
-y: Value = neuron([Value(v, label=f.replace("_", " ")) for f, v in zip(features, scaled(test[0][0]), strict=True)])
+y: Value = neuron(
+    [Value(v, label=f.replace("_", " ")) for f, v in zip(features, scaled(test[0][0]), strict=True)]
+)
 y.label = "neuron"
 y.backward()
 render(y, output / "iris_neuron.svg")

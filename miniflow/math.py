@@ -60,6 +60,7 @@ from miniflow.ops import (
     minimum,
     mod,
     normal_cdf,
+    normal_pdf,
     pow,
     radians,
     relu,
@@ -243,7 +244,7 @@ __all__ = [
     "exp", "exp2", "expm1", "fabs", "factorial", "floor", "fmod", "fsum", "gamma", "gcd",
     "gelu", "hypot", "inf", "isclose", "isfinite", "isinf", "isnan", "isqrt", "lcm", "ldexp",
     "leaky_relu", "lgamma", "log", "log10", "log1p", "log2", "logaddexp", "logsigmoid",
-    "maximum", "minimum", "mod", "modf", "nan", "normal_cdf", "perm", "pi", "pow",
+    "maximum", "minimum", "mod", "modf", "nan", "normal_cdf", "normal_pdf", "perm", "pi", "pow",
     "prod", "radians", "relu", "remainder", "sigmoid", "sign", "silu", "sin", "sinh",
     "softplus", "sqrt", "step", "sumprod", "tan", "tanh", "tau", "trunc", "ulp", "where",
 ]  # fmt: skip

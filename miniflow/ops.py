@@ -250,16 +250,25 @@ def choose(c: Any, formula: Callable[[], Any], other: Callable[[], Any]) -> Any:
 
 
 def _pow_by_base(a: Any, b: Any, y: Any) -> Any:
-    # b - 1 is exact from 1/2 on; below, y/a keeps the digits that it would lose
-    return choose(less(b, 0.5), lambda: b * _power_over_base(a, b, y), lambda: b * pow(a, b - 1.0))
+    # between 1/2 and 2**53 b - 1 is exact; elsewhere y/a keeps the digits that it would lose
+    small, huge = less(b, 0.5), less(2.0**53, b)
+    return choose(
+        small,
+        lambda: _small_power_slope(a, b, y),
+        lambda: choose(
+            huge,
+            lambda: b * div(y, where(huge, a, 1.0)),
+            lambda: b * pow(where(small, 1.0, a), b - 1.0),
+        ),
+    )
 
 
-def _power_over_base(a: Any, b: Any, y: Any) -> Any:
-    """The power b - 1 of a, as a**b / a where a is neither 0 nor infinite; some number at b = 0."""
+def _small_power_slope(a: Any, b: Any, y: Any) -> Any:
+    """The product b * a**(b - 1), and 0 for b = 0 wherever a is."""
     ordinary = less(0.0, absolute(a)) * less(absolute(a), inf)
     base = where(equal(b, 0.0) * (1.0 - ordinary), 1.0, a)
     power = pow(where(ordinary, 1.0, base), b - 1.0)
-    return where(ordinary, div(y, where(ordinary, a, 1.0)), power)
+    return where(ordinary, div(b * y, where(ordinary, a, 1.0)), b * power)
 
 
 add = define("add", operator.add, 1.0, 1.0, symbol="+")
@@ -289,8 +298,10 @@ def _mod(a: float, b: float) -> float:
 
 floordiv = define("floordiv", _floordiv, None, None, symbol="//")
 mod = define("mod", _mod, 1.0, lambda a, b, y: -floordiv(a, b), symbol="%")
-fmod = define("fmod", ieee(math.fmod), 1.0, lambda a, b, y: -rint(div(a - y, b)))
-remainder = define("remainder", ieee(math.remainder), 1.0, lambda a, b, y: -rint(div(a - y, b)))
+fmod = define("fmod", ieee(math.fmod), 1.0, lambda a, b, y: -rint(div(a, b) - div(y, b)))
+remainder = define(
+    "remainder", ieee(math.remainder), 1.0, lambda a, b, y: -rint(div(a, b) - div(y, b))
+)
 
 
 # --- steps: flat, except where they jump --------------------------------------
@@ -406,15 +417,36 @@ cbrt = define("cbrt", math.cbrt, _cbrt_slope)
 hypot = define(
     "hypot",
     ieee(lambda a, b: abs(complex(a, b)), lambda a, b: inf),
-    lambda a, b, y: _cosine(a, b, y),
-    lambda a, b, y: _cosine(b, a, y),
+    lambda a, b, y: unit(a, b),
+    lambda a, b, y: unit(b, a),
 )
 
 
-def _cosine(a: Any, b: Any, h: Any) -> Any:
-    """a/h, of a side and the hypotenuse h = hypot(a, b); 0 where all are 0."""
+def _unit(a: Any, b: Any) -> Any:
     infinite = equal(absolute(a), inf) * less(absolute(b), inf)
-    return where(infinite, sign(a), div(where(infinite, 1.0, a), where(h, h, 1.0)))
+    scale = _scale(maximum(absolute(a), absolute(b)))
+    length = hypot(a * scale, b * scale)
+    cosine = div(where(infinite, 1.0, a * scale), where(length, length, 1.0))
+    return where(infinite, sign(a), cosine)
+
+
+def _scale(size: Any) -> Any:
+    """A power of 2 that keeps lengths of that size from overflowing and losing digits."""
+    return where(less(size, 1e-280), 2.0**600, where(less(1e280, size), 2.0**-600, 1.0))
+
+
+def _over_length(x: Any, a: Any, b: Any) -> Any:
+    """The quotient x / hypot(a, b)."""
+    scale = _scale(maximum(absolute(a), absolute(b)))
+    return div(x, hypot(a * scale, b * scale)) * scale
+
+
+unit: Op = define(  # a / hypot(a, b): the cosine of the angle at the origin
+    "unit",
+    _unit,
+    lambda a, b, y: _over_length(unit(b, a) * unit(b, a), a, b),
+    lambda a, b, y: -_over_length(y * unit(b, a), a, b),
+)
 
 
 # --- trigonometry -------------------------------------------------------------
@@ -422,26 +454,32 @@ def _cosine(a: Any, b: Any, h: Any) -> Any:
 sin = define("sin", ieee(math.sin), lambda x, y: cos(x))
 cos: Op = define("cos", ieee(math.cos), lambda x, y: -sin(x))
 tan = define("tan", ieee(math.tan), lambda x, y: 1.0 + y * y)
-asin = define(
-    "asin", ieee(math.asin), lambda x, y: div(1.0, sqrt((1.0 - x) * (1.0 + x))), domain=(UNIT,)
+complement = define(  # 1 - x*x: a row, so that its slope does not cancel
+    "complement", lambda x: (1.0 - x) * (1.0 + x), lambda x, y: -2.0 * x
 )
-acos = define(
-    "acos", ieee(math.acos), lambda x, y: div(-1.0, sqrt((1.0 - x) * (1.0 + x))), domain=(UNIT,)
-)
-atan = define("atan", math.atan, lambda x, y: 1.0 / (1.0 + x * x))
+asin = define("asin", ieee(math.asin), lambda x, y: div(1.0, sqrt(complement(x))), domain=(UNIT,))
+acos = define("acos", ieee(math.acos), lambda x, y: div(-1.0, sqrt(complement(x))), domain=(UNIT,))
+atan = define("atan", math.atan, lambda x, y: unit(1.0, x) * unit(1.0, x))
 atan2 = define(
     "atan2",
     math.atan2,
-    lambda a, b, y: div(_cosine(b, a, hypot(a, b)), hypot(a, b)),
-    lambda a, b, y: -div(_cosine(a, b, hypot(a, b)), hypot(a, b)),
+    lambda a, b, y: _over_length(_cosine(b, a), a, b),
+    lambda a, b, y: -_over_length(_cosine(a, b), a, b),
 )
+
+
+def _cosine(a: Any, b: Any) -> Any:
+    """What `unit` is, but nan at the origin, where atan2 jumps."""
+    return where(absolute(a) + absolute(b), unit(a, b), nan)
+
+
 degrees = define("degrees", math.degrees, lambda x, y: 180.0 / math.pi)
 radians = define("radians", math.radians, lambda x, y: math.pi / 180.0)
 
 sinh = define("sinh", ieee(math.sinh, _signed_infinite), lambda x, y: cosh(x))
 cosh: Op = define("cosh", ieee(math.cosh, _infinite), lambda x, y: sinh(x))
 tanh = define("tanh", math.tanh, lambda x, y: 1.0 - y * y)
-asinh = define("asinh", math.asinh, lambda x, y: 1.0 / hypot(1.0, x))
+asinh = define("asinh", math.asinh, lambda x, y: unit(1.0, x))
 acosh = define(
     "acosh",
     ieee(math.acosh),
@@ -451,7 +489,7 @@ acosh = define(
 atanh = define(
     "atanh",
     ieee(math.atanh, lambda x: math.copysign(inf, x) if abs(x) == 1 else nan),
-    lambda x, y: div(1.0, (1.0 - x) * (1.0 + x)),
+    lambda x, y: div(1.0, complement(x)),
     domain=(UNIT,),
 )
 
@@ -469,8 +507,8 @@ def _high(x: Any) -> Any:
     return 134217729.0 * x - (134217729.0 * x - x)
 
 
-def _gaussian(x: Any, c: Any) -> Any:
-    # exp(-c*x*x) would magnify the rounding of x*x by c*x*x
+def _gaussian(x: Any, c: float) -> Any:
+    # for c = 1 or 1/2; exp(-c*x*x) would magnify the rounding of x*x by c*x*x
     x = minimum(absolute(x), 40.0)
     z = _high(x)
     return exp(-c * (z * z)) * exp(c * ((z - x) * (z + x)))
@@ -482,7 +520,7 @@ def _normal_cdf(x: Any) -> Any:
     z, high, root = x * ROOT_HALF, _high(x), _high(ROOT_HALF)
     low, tail = x - high, ROOT_HALF - root
     lost = ((high * root - z) + high * tail + low * root) + low * tail + x * ROOT_HALF_TAIL
-    return 0.5 * (erfc(-z) + TWO_OVER_ROOT_PI * gaussian(z, 1.0) * lost)
+    return 0.5 * (erfc(-z) + TWO_OVER_ROOT_PI * gaussian(z) * lost)
 
 
 def digamma(x: Any) -> Any:
@@ -512,16 +550,15 @@ def _gamma_limit(x: float) -> float:
     return nan if x == -inf or (x < 0 and x == math.floor(x)) else math.copysign(inf, x)
 
 
-gaussian = define(
-    "gaussian",
-    _gaussian,
-    lambda x, c, y: -2.0 * c * bounded(x) * y,
-    lambda x, c, y: -bounded(x) * bounded(x) * y,
-    domain=(REAL, (0.5, 1.0)),
+gaussian = define("gaussian", lambda x: _gaussian(x, 1.0), lambda x, y: -2.0 * bounded(x) * y)
+normal_pdf = define(
+    "normal_pdf",
+    lambda x: ONE_OVER_ROOT_TWO_PI * _gaussian(x, 0.5),
+    lambda x, y: -bounded(x) * y,
 )
-erf = define("erf", math.erf, lambda x, y: TWO_OVER_ROOT_PI * gaussian(x, 1.0))
-erfc = define("erfc", math.erfc, lambda x, y: -TWO_OVER_ROOT_PI * gaussian(x, 1.0))
-normal_cdf = define("normal_cdf", _normal_cdf, lambda x, y: ONE_OVER_ROOT_TWO_PI * gaussian(x, 0.5))
+normal_cdf = define("normal_cdf", _normal_cdf, lambda x, y: normal_pdf(x))
+erf = define("erf", math.erf, lambda x, y: TWO_OVER_ROOT_PI * gaussian(x))
+erfc = define("erfc", math.erfc, lambda x, y: -TWO_OVER_ROOT_PI * gaussian(x))
 gamma = define(
     "gamma", ieee(math.gamma, _gamma_limit), lambda x, y: y * digamma(x), domain=((0.0, 171.0),)
 )
@@ -537,18 +574,23 @@ def _softplus(x: Any) -> Any:
     return maximum(x, 0.0) + log1p(exp(-absolute(x)))
 
 
-def _gap(a: Any, b: Any) -> Any:
-    """The difference a - b; 0 where both are the same infinity."""
-    return where(equal(a, b) * equal(absolute(a), inf), 0.0, a - b)
-
-
-def _logaddexp_share(a: Any, b: Any) -> Any:
-    """exp(a) / (exp(a) + exp(b)), corrected for the rounding of a - b (Knuth's two-sum)."""
-    gap = _gap(a, b)
+def _difference(a: Any, b: Any) -> tuple[Any, Any]:
+    """The difference a - b and what its rounding lost (Knuth's two-sum); 0 of equal infinities."""
+    gap = where(equal(a, b) * equal(absolute(a), inf), 0.0, a - b)
     near = less(absolute(gap), 1e4) * less(absolute(a), inf)
     a, b = where(near, a, 0.0), where(near, b, 0.0)
     part = a - (a - b)
-    lost = (a - ((a - b) + part)) + (part - b)
+    return gap, (a - ((a - b) + part)) + (part - b)
+
+
+def _logaddexp(a: Any, b: Any) -> Any:
+    gap, lost = _difference(maximum(a, b), minimum(a, b))
+    return maximum(a, b) + log1p(exp(-gap) * (1.0 - lost))
+
+
+def _logaddexp_share(a: Any, b: Any) -> Any:
+    """The part exp(a) / (exp(a) + exp(b))."""
+    gap, lost = _difference(a, b)
     return sigmoid(gap) * (1.0 + lost * sigmoid(-gap))
 
 
@@ -572,7 +614,7 @@ softplus = define("softplus", _softplus, lambda x, y: sigmoid(x))
 logsigmoid = define("logsigmoid", lambda x: -_softplus(-x), lambda x, y: sigmoid(-x))
 logaddexp = define(
     "logaddexp",
-    lambda a, b: maximum(a, b) + log1p(exp(-absolute(_gap(a, b)))),
+    _logaddexp,
     lambda a, b, y: _logaddexp_share(a, b),
     lambda a, b, y: _logaddexp_share(b, a),
 )
@@ -584,7 +626,7 @@ silu = define(
 gelu = define(
     "gelu",
     lambda x: maximum(x, -FAR) * normal_cdf(x),
-    lambda x, y: normal_cdf(x) + ONE_OVER_ROOT_TWO_PI * bounded(x) * gaussian(x, 0.5),
+    lambda x, y: normal_cdf(x) + bounded(x) * normal_pdf(x),
 )
 
 

@@ -1,5 +1,7 @@
 """What the tests share: Hypothesis profiles, small tables, threads, intrusions."""
 
+import functools
+import gc
 import inspect
 import itertools
 import os
@@ -86,24 +88,74 @@ def _intruded(action, intruder, moment):
     return fired
 
 
-@pytest.fixture
-def intrude():
-    """A function that runs a scenario once for every moment at which it can be intruded upon.
+class Ghost:
+    """Garbage that only the collector finds; its finalizer runs `f`."""
 
-    ``scenario()`` returns ``(action, intruder, check)``. The intruder, standing for a
-    signal handler or a finalizer, runs at the first call inside of the action, the next
-    time at the second and so on; ``check()`` runs after each.
+    def __init__(self, f):
+        self.me, self.f = self, f
+
+    def __del__(self):
+        self.f()
+
+
+def _haunted(action, intruder, moment):
+    """Run `action`, `intruder` in its `moment`-th garbage collection; whether there were so many.
+
+    The collector runs whenever it can: in CPython 3.11 at any allocation of a container.
     """
+    left, armed = moment, True
 
-    def run(scenario):
-        for moment in itertools.count(1):
+    def rise():
+        nonlocal left
+        left -= armed
+        if left > 0:
+            Ghost(rise)
+        elif armed and left == 0:
+            gc.set_threshold(*before)
+            intruder()
+
+    before = gc.get_threshold()
+    gc.collect()  # with nothing left in the interpreter's stocks of tuples
+    Ghost(rise)
+    gc.set_threshold(1, 1 << 30, 1 << 30)
+    try:
+        action()
+    finally:
+        gc.set_threshold(*before)
+        armed = False
+    return left <= 0
+
+
+def _everywhere(run, scenario):
+    moment, fired = 0, True
+    gc.collect()
+    gc.freeze()  # what else there is would only take time
+    try:
+        while fired:
+            moment += 1
             action, intruder, check = scenario()
             try:
-                fired = _intruded(action, intruder, moment)
+                fired = run(action, intruder, moment)
             except KeyboardInterrupt:
                 fired = True
             check()
-            if not fired:
-                return moment
+    finally:
+        gc.unfreeze()
+    return moment
 
-    return run
+
+@pytest.fixture(params=[_intruded, _haunted], ids=["handler", "finalizer"])
+def intrude(request):
+    """A function that runs a scenario once for every moment at which it can be intruded upon.
+
+    ``scenario()`` returns ``(action, intruder, check)``. The intruder, as a signal handler
+    or as a finalizer, runs at the first opportunity inside of the action, the next time
+    at the second and so on; ``check()`` runs after each.
+    """
+    return functools.partial(_everywhere, request.param)
+
+
+@pytest.fixture
+def break_off():
+    """`intrude` for an intruder that raises KeyboardInterrupt."""
+    return functools.partial(_everywhere, _intruded)

@@ -427,7 +427,12 @@ def test_ldexp_wants_an_integer(i):
 
 OPERATORS = {"add", "sub", "mul", "div", "floordiv", "neg", "pos", "abs"}
 OPERATORS |= {"rint", "round_to", "less", "equal"}
-INTERNAL = {"gaussian", "sum"}  # sum: a star import should not replace the builtin
+INTERNAL = {
+    "complement",
+    "gaussian",
+    "sum",
+    "unit",
+}  # sum: a star import should not replace the builtin
 
 
 @pytest.mark.parametrize("name", sorted(ops.TABLE))

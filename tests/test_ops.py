@@ -30,9 +30,10 @@ ULPS, SECOND = 4, 1e-12
 
 # Rows that may be off by more ulps, and why.
 LOOSE = {
-    ("gamma", "value"): (10, "CPython's own math.gamma; measured: 6.1"),
+    ("gamma", "value"): (10, "CPython's own math.gamma; measured: 6.4"),
     ("gamma", "first"): (10, "a product with math.gamma; measured: 5.7"),
-    ("lgamma", "value"): (10, "CPython's own math.lgamma; measured: 6.6"),
+    ("lgamma", "first"): (8, "digamma adds twelve reciprocals; measured: 4.3"),
+    ("lgamma", "value"): (16, "CPython's own math.lgamma; measured: 9.0"),
 }
 
 # Answers with terms that cancel, measured at the largest of them, and why.
@@ -55,6 +56,8 @@ CANCELS = {
     ("silu", "second"): "has the derivative of sigmoid as a factor",
     ("gelu", "second"): "zero at the square root of 2",
     ("gaussian", "second"): "zero at the inflections",
+    ("normal_pdf", "second"): "zero at the inflections",
+    ("unit", "second"): "zero on some lines through the origin",
     ("pow", "second"): "the mixed one is zero at log(a) = -1/b",
     ("atan2", "second"): "the mixed one is zero at |a| = |b|",
 }
@@ -85,6 +88,7 @@ SMOOTH = {
     "sqrt": lambda x: x > 0,
     "cbrt": lambda x: x != 0,
     "hypot": lambda a, b: a != 0 or b != 0,
+    "unit": lambda a, b: a != 0 or b != 0,
     "atan2": lambda a, b: a != 0 or b > 0,
     "asin": lambda x: abs(x) < 1,
     "acos": lambda x: abs(x) < 1,
@@ -97,12 +101,16 @@ SMOOTH = {
     "elu": lambda x, alpha: x != 0,
     # from left to right no partial sum overflows
     "sum": lambda *xs: sum(abs(x) / 8 for x in xs) < 2.0**1020,
+    "fsum": lambda *xs: sum(abs(x) / 8 for x in xs) < 2.0**1020,
     "dot": lambda *xs: sum(abs(a / 8 * b) for a, b in halves(xs)) < 2.0**1020,
 }
 
 # Where the second partials are doubles, but what they are computed from is not.
 BEYOND = {
-    "pow": lambda a, b: a < 2.0**-1022 or abs(b) > 1e150,  # 1/a, b*b
+    # 1/a, b*b, b*b*a**b
+    "pow": lambda a, b: (
+        a < 2.0**-1022 or abs(b) > 1e150 or abs(b * math.log(a)) + 2 * math.log(1 + abs(b)) > 700
+    ),
 }
 
 
@@ -113,6 +121,11 @@ def whole(a, b):
 
 def halves(xs):
     return zip(xs[: len(xs) // 2], xs[len(xs) // 2 :], strict=True)
+
+
+def factor(name, xs):
+    """What an underflow may be multiplied with."""
+    return max(1.0, abs(OTHER_FACTOR.get(name, lambda *xs: 1.0)(*xs)))
 
 
 def smooth(name, xs):
@@ -144,7 +157,10 @@ def numbers(low, high):
     ]
     parts += [near(x) for x in {0.0, 1.0, low, high} if math.isfinite(x)]
     parts += [st.sampled_from(EDGES), st.integers(-40, 40).map(lambda k: k / 2)]
-    inside = lambda x: low <= x <= high  # noqa: E731 - one line is clearer than three
+
+    def inside(x):
+        return low <= x <= high
+
     return st.one_of(parts).map(lambda x: x if inside(x) else -x).filter(inside)
 
 
@@ -170,8 +186,9 @@ def exponents(a):
 
 def operands(op):
     """Operands in the domain of a row, where it is smooth."""
-    if op.name == "round_to":
-        return st.tuples(numbers(*op.domain[0]), st.integers(-330, 330).map(float))
+    if op.name in ("round_to", "ldexp"):
+        reach = 330 if op.name == "round_to" else 2200
+        return st.tuples(numbers(*op.domain[0]), st.integers(-reach, reach).map(float))
     if op.arity < 0:
         sizes = (2, 4, 6) if op.name == "dot" else (1, 2, 3, 6)
         xs = st.sampled_from(sizes).flatmap(lambda n: st.tuples(*[numbers(*op.domain[0])] * n))
@@ -198,8 +215,7 @@ def judged(judge, kind, xs):
 def check(name, kind, xs, got, answer):
     """Fail if `got` is further from the judge's answer than the row may be."""
     allowed, _ = LOOSE.get((name, kind), (ULPS, ""))
-    factor = max(1.0, abs(OTHER_FACTOR.get(name, lambda *xs: 1.0)(*xs)))
-    off = ulps(got, answer, SMALLEST * factor * 2**52)
+    off = ulps(got, answer, SMALLEST * 2.0**50 * factor(name, xs))  # 4 ulps of it: SMALLEST
     assert off <= allowed, f"{name}{xs} {kind}: {got}, not {total(answer)}: off by {off:.3g} ulp"
 
 
@@ -208,13 +224,12 @@ def check_value(op, judge, xs):
     y = op(*xs)
     assert type(y) is float
     check(op.name, "value", xs, y, *judged(judge, "value", xs))
-    recorded = op(*map(Value, xs))
-    assert same(recorded.data, y)
-    assert all(same(number(alone(op, xs, k)(Value(x))), y) for k, x in enumerate(xs))
+    recorded = [op(*map(Value, xs)), *[alone(op, xs, k)(Value(x)) for k, x in enumerate(xs)]]
+    assert [number(v).hex() for v in recorded] == [y.hex()] * len(recorded)
 
 
 def check_first(op, judge, xs):
-    """The partials in reverse, in forward mode and of each operand alone; bit for bit alike."""
+    """The partials in reverse, in forward mode and of each operand alone: all alike."""
     leaves = list(map(Value, xs))
     op(*leaves).backward()
     everything = grad(op, range(len(xs)))(*xs)
@@ -231,12 +246,13 @@ def check_first(op, judge, xs):
 def check_second(op, judge, xs):
     """The second partials: reverse over reverse, forward over reverse, one operand alone."""
     answers = judged(judge, "second", xs)
-    slopes = [*judged(judge, "value", xs), *judged(judge, "first", xs), *answers]
-    # an intermediate that underflows may be multiplied by any of these
-    size = max(map(largest, slopes))
-    if size >= LIMIT / 2 or BEYOND.get(op.name, lambda *xs: False)(*xs):
+    lower = [*judged(judge, "value", xs), *judged(judge, "first", xs)]
+    # with some room for what they are computed from
+    doubles = max(map(largest, lower + answers)) < LIMIT / 1024
+    if not doubles or BEYOND.get(op.name, lambda *xs: False)(*xs):
         return
-    floor = SMALLEST / SECOND * max(1, size)
+    # an intermediate that underflows may be multiplied by what is as large as these
+    floor = SMALLEST / SECOND * max(factor(op.name, xs), *map(largest, answers))
 
     def close(got, k, j):
         answer = answers[k * len(xs) + j]
@@ -264,14 +280,38 @@ def number(x):
 
 
 def same(x, y):
-    """Whether two doubles are alike, bit for bit but for the sign of zero."""
+    """Whether two doubles are alike, but for the sign of zero."""
     return x == y or (x != x and y != y)
 
 
 # --- the table ----------------------------------------------------------------
 
 ROWS = list(TABLE)
-SLOPING = [name for name in ROWS if TABLE[name].arity < 0 or any(TABLE[name].partials)]
+SLOPING = [
+    name for name in ROWS if any(TABLE[name].follows(k) for k in range(len(TABLE[name].partials)))
+]
+
+# Found by trying 200,000 operands for each row: too rare for the few of a test.
+RARE = [
+    ("pow", (1e-310, 4.03e-295)),
+    ("pow", (1.0000000000000069, 9.726980502761182e16)),
+    ("remainder", (-1.4671770584351519e308, 9.23955670214382e307)),
+    ("hypot", (5e-324, 5e-324)),
+    ("hypot", (1.5e308, -1.5e308)),
+    ("hypot", (1e8, 1.0)),
+    ("asin", (1e-200,)),
+    ("atan", (-5.8e82,)),
+    ("atan2", (-1e-310, -2.931649963e-314)),
+    ("gaussian", (-25.37758665339709,)),
+    ("gaussian", (-1.3e308,)),
+    ("normal_pdf", (-37.53758665339709,)),
+    ("erf", (1.2e308,)),
+    ("gelu", (-1.037724542365952,)),
+    ("lgamma", (0.9999999994702569,)),
+    ("silu", (-709.9,)),
+    ("logaddexp", (-15.5, -6.324141059825949e-14)),
+    ("logaddexp", (2.0, 2.0)),
+]
 
 
 def test_every_row_has_a_judge():
@@ -299,6 +339,12 @@ def test_second_partials(name, data):
     check_second(op, JUDGE[name], data.draw(operands(op)))
 
 
+@pytest.mark.parametrize(("name", "xs"), RARE)
+def test_rare_operands(name, xs):
+    for check in (check_value, check_first, check_second):
+        check(TABLE[name], JUDGE[name], xs)
+
+
 @given(x=numbers(-math.inf, 0.0).filter(bool), b=st.integers(-20, 20).map(float))
 def test_powers_of_negative_bases(x, b):
     """The domain of pow is the positive bases; whole plain exponents have all of them."""
@@ -319,7 +365,7 @@ def test_a_row_is_complete(name):
     assert op.symbol
     assert len(op.domain) == len(op.partials) == abs(op.arity)
     assert all(low < high for low, high in op.domain)
-    assert all(rule in (None, 1.0, -1.0) or callable(rule) for rule in op.partials)
+    assert all(rule is None or type(rule) is float or callable(rule) for rule in op.partials)
     assert repr(op) == f"<operation {name}>"
 
 
@@ -468,7 +514,7 @@ NAIVE = {
     ),
     "gaussian by exp": (
         *(check_value, "gaussian"),
-        (lambda x, c: math.exp(-c * x * x), None, None),
+        (lambda x: math.exp(-x * x), None),
     ),
     "asin near 1": (
         *(check_first, "asin"),
@@ -593,12 +639,17 @@ def test_a_row_that_is_gone_leaves_nothing_behind(row):
         (("sin", math.sin, None), "'sin' is taken"),
         (("two words", math.sin, None), "no identifier"),
         (("unpartial", math.sin), "give one partial for each operand"),
-        (("halved", lambda x: x / 2, 0.5), "a formula, 1.0, -1.0 or None"),
     ],
 )
 def test_what_define_refuses(row, arguments, message):
     with pytest.raises(ValueError, match=message):
         row(*arguments)
+
+
+def test_a_partial_is_a_formula_or_a_number(row):
+    with pytest.raises(TypeError, match=r"define: halved: partial: '0\.5' is a str"):
+        row("halved", lambda x: x / 2, "0.5")
+    assert grad(row("halved", lambda x: x / 2, 0.5))(3.0) == 0.5
 
 
 def test_partials_and_each_exclude_each_other(row):
