@@ -31,7 +31,7 @@ FACTOR = 0.999  # keeps the chain finite at any length
 
 
 def chain(x: Any, operations: int) -> Any:
-    """y = y*factor + x, again and again: multiplications and additions in turn."""
+    """Y = y*factor + x, again and again: multiplications and additions in turn."""
     y = x
     for _ in range(operations // 2):
         y = y * FACTOR

@@ -17,7 +17,7 @@ from miniflow.optim import Adam
 from viz import render
 
 matplotlib.use("Agg")  # pictures go to files: no screen needed
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
 here = Path(__file__).parent
 output = here / "output"
@@ -25,7 +25,7 @@ output.mkdir(exist_ok=True)
 
 # --- the data: 150 plants, 30 % held out --------------------------------------
 
-with open(here / "data" / "iris.csv", encoding="utf-8", newline="") as file:
+with (here / "data" / "iris.csv").open(encoding="utf-8", newline="") as file:
     rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
 *features, target = rows[0]
 species = sorted({row[target] for row in rows})
