@@ -86,7 +86,7 @@ class Tape:
                     op.name,
                     tuple([x - rows.start for x in table.operands(row)]),
                     table.value[row],
-                    table.grads[row] if op is leaf else table.adjoint[row],
+                    table.grads.get(row, 0.0) if op is leaf else table.adjoint[row],
                     table.labels.get(row, ""),
                 )
                 entries.append(entry)

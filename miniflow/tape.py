@@ -14,11 +14,13 @@ operands come before results: a sweep is a loop over row numbers, and no depth o
 graph can overflow anything. Rows that nobody needs any more are compacted away.
 """
 
+import gc
 import threading
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import ContextDecorator
 from itertools import compress, islice, repeat
+from numbers import Rational
 from operator import call, index, is_not
 from typing import Any, final
 from weakref import ReferenceType, ref
@@ -73,7 +75,7 @@ class Table:
         self.owner: list[ReferenceType[Value]] = []
         self.wides: dict[int, tuple[int, ...]] = {}  # operands of entries with more than two
         self.labels: dict[int, str] = {}
-        self.grads: defaultdict[int, float] = defaultdict(float)  # what leaves have accumulated
+        self.grads: dict[int, float] = {}  # what leaves have accumulated
         self.homes: dict[int, Value] = {}  # of shared rows: the other thread's leaf
         self.scopes: dict[int, tuple[int, int | None]] = {}  # stretches of rows to be kept
         self.opened = 0  # how many scopes there have been
@@ -116,15 +118,15 @@ class Table:
             operations.append(op)
             values.append(y)
             owners = [*repeat(nobody, n - start), reference]
-            wide = tuple(rows)
+            wide, span = tuple(rows), slice(start, n + 1)
             if n >= self.capacity:
                 self.make_room(n + 1 - start)
             if self.count != start or self.version != version:
                 continue
-            # no call from here on: nothing can come between
-            self.operation[start : n + 1] = operations
-            self.value[start : n + 1] = values
-            self.owner[start : n + 1] = owners
+            # no call and no new container from here on: nothing can come between
+            self.operation[span] = operations
+            self.value[span] = values
+            self.owner[span] = owners
             if 0 <= op.arity <= 2:
                 self.left[n] = rows[0]
                 self.right[n] = rows[-1]
@@ -142,7 +144,7 @@ class Table:
         reference = ref(handle)
         while self.count >= self.capacity:
             self.make_room(1)
-        # no call from here on: nothing can come between
+        # no call and no new container from here on: nothing can come between
         n = self.count
         self.operation[n] = op
         self.value[n] = number
@@ -227,18 +229,18 @@ class Table:
 
     # --- replaying ------------------------------------------------------------
 
-    def sweep(self, row: int, seed: float) -> None:
-        """Replay the tape in reverse from `row`; add to the gradients of the leaves reached.
+    def sweep(self, v: "Value", seed: float) -> None:
+        """Replay the tape in reverse from `v`; add to the gradients of the leaves reached.
 
-        Afterwards `adjoint` holds seed x d(row)/d(x) for each computed row x reached. Where
-        an exception ends it, no leaf's gradient has changed.
+        Afterwards `adjoint` holds seed x dv/dx for each computed row x reached. Where an
+        exception ends it, no leaf's gradient has changed.
         """
         if self.sweeping:
             raise RuntimeError("backward() inside of backward(): let the first one finish")
         self.sweeping = True
         self.held += 1
         try:
-            leaves = self._pull(row, seed)
+            leaves = self._pull(v._row, seed)
             self.accumulate(leaves)
             for x in leaves:
                 self.mark[x] = 0
@@ -315,24 +317,30 @@ class Table:
         while True:
             version = self.version
             grads = {
-                x: self.grads[x] + self.adjoint[x] for x in leaves if self.operation[x] is leaf
+                x: self.grads.get(x, 0.0) + self.adjoint[x]
+                for x in leaves
+                if self.operation[x] is leaf
             }
             if self.version == version:
                 break
         self.grads |= grads
         self.version += 1
         for home, adjoint in foreign:
-            table = home._tape
-            table.grads[home._row] += adjoint
-            table.version += 1
+            home._tape.feed(home, adjoint)
 
-    def replay(self, row: int) -> None:
-        """Compute again, in order, what `row` comes from; all or nothing."""
+    def feed(self, v: "Value", adjoint: float) -> None:
+        """Add to the gradient of a leaf: any thread may, without a call it comes in one go."""
+        row = v._row
+        self.grads[row] = self.grads[row] + adjoint if row in self.grads else adjoint
+        self.version += 1
+
+    def replay(self, v: "Value") -> None:
+        """Compute again, in order, what `v` comes from; all or nothing."""
         rows: list[int] = []
         old: list[float] = []
         self.held += 1
         try:
-            rows = self.reached([row])
+            rows = self.reached([v._row])
             old = [self.value[x] for x in rows]
             for x in reversed(rows):
                 op = self.operation[x]
@@ -423,50 +431,60 @@ class Table:
             return True
         rows = list(compress(range(count), marks))
         places = dict(zip(rows, range(kept), strict=True))
-        operation, left, right, value, adjoint, owner = [
-            [column[row] for row in rows] for column, _ in self.columns()
+        columns = [
+            [column[row] for row in rows] + [blank] * (count - kept)
+            for column, blank in self.columns()
         ]
-        left = [places.get(row, 0) for row in left]
-        right = [places.get(row, 0) for row in right]
-        # rows given up read as unused ones
-        operation += [constant] * (count - kept)
-        adjoint += [0.0] * (count - kept)
-        owner += [nobody] * (count - kept)
-        labels, homes, wides = [
-            _moved(side, places) for side in (self.labels, self.homes, self.wides)
+        for operands in columns[1:3]:  # left and right
+            operands[:kept] = [places.get(row, 0) for row in operands[:kept]]
+        sides: list[Any] = [
+            {places[row]: x for row, x in side.copy().items() if row in places}
+            for side in (self.labels, self.grads, self.homes, self.wides)
         ]
-        wides = {row: tuple([places[x] for x in operands]) for row, operands in wides.items()}
-        grads = defaultdict(float, _moved(self.grads, places))
+        labels, grads, homes, wides = sides
+        for row, rows_of in wides.items():
+            wides[row] = tuple([places[x] for x in rows_of])
         scopes = {
             k: (marks.count(1, 0, start), None if stop is None else marks.count(1, 0, stop))
             for k, (start, stop) in self.scopes.copy().items()
         }
-        capacity = max(SMALLEST, 4 * kept)
-        capacity = capacity if self.capacity > 2 * capacity else len(self.operation)
         moves = map(_set_row, handles, [places[handle._row] for handle in handles])
-        move_all = deque[None](maxlen=0).extend
-        # what this was the last to know stays until the end: it may have finalizers
-        dropped = [self.operation[:], self.homes]
-        if self.count != count or self.version != version:
-            return False
-        # from here to the last line nothing can come between: no call, no loop
-        self.operation[:count], self.left[:kept], self.right[:kept] = operation, left, right
-        self.value[:kept], self.adjoint[:count], self.owner[:count] = value, adjoint, owner
-        self.labels, self.homes, self.wides, self.grads = labels, homes, wides, grads
-        self.scopes, self.count, self.version = scopes, kept, version + 1
-        if capacity < self.capacity:
-            self.capacity = capacity
-            del self.operation[capacity:], self.left[capacity:], self.right[capacity:]
-            del self.value[capacity:], self.adjoint[capacity:], self.owner[capacity:]
-            del self.mark[capacity:]
-        move_all(moves)
+        # what the table was the last to know stays until the end: it may have finalizers
+        dropped = [self.operation[:count], self.homes]
+        collecting = gc.isenabled()
+        try:
+            gc.disable()
+            if self.count != count or self.version != version or self.held > 1:
+                return False
+            # no Python code can run from here on: nothing can come between
+            self.operation[:count], self.left[:count], self.right[:count] = columns[:3]
+            self.value[:count], self.adjoint[:count], self.owner[:count] = columns[3:]
+            self.labels, self.grads, self.homes, self.wides = labels, grads, homes, wides
+            self.scopes, self.count, self.version = scopes, kept, version + 1
+            deque(moves, 0)
+        finally:
+            if collecting:
+                gc.enable()
         del dropped
+        self.shrink()
         return True
 
-
-def _moved(side: dict[int, Any], places: dict[int, int]) -> dict[int, Any]:
-    """What rows have on the side, under their new numbers."""
-    return {places[row]: x for row, x in side.copy().items() if row in places}
+    def shrink(self) -> None:
+        """Give back rows where there are many more than are in use."""
+        capacity = max(SMALLEST, 4 * self.count)
+        tail = slice(capacity, None)
+        dropped = self.operation[tail]  # it may have finalizers
+        if self.count <= capacity < self.capacity // 2:
+            # no call and no new container from here on: nothing can come between
+            self.capacity = capacity
+            del self.operation[tail]
+            del self.left[tail]
+            del self.right[tail]
+            del self.value[tail]
+            del self.adjoint[tail]
+            del self.owner[tail]
+            del self.mark[tail]
+        del dropped
 
 
 class _Here(threading.local):
@@ -492,7 +510,7 @@ def _unary(op: Op, a: "Value") -> "Value":
     reference = ref(handle)
     while table.count >= table.capacity:
         table.make_room(1)
-    # no call from here on: nothing can come between
+    # no call and no new container from here on: nothing can come between
     n = table.count
     table.operation[n] = op
     table.left[n] = a._row
@@ -529,7 +547,7 @@ def _binary(op: Op, a: Any, b: Any) -> "Value":
     reference = ref(handle)
     while table.count + 2 > table.capacity:
         table.make_room(2)
-    # no call from here on: nothing can come between
+    # no call and no new container from here on: nothing can come between
     n = table.count
     if right < 0:
         table.operation[n] = constant
@@ -569,8 +587,8 @@ def _comparable(x: Any) -> Any:
     """The number to compare with, or NotImplemented."""
     if x.__class__ is Value:
         return x.data
-    if isinstance(x, int):
-        return x  # of any size
+    if isinstance(x, Rational) and not hasattr(x, "dtype"):
+        return x  # Python compares floats with ints and fractions exactly
     try:
         return real(x)
     except TypeError:
@@ -638,9 +656,10 @@ class Value:
     @property
     def grad(self) -> float:
         table = self._tape
-        if table.operation[self._row] is leaf:
-            return table.grads[self._row]
-        return table.adjoint[self._row]
+        row = self._row
+        if table.operation[row] is leaf:
+            return table.grads.get(row, 0.0)
+        return table.adjoint[row]
 
     @grad.setter
     def grad(self, number: Any) -> None:
@@ -701,15 +720,14 @@ class Value:
         """
         table, seed = self._home("backward"), real(seed, "backward")
         if table.operation[self._row] is leaf:
-            table.grads[self._row] += seed
-            table.version += 1
+            table.feed(self, seed)
             return
         if table.operation[self._row] is constant:
             raise RuntimeError(
                 "backward: this Value is a constant, nothing was recorded; "
                 "compute it outside of no_grad() and without detach()"
             )
-        table.sweep(self._row, seed)
+        table.sweep(self, seed)
 
     def forward(self) -> "Value":
         """Compute self again, after leaves' data have changed, and return self.
@@ -723,7 +741,7 @@ class Value:
         """
         table = self._home("forward")
         if table.operation[self._row].arity:
-            table.replay(self._row)
+            table.replay(self)
         return self
 
     def detach(self) -> "Value":

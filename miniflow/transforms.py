@@ -89,15 +89,19 @@ class _Call:
     def open(self, values: list[Value]) -> bool:
         """Whether some of `values` depend on Values from before the call."""
         table = here.table
-        floor = min((x._row for x in self.inputs), default=table.count)
-        outputs = [y._row for y in values]
-        inside = table.reached(outputs, floor)
-        used = {*outputs, *inside, *chain(*map(table.operands, inside))}
-        return any(
-            table.operation[x] is ops.shared
-            or (x < floor and table.operation[x] is not ops.constant)
-            for x in used
-        )
+        table.held += 1
+        try:
+            floor = min((x._row for x in self.inputs), default=table.count)
+            outputs = [y._row for y in values]
+            inside = table.reached(outputs, floor)
+            used = {*outputs, *inside, *chain(*map(table.operands, inside))}
+            return any(
+                table.operation[x] is ops.shared
+                or (x < floor and table.operation[x] is not ops.constant)
+                for x in used
+            )
+        finally:
+            table.held -= 1
 
     def scalar(self) -> Value:
         """The only output."""
@@ -292,9 +296,9 @@ def _push(call: _Call, tangents: list[Any]) -> list[Any]:
     """The tangents of a call's outputs, for those of its inputs."""
     table = here.table
     primal = table.primal if call.records(tangents) else table.value.__getitem__
-    tangent = {x._row: t for x, t in zip(call.inputs, tangents, strict=True)}
     table.held += 1
     try:
+        tangent = {x._row: t for x, t in zip(call.inputs, tangents, strict=True)}
         for row in reversed(table.reached([y._row for y in call.outputs], min(tangent, default=0))):
             op, operands = table.operation[row], table.operands(row)
             terms = [k for k, x in enumerate(operands) if x in tangent and op.follows(k)]
