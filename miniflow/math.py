@@ -40,16 +40,17 @@ from miniflow.ops import (
     cosh,
     degrees,
     digamma,
-    elu,
+    equal,
     erf,
     erfc,
     exp,
     exp2,
     expm1,
+    fma,
     fmod,
     gamma,
     gelu,
-    leaky_relu,
+    less,
     lgamma,
     log1p,
     log2,
@@ -104,6 +105,16 @@ def trunc(x: Number) -> Any:
 def log(x: Number, base: Number | None = None) -> Number:
     """The natural logarithm of x, or its logarithm to `base`."""
     return _ops.log(x) if base is None else _ops.div(_ops.log(x), _ops.log(base))
+
+
+def leaky_relu(x: Number, slope: Number = 0.01) -> Number:
+    """The number x where it is positive, slope*x elsewhere."""
+    return _ops.leaky_relu(x, slope)
+
+
+def elu(x: Number, alpha: Number = 1.0) -> Number:
+    """The number x where it is positive, alpha*expm1(x) elsewhere."""
+    return _ops.elu(x, alpha)
 
 
 def modf(x: Number) -> tuple[Number, Number]:
@@ -240,11 +251,11 @@ def __getattr__(name: str) -> Any:
 # without max, min and sum: a star import should not replace the builtins
 __all__ = [
     "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "comb",
-    "copysign", "cos", "cosh", "degrees", "digamma", "dist", "dot", "e", "elu", "erf", "erfc",
-    "exp", "exp2", "expm1", "fabs", "factorial", "floor", "fmod", "fsum", "gamma", "gcd",
-    "gelu", "hypot", "inf", "isclose", "isfinite", "isinf", "isnan", "isqrt", "lcm", "ldexp",
-    "leaky_relu", "lgamma", "log", "log10", "log1p", "log2", "logaddexp", "logsigmoid",
-    "maximum", "minimum", "mod", "modf", "nan", "normal_cdf", "normal_pdf", "perm", "pi", "pow",
-    "prod", "radians", "relu", "remainder", "sigmoid", "sign", "silu", "sin", "sinh",
+    "copysign", "cos", "cosh", "degrees", "digamma", "dist", "dot", "e", "elu", "equal", "erf",
+    "erfc", "exp", "exp2", "expm1", "fabs", "factorial", "floor", "fma", "fmod", "fsum", "gamma",
+    "gcd", "gelu", "hypot", "inf", "isclose", "isfinite", "isinf", "isnan", "isqrt", "lcm",
+    "ldexp", "leaky_relu", "less", "lgamma", "log", "log10", "log1p", "log2", "logaddexp",
+    "logsigmoid", "maximum", "minimum", "mod", "modf", "nan", "normal_cdf", "normal_pdf", "perm",
+    "pi", "pow", "prod", "radians", "relu", "remainder", "sigmoid", "sign", "silu", "sin", "sinh",
     "softplus", "sqrt", "step", "sumprod", "tan", "tanh", "tau", "trunc", "ulp", "where",
 ]  # fmt: skip

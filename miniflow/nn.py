@@ -17,7 +17,7 @@ from typing import Any
 from miniflow import math, ops
 from miniflow.files import write
 from miniflow.tape import Value, literal
-from miniflow.trees import children, flatten
+from miniflow.trees import children, flatten, is_array
 
 FORMAT = "miniflow 1"  # of the files that `save` writes
 
@@ -56,6 +56,8 @@ class Module:
             KeyError: names are missing or unknown.
             TypeError: an entry is not a real number.
         """
+        if not isinstance(state, dict):
+            raise TypeError(f"load_state_dict: {state!r:.60} is no dict of numbers by name")
         parameters = dict(self.named_parameters())
         missing, unknown = parameters.keys() - state.keys(), state.keys() - parameters.keys()
         if missing or unknown:
@@ -128,6 +130,8 @@ def _parts(nest: Any) -> dict[Any, Any] | None:
         return vars(nest)
     if isinstance(nest, dict):
         return nest
+    if is_array(nest) and nest.dtype != object:
+        return None  # numbers
     items = children(nest)
     return None if items is None else dict(enumerate(items))
 
@@ -304,10 +308,12 @@ def _size(name: str, size: Any) -> int:
 
 
 def _row(x: Any) -> Sequence[Any]:
-    """A module's inputs; of a single one, the Value itself will do."""
-    if x.__class__ is Value:
+    """A module's inputs; of a single one, the number itself will do."""
+    if isinstance(x, (dict, str)) or x is None:
+        raise TypeError(f"inputs: {x!r:.60} is a {type(x).__name__}, not a list of numbers")
+    if not isinstance(x, Iterable):
         return [x]
-    return x if hasattr(x, "__len__") else list(x)
+    return x if isinstance(x, list) else list(x)
 
 
 # --- losses: means over the batch, in units of the loss -----------------------
@@ -365,11 +371,16 @@ def bce_with_logits(logits: Sequence[Any], labels: Sequence[Any]) -> Any:
     """The binary cross-entropy of labels in [0, 1], given log-odds: no overflow.
 
     Mean of -t log(p) - (1-t) log(1-p) for p = sigmoid(z).
+
+    Raises:
+        ValueError: a label is not in [0, 1].
     """
     return _mean([_bce(z, t) for z, t in _scalars("bce_with_logits", logits, labels)])
 
 
 def _bce(z: Any, t: Any) -> Any:
+    if not 0 <= (t.data if t.__class__ is Value else ops.real(t, "bce_with_logits")) <= 1:
+        raise ValueError(f"bce_with_logits: label {t!r:.60} is not in [0, 1]")
     if t.__class__ is not Value and t in (0, 1):
         return math.softplus(-z if t else z)
     # softplus(z) - t*z is shorter, but cancels, and is nan at infinity
@@ -403,6 +414,8 @@ def _surprise(row: Sequence[Any], chosen: Any, k: int) -> Any:
 def _chosen(row: Sequence[Any], k: Any) -> Any:
     if not hasattr(k, "__index__") or k.__class__ is Value:
         raise TypeError(f"cross_entropy: class {k!r:.60} is no integer")
+    if not hasattr(row, "__len__"):
+        raise TypeError(f"cross_entropy: {row!r:.60} is no row of logits; give one per sample")
     if not 0 <= k < len(row):
         raise ValueError(f"cross_entropy: class {k} is not among {len(row)} logits")
     return row[k]

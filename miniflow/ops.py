@@ -17,6 +17,7 @@ Conventions at kinks, stated once:
 import math
 import operator
 from collections.abc import Callable, Sequence
+from keyword import iskeyword
 from numbers import Complex, Real
 from typing import Any
 
@@ -88,9 +89,8 @@ class Op:
     def mixed(self, operands: tuple[Any, ...]) -> Any:
         """The operation on operands that are not all floats."""
         for x in operands:
-            record = getattr(type(x), "_record", None)
-            if record is not None:
-                return record(self, operands)
+            if recorded(x):
+                return x._record(self, operands)
         return self.value(*[real(x, self.name) for x in operands])
 
     def complete(self, operands: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -108,13 +108,27 @@ class Op:
         """Whether operand k has a partial at all, rather than a flat one."""
         return self.arity < 0 or self.partials[k] is not None
 
+    def advice(self) -> str:
+        """What to say where a row's function raises."""
+        return (
+            f"in operation {self.name}: its value and its partials must not raise; in them, use "
+            "div, pow, log ... and where of miniflow.ops instead of / and **, and math's functions"
+        )
+
+    @property
+    def __name__(self) -> str:
+        return self.name
+
     def partial(self, k: int, operands: Sequence[Any], y: Any) -> Any:
         """dy/d(operand k), where `y` is the value at `operands`."""
-        if self.arity < 0:
-            rule = self.partials[0]
-            return rule(k, operands, y) if callable(rule) else rule
-        rule = self.partials[k]
-        return rule(*operands, y) if callable(rule) else rule or 0.0
+        try:
+            if self.arity < 0:
+                return self.partials[0](k, operands, y)
+            rule = self.partials[k]
+            return rule(*operands, y) if callable(rule) else rule or 0.0
+        except ArithmeticError as error:
+            error.add_note(self.advice())
+            raise
 
     def __repr__(self) -> str:
         return f"<operation {self.name}>"
@@ -129,6 +143,12 @@ def _row(name: str) -> Op:
 
 
 TABLE: dict[str, Op] = {}
+RESERVED: set[str] = set()  # names that a row cannot have: the engine adds Value's attributes
+
+
+def recorded(x: Any) -> bool:
+    """Whether operations on `x` are recorded: a Value's are."""
+    return hasattr(type(x), "_record")
 
 
 def real(x: Any, what: str = "data") -> float:
@@ -139,22 +159,28 @@ def real(x: Any, what: str = "data") -> float:
 
     Raises:
         TypeError: `x` is not a real number; the message begins with `what`.
+        OverflowError: `x` is an int or fraction beyond the floats.
     """
-    if isinstance(x, Real):
-        return float(x)
-    scalar = hasattr(type(x), "__float__") and not hasattr(x, "__len__")
-    if scalar and not isinstance(x, Complex) and not hasattr(type(x), "_record"):
-        return float(x)
+    try:
+        if isinstance(x, (float, int, Real)):
+            return float(x)
+        scalar = hasattr(type(x), "__float__") and not hasattr(x, "__len__")
+        if scalar and not isinstance(x, Complex) and not recorded(x):
+            return float(x)
+    except OverflowError as error:
+        raise OverflowError(f"{what}: a number too large for a float") from error
     raise TypeError(f"{what}: {x!r:.60} is a {type(x).__name__}, not a real number{_remedy(x)}")
 
 
 def _remedy(x: Any) -> str:
-    if hasattr(type(x), "_record"):
+    if recorded(x):
         return "; pass its .data, or use the Value itself"
     if isinstance(x, str):
         return "; convert it with float()"
     if isinstance(x, Complex):
         return "; pass its .real and .imag separately"
+    if getattr(x, "ndim", 1) == 0:
+        return "; take its .item()"
     if hasattr(x, "__len__"):
         return "; take its elements one by one"
     return ""
@@ -193,7 +219,7 @@ def define(
         8.0
         >>> del TABLE["cube"]
     """
-    if name in TABLE or not name.isidentifier():
+    if name in TABLE or name in RESERVED or not name.isidentifier() or iskeyword(name):
         raise ValueError(f"define: {name!r} is taken or no identifier; choose another name")
     if bool(partials) == bool(each):
         raise ValueError(f"define: {name}: give one partial for each operand, or each=")
@@ -244,13 +270,15 @@ def _pow_limit(a: float, b: float) -> float:
 
 def choose(c: Any, formula: Callable[[], Any], other: Callable[[], Any]) -> Any:
     """`where`, of two formulas: of a plain condition only the chosen one is evaluated."""
-    if hasattr(type(c), "_record"):
+    if recorded(c):
         return where(c, formula(), other())
     return formula() if c else other()
 
 
 def _pow_by_base(a: Any, b: Any, y: Any) -> Any:
     # between 1/2 and 2**53 b - 1 is exact; elsewhere y/a keeps the digits that it would lose
+    if not recorded(b) and 0.5 <= b <= 2.0**53:
+        return b * pow(a, b - 1.0)
     small, huge = less(b, 0.5), less(2.0**53, b)
     return choose(
         small,
@@ -296,8 +324,22 @@ def _mod(a: float, b: float) -> float:
     return a % b if b else nan
 
 
+def _fma(a: float, b: float, c: float) -> float:
+    """The sum a*b + c, rounded once (math.fma is only there from Python 3.13 on)."""
+    from fractions import Fraction  # slow to import, seldom used
+
+    if not (math.isfinite(a) and math.isfinite(b) and math.isfinite(c)):
+        return a * b + c
+    exact = Fraction(a) * Fraction(b) + Fraction(c)
+    try:
+        return float(exact) if exact else a * b + c
+    except OverflowError:
+        return inf if exact > 0 else -inf
+
+
 floordiv = define("floordiv", _floordiv, None, None, symbol="//")
 mod = define("mod", _mod, 1.0, lambda a, b, y: -floordiv(a, b), symbol="%")
+fma = define("fma", _fma, lambda a, b, c, y: b, lambda a, b, c, y: a, 1.0)
 fmod = define("fmod", ieee(math.fmod), 1.0, lambda a, b, y: -rint(div(a, b) - div(y, b)))
 remainder = define(
     "remainder", ieee(math.remainder), 1.0, lambda a, b, y: -rint(div(a, b) - div(y, b))
@@ -346,10 +388,10 @@ class Select(Op):
 
     def mixed(self, operands: tuple[Any, ...]) -> Any:
         condition, chosen, other = operands
-        if hasattr(type(condition), "_record"):
+        if recorded(condition):
             return super().mixed(operands)
         selected = chosen if real(condition, "where") else other
-        return selected if hasattr(type(selected), "_record") else real(selected, "where")
+        return selected if recorded(selected) else real(selected, "where")
 
 
 where: Op = define(
@@ -609,7 +651,11 @@ elu = define(
     lambda x, alpha, y: expm1(minimum(x, 0.0)),
     defaults=(1.0,),
 )
-sigmoid = define("sigmoid", lambda x: 1.0 / (1.0 + exp(-x)), lambda x, y: y * (1.0 - y))
+sigmoid = define(
+    "sigmoid",
+    lambda x: exp(minimum(x, 0.0)) / (1.0 + exp(-absolute(x))),
+    lambda x, y: y * (1.0 - y),
+)
 softplus = define("softplus", _softplus, lambda x, y: sigmoid(x))
 logsigmoid = define("logsigmoid", lambda x: -_softplus(-x), lambda x, y: sigmoid(-x))
 logaddexp = define(

@@ -30,7 +30,7 @@ class Tape:
 
     A scope on the one tape that records anyhow: nothing needs it, but it keeps its
     rows, can be iterated, printed and asked for gradients without touching `.grad`.
-    Without ``with`` it goes on recording.
+    Without ``with`` it stays open, and keeps all rows to come, as long as it lives.
 
     Example:
         >>> with Tape() as tape:
@@ -54,7 +54,7 @@ class Tape:
         table.version += 1
 
     def __enter__(self) -> "Tape":
-        self.__del__()
+        self._close()
         self._open()
         return self
 
@@ -63,9 +63,12 @@ class Tape:
         self._table.scopes[self._scope] = (start, self._table.count)
         self._table.version += 1
 
-    def __del__(self) -> None:
+    def _close(self) -> None:
         del self._table.scopes[self._scope]
         self._table.version += 1
+
+    def __del__(self) -> None:
+        self._close()
 
     def _rows(self) -> range:
         start, stop = self._table.scopes[self._scope]
@@ -109,8 +112,8 @@ class Tape:
                 computed ones.
 
         Returns:
-            The derivatives in the structure of `sources`: floats; inside of a Tape's
-            block Values, recorded there, so that they can be differentiated again.
+            The derivatives in the structure of `sources`: floats; while this or another
+            Tape is open Values, recorded there, to be differentiated again.
             0.0 for a source that the target does not depend on.
 
         Raises:

@@ -12,6 +12,11 @@ The tape is a table with one row per entry. Its columns:
 A Value is a handle: its table and its row. Rows are in order of creation, so
 operands come before results: a sweep is a loop over row numbers, and no depth of
 graph can overflow anything. Rows that nobody needs any more are compacted away.
+
+Finalizers, signal handlers and other threads may run, and record, in between. CPython lets
+them in after calls, in loops, and where it allocates a container; so what must come in one
+go is written without any of these, and says so. What is prepared outside is checked
+against `count` and `version` first; loops over row numbers hold compaction off (`held`).
 """
 
 import gc
@@ -48,6 +53,7 @@ ALIASES = {
     "arctan": "atan",
     "arctan2": "atan2",
     "arctanh": "atanh",
+    "conjugate": "pos",
     "deg2rad": "radians",
     "rad2deg": "degrees",
     "fabs": "abs",
@@ -58,7 +64,7 @@ class Table:
     """The columns of one thread's tape, and everything done on them by row number."""
 
     __slots__ = (
-        "adjoint", "capacity", "count", "due", "grads", "held", "homes", "labels", "left",
+        "adjoint", "capacity", "count", "dirty", "due", "grads", "held", "homes", "labels", "left",
         "mark", "muted", "opened", "operation", "owner", "right", "scopes", "sweeping", "value",
         "version", "wides",
     )  # fmt: skip
@@ -83,6 +89,7 @@ class Table:
         self.held = 0  # inside how many loops over row numbers: no compaction
         self.due = False  # whether a compaction waits for them
         self.sweeping = False
+        self.dirty = False  # whether a sweep may have left marks behind
         self.version = 0  # counts all changes but appended rows
         self.grow(SMALLEST)
 
@@ -107,13 +114,16 @@ class Table:
             rows: list[int] = []
             homes: dict[int, Value] = {}
             for x, number in zip(operands, numbers, strict=True):
-                local = x.__class__ is Value and x._tape is self
-                rows.append(x._row if local else start + len(values))
-                if not local:
-                    operations.append(shared if x.__class__ is Value else constant)
-                    if x.__class__ is Value:
-                        homes[start + len(values)] = x
-                    values.append(number)
+                known = x.__class__ is Value
+                if known and x._tape is self:
+                    rows.append(x._row)
+                    continue
+                foreign = known and x._tape.operation[x._row] is leaf
+                if foreign:
+                    homes[start + len(values)] = x
+                rows.append(start + len(values))
+                operations.append(shared if foreign else constant)
+                values.append(number)
             n = start + len(values)
             operations.append(op)
             values.append(y)
@@ -123,7 +133,7 @@ class Table:
                 self.make_room(n + 1 - start)
             if self.count != start or self.version != version:
                 continue
-            # no call and no new container from here on: nothing can come between
+            # in one go: no call, no loop, no new container
             self.operation[span] = operations
             self.value[span] = values
             self.owner[span] = owners
@@ -144,7 +154,7 @@ class Table:
         reference = ref(handle)
         while self.count >= self.capacity:
             self.make_room(1)
-        # no call and no new container from here on: nothing can come between
+        # in one go: no call, no loop, no new container
         n = self.count
         self.operation[n] = op
         self.value[n] = number
@@ -207,16 +217,18 @@ class Table:
 
     def reached(self, rows: Iterable[int], floor: int = 0) -> list[int]:
         """The rows that `rows` come from, themselves included, down to `floor`; newest first."""
-        mark = bytearray(self.count)
+        mark = bytearray(self.count - floor)
         for row in rows:
-            mark[row] = 1
+            if row >= floor:
+                mark[row - floor] = 1
         found = []
-        row = mark.rfind(1)
-        while row >= floor:
-            found.append(row)
-            for x in self.operands(row):
-                mark[x] = 1
-            row = mark.rfind(1, 0, row)
+        place = mark.rfind(1)
+        while place >= 0:
+            found.append(place + floor)
+            for x in self.operands(place + floor):
+                if x >= floor:
+                    mark[x - floor] = 1
+            place = mark.rfind(1, 0, place)
         return found
 
     def dependent(self, rows: Iterable[int], sources: Iterable[int]) -> set[int]:
@@ -232,18 +244,22 @@ class Table:
     def sweep(self, v: "Value", seed: float) -> None:
         """Replay the tape in reverse from `v`; add to the gradients of the leaves reached.
 
-        Afterwards `adjoint` holds seed x dv/dx for each computed row x reached. Where an
-        exception ends it, no leaf's gradient has changed.
+        Afterwards `adjoint` holds seed x dv/dx for each computed row x reached. If a
+        partial raises, no leaf's gradient has changed.
         """
         if self.sweeping:
             raise RuntimeError("backward() inside of backward(): let the first one finish")
         self.sweeping = True
         self.held += 1
         try:
+            if self.dirty:
+                self._unmark()
+            self.dirty = True
             leaves = self._pull(v._row, seed)
-            self.accumulate(leaves)
             for x in leaves:
                 self.mark[x] = 0
+            self.dirty = False
+            self.accumulate(leaves)
         except BaseException:
             self._unmark()
             raise
@@ -273,43 +289,48 @@ class Table:
 
         pending = reach(row, seed)
         row += 1
-        while pending:
-            row -= 1
-            if mark[row] != PENDING:
-                row = mark.rfind(PENDING, 0, row)
-            mark[row] = 0
-            pending -= 1
-            op, g, y = operation[row], adjoint[row], value[row]
-            # plain numbers are constants: their partials are never evaluated
-            if op.arity == 2:
-                a, b = left[row], right[row]
-                by_a, by_b = op.partials
-                if by_a is not None and operation[a] is not constant:
-                    slope = by_a if by_a.__class__ is float else by_a(value[a], value[b], y)
-                    pending += reach(a, g * slope)
-                if by_b is not None and operation[b] is not constant:
-                    slope = by_b if by_b.__class__ is float else by_b(value[a], value[b], y)
-                    pending += reach(b, g * slope)
-            elif op.arity == 1:
-                a, by_a = left[row], op.partials[0]
-                if by_a is not None and operation[a] is not constant:
-                    slope = by_a if by_a.__class__ is float else by_a(value[a], y)
-                    pending += reach(a, g * slope)
-            else:
-                operands = self.wides[row]
-                xs = [value[x] for x in operands]
-                for k, x in enumerate(operands):
-                    if op.follows(k) and operation[x] is not constant:
-                        pending += reach(x, g * op.partial(k, xs, y))
+        try:
+            while pending:
+                row -= 1
+                if mark[row] != PENDING:
+                    row = mark.rfind(PENDING, 0, row)
+                mark[row] = 0
+                pending -= 1
+                op, g, y = operation[row], adjoint[row], value[row]
+                # plain numbers are constants: their partials are never evaluated
+                if op.arity == 2:
+                    a, b = left[row], right[row]
+                    by_a, by_b = op.partials
+                    if by_a is not None and operation[a] is not constant:
+                        slope = by_a if by_a.__class__ is float else by_a(value[a], value[b], y)
+                        pending += reach(a, g * slope)
+                    if by_b is not None and operation[b] is not constant:
+                        slope = by_b if by_b.__class__ is float else by_b(value[a], value[b], y)
+                        pending += reach(b, g * slope)
+                elif op.arity == 1:
+                    a, by_a = left[row], op.partials[0]
+                    if by_a is not None and operation[a] is not constant:
+                        slope = by_a if by_a.__class__ is float else by_a(value[a], y)
+                        pending += reach(a, g * slope)
+                else:
+                    operands = self.wides[row]
+                    xs = [value[x] for x in operands]
+                    for k, x in enumerate(operands):
+                        if op.follows(k) and operation[x] is not constant:
+                            pending += reach(x, g * op.partial(k, xs, y))
+        except ArithmeticError as error:
+            error.add_note(op.advice())
+            raise
         return leaves
 
     def _unmark(self) -> None:
-        """Leave no mark behind, wherever a sweep was broken off."""
+        """Take away the marks of a sweep that was broken off."""
         for mark in (PENDING, DONE):
             row = self.mark.rfind(mark)
             while row >= 0:
                 self.mark[row] = 0
                 row = self.mark.rfind(mark, 0, row)
+        self.dirty = False
 
     def accumulate(self, leaves: list[int]) -> None:
         """Add the adjoints of a finished sweep to the gradients of its leaves."""
@@ -456,7 +477,7 @@ class Table:
             gc.disable()
             if self.count != count or self.version != version or self.held > 1:
                 return False
-            # no Python code can run from here on: nothing can come between
+            # in one go: nothing runs Python code, and there is no collection
             self.operation[:count], self.left[:count], self.right[:count] = columns[:3]
             self.value[:count], self.adjoint[:count], self.owner[:count] = columns[3:]
             self.labels, self.grads, self.homes, self.wides = labels, grads, homes, wides
@@ -475,7 +496,7 @@ class Table:
         tail = slice(capacity, None)
         dropped = self.operation[tail]  # it may have finalizers
         if self.count <= capacity < self.capacity // 2:
-            # no call and no new container from here on: nothing can come between
+            # in one go: no call, no loop, no new container
             self.capacity = capacity
             del self.operation[tail]
             del self.left[tail]
@@ -510,7 +531,7 @@ def _unary(op: Op, a: "Value") -> "Value":
     reference = ref(handle)
     while table.count >= table.capacity:
         table.make_room(1)
-    # no call and no new container from here on: nothing can come between
+    # in one go: no call, no loop, no new container
     n = table.count
     table.operation[n] = op
     table.left[n] = a._row
@@ -526,6 +547,10 @@ def _binary(op: Op, a: Any, b: Any) -> "Value":
     table = here.table
     value = table.value
     left = right = -1  # -1: not a row yet, but a plain number
+    if b.__class__ is not Value and b.__class__ is not float and isinstance(b, (int, float)):
+        b = real(b, op.name)
+    elif a.__class__ is not Value and a.__class__ is not float and isinstance(a, (int, float)):
+        a = real(a, op.name)
     if a.__class__ is Value and a._tape is table:
         left = a._row
         if b.__class__ is float:
@@ -547,7 +572,7 @@ def _binary(op: Op, a: Any, b: Any) -> "Value":
     reference = ref(handle)
     while table.count + 2 > table.capacity:
         table.make_room(2)
-    # no call and no new container from here on: nothing can come between
+    # in one go: no call, no loop, no new container
     n = table.count
     if right < 0:
         table.operation[n] = constant
@@ -576,6 +601,9 @@ def _binary(op: Op, a: Any, b: Any) -> "Value":
 
 def _slow_binary(op: Op, a: Any, b: Any) -> "Value":
     """An operator on whatever Python hands it; NotImplemented where it is no number."""
+    for x in (a, b):
+        if x is None or isinstance(x, (str, complex)):
+            real(x, op.name)  # raises: no other type will know better
     try:
         operands = [x if x.__class__ is Value else real(x) for x in (a, b)]
     except TypeError:
@@ -606,7 +634,7 @@ class Value:
     Attributes:
         data: the number. Only a leaf's can be set; then `forward` carries it on.
         grad: d(output)/d(this Value) in units of output/this. Accumulates over calls of
-            `backward` for a leaf; that of the latest call for a computed Value.
+            `backward` for a leaf; of the latest call that reached it for a computed Value.
         label: the name.
         op: the name of the operation that computed it, "leaf" or "constant".
         inputs: the Values that it was computed from.
@@ -629,11 +657,14 @@ class Value:
     def __init__(self, data: Any, label: str = "") -> None:
         if data.__class__ is not float:
             data = real(data, "Value")
-        if label.__class__ is not str:
+        if not isinstance(label, str):
             raise TypeError(f"Value: label {label!r:.60} is no string")
         here.table.enter(self, leaf, data)
         if label:
             self.label = label
+
+    def __init_subclass__(cls) -> None:
+        raise TypeError("Value cannot be subclassed; keep a Value in an attribute instead")
 
     # --- what the table knows -------------------------------------------------
 
@@ -679,7 +710,7 @@ class Value:
     def label(self, label: str) -> None:
         if not isinstance(label, str):
             raise TypeError(f"Value.label: {label!r:.60} is no string")
-        table = self._tape
+        table, label = self._tape, str(label)
         table.labels[self._row] = label
         table.version += 1
 
@@ -732,9 +763,10 @@ class Value:
     def forward(self) -> "Value":
         """Compute self again, after leaves' data have changed, and return self.
 
-        The recorded entries are replayed in order; a branch taken by Python's `if`
-        while recording stays taken (`miniflow.math.where` chooses anew). Gradients
-        stay as they are. On an error nothing has changed.
+        The recorded entries are replayed in order. A branch that Python took while
+        recording stays taken, and so does what a plain True or False of a comparison
+        chose; ``math.where(math.less(0, x), x, -x)`` chooses anew. Gradients stay as
+        they are. On an error nothing has changed.
 
         Raises:
             RuntimeError: self was computed on another thread.
@@ -764,13 +796,17 @@ class Value:
     @staticmethod
     def _record(op: Op, operands: tuple[Any, ...]) -> "Value":
         """Record `op`: how a row of the operation table reaches the tape."""
-        if op.arity == 1:
-            return _unary(op, operands[0])
-        if op.arity == 2:
-            entry = _binary(op, *operands)
-            if entry is not NotImplemented:
-                return entry
-        return here.table.record(op, operands)
+        try:
+            if op.arity == 1:
+                return _unary(op, operands[0])
+            if op.arity == 2:
+                entry = _binary(op, *operands)
+                if entry is not NotImplemented:
+                    return entry
+            return here.table.record(op, operands)
+        except ArithmeticError as error:
+            error.add_note(op.advice())
+            raise
 
     # --- operators ------------------------------------------------------------
 
@@ -894,7 +930,10 @@ class Value:
         """The table's functions as methods: v.tanh(), and so np.tanh(v)."""
         op = ops.TABLE.get(ALIASES.get(name, name))
         if op is None or op.arity < 0:
-            raise AttributeError(f"Value has no attribute {name!r}, nor is it an operation")
+            raise AttributeError(
+                f"Value has no attribute {name!r}, nor is it an operation on numbers; "
+                "functions of lists are in miniflow.math"
+            )
 
         def method(*operands: Any) -> Any:
             return op(self, *operands)
@@ -922,6 +961,7 @@ class Value:
         return kind, (self.data,), (None, {"label": self.label})
 
 
+ops.RESERVED.update(dir(Value), ALIASES)
 _set_row: Any = vars(Value)["_row"].__set__
 
 

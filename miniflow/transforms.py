@@ -412,5 +412,7 @@ def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
         >>> hvp(lambda v: v[0] ** 2 * v[1], ([3.0, 2.0],), ([1.0, 0.0],))
         [4.0, 6.0]
     """
+    if not isinstance(primals, (tuple, list)):
+        raise TypeError("hvp: primals and tangents are tuples of arguments, e.g. (x,), (1.0,)")
     product = jvp(grad(f, tuple(range(len(primals)))), primals, tangents)[1]
     return product[0] if len(primals) == 1 else product

@@ -241,6 +241,11 @@ JUDGE: dict[str, Row] = {
     "maximum": linear(max, lambda a, b: [int(a > b), int(b > a)]),
     "minimum": linear(min, lambda a, b: [int(a < b), int(b < a)]),
     "copysign": linear(lambda a, b: abs(a) * sign(b), lambda a, b: [sign(a) * sign(b), 0]),
+    "fma": Row(
+        lambda a, b, c: [a * b, c],
+        lambda a, b, c: [b, a, 1],
+        lambda a, b, c: [[0, 1, 0], [1, 0, 0], [0, 0, 0]],
+    ),
     "ldexp": linear(lambda x, i: mp.ldexp(x, int(i)), lambda x, i: [mp.ldexp(1, int(i)), 0]),
     "exp": unary(mp.exp, mp.exp, mp.exp),
     "exp2": unary(lambda x: 2**x, lambda x: LN2 * 2**x, lambda x: LN2**2 * 2**x),

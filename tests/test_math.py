@@ -426,7 +426,7 @@ def test_ldexp_wants_an_integer(i):
 # --- the names --------------------------------------------------------------------
 
 OPERATORS = {"add", "sub", "mul", "div", "floordiv", "neg", "pos", "abs"}
-OPERATORS |= {"rint", "round_to", "less", "equal"}
+OPERATORS |= {"rint", "round_to"}
 INTERNAL = {
     "complement",
     "gaussian",

@@ -240,7 +240,7 @@ def test_inputs_are_any_iterable_of_numbers_and_values(module, inputs):
 
 @pytest.mark.parametrize("module", [Neuron(2, seed=1), Layer(2, 3, seed=1), MLP(2, [3, 1], seed=1)])
 @pytest.mark.parametrize(
-    "x", [["a", "b"], "ab", [None, 1], [[1.0, 2.0], [3.0, 4.0]], np.eye(2), 1.0, None, [1j, 2]]
+    "x", [["a", "b"], "ab", [None, 1], [[1.0, 2.0], [3.0, 4.0]], np.eye(2), {1: 2}, None, [1j, 2]]
 )
 def test_what_is_no_row_of_numbers_is_a_type_error(module, x):
     with pytest.raises(TypeError):

@@ -30,7 +30,7 @@ ULPS, SECOND = 4, 1e-12
 
 # Rows that may be off by more ulps, and why.
 LOOSE = {
-    ("gamma", "value"): (10, "CPython's own math.gamma; measured: 6.4"),
+    ("gamma", "value"): (10, "CPython's own math.gamma; measured: 7.6"),
     ("gamma", "first"): (10, "a product with math.gamma; measured: 5.7"),
     ("lgamma", "first"): (8, "digamma adds twelve reciprocals; measured: 4.3"),
     ("lgamma", "value"): (16, "CPython's own math.lgamma; measured: 9.0"),
@@ -39,6 +39,7 @@ LOOSE = {
 # Answers with terms that cancel, measured at the largest of them, and why.
 CANCELS = {
     ("sum", "value"): "adds numbers of both signs",
+    ("fma", "value"): "adds numbers of both signs",
     ("dot", "value"): "adds numbers of both signs",
     ("logaddexp", "value"): "the maximum may be negative, what is added to it is not",
     ("lgamma", "value"): "zero at 1 and 2: CPython's math.lgamma is good to an absolute error",

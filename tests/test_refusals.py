@@ -107,7 +107,7 @@ BAD_NUMBERS = [
     ([1], "list one by one"),
     ((), "tuple one by one"),
     ({"a": 1}, "dict one by one"),
-    (np.array(1.0), "ndarray one by one"),
+    (np.array(1.0), "ndarray .item()"),
     (np.array([1.0]), "ndarray one by one"),
     (np.str_("3"), "str_ float()"),
     (datetime.date(2020, 1, 1), "date"),
@@ -184,8 +184,10 @@ def test_operators_want_numbers(f, x):
             f(x, Value(1.0))  # formatting
         return
     # a sequence times a number would be a repetition
-    repeated = f is operator.mul and isinstance(x, (str, list, tuple))
-    words = ".data" if repeated else f"Value {type(x).__name__}"
+    repeated = f is operator.mul and isinstance(x, (list, tuple))
+    told = x is None or isinstance(x, (str, complex))
+    words = f"{type(x).__name__} real number" if told else f"Value {type(x).__name__}"
+    words = ".data" if repeated else words
     refused(TypeError, words, f, Value(1.0), x)
     refused(TypeError, words, f, x, Value(1.0))
 

@@ -13,12 +13,12 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import graphviz  # type: ignore[import-untyped]
 
 from miniflow.files import write
 from miniflow.tape import Value
+from miniflow.trees import flatten
 from viz.pictures import Diagram, picture
 
 LEAF, CONSTANT, COMPUTED, OPERATION = "#e2f0d9", "#f2f2f2", "#e8f0fa", "#fdf1d6"  # fills
@@ -141,7 +141,7 @@ def render(
 
 def _roots(root: object) -> list[Value]:
     """What to draw, as a list of Values."""
-    roots: list[Any] = list(root) if isinstance(root, (list, tuple)) else [root]
+    roots = flatten(root)
     if not roots:
         raise ValueError("draw_dot: there is nothing to draw in an empty list")
     for x in roots:
