@@ -477,17 +477,17 @@ def _scale(size: Any) -> Any:
     return where(less(size, 1e-280), 2.0**600, where(less(1e280, size), 2.0**-600, 1.0))
 
 
-def _over_length(x: Any, a: Any, b: Any) -> Any:
-    """The quotient x / hypot(a, b)."""
+def _over_length(x: Any, a: Any, b: Any, factor: Any = 1.0) -> Any:
+    """The quotient factor * x / hypot(a, b)."""
     scale = _scale(maximum(absolute(a), absolute(b)))
-    return div(x, hypot(a * scale, b * scale)) * scale
+    return factor * div(x, hypot(a * scale, b * scale)) * scale
 
 
 unit: Op = define(  # a / hypot(a, b): the cosine of the angle at the origin
     "unit",
     _unit,
-    lambda a, b, y: _over_length(unit(b, a) * unit(b, a), a, b),
-    lambda a, b, y: -_over_length(y * unit(b, a), a, b),
+    lambda a, b, y: _over_length(unit(b, a), a, b, unit(b, a)),
+    lambda a, b, y: -_over_length(unit(b, a), a, b, y),
 )
 
 
@@ -553,7 +553,8 @@ def _gaussian(x: Any, c: float) -> Any:
     # for c = 1 or 1/2; exp(-c*x*x) would magnify the rounding of x*x by c*x*x
     x = minimum(absolute(x), 40.0)
     z = _high(x)
-    return exp(-c * (z * z)) * exp(c * ((z - x) * (z + x)))
+    main = exp(-c * (z * z))
+    return main + main * expm1(c * ((z - x) * (z + x)))
 
 
 def _normal_cdf(x: Any) -> Any:
@@ -575,8 +576,8 @@ def digamma(x: Any) -> Any:
     a = where(low, 1.0 - x, x)
     far = less(12.0, a)
     b = where(far, a, a + 12.0)
-    steps = -div(1.0, where(far, inf, a))
-    for k in range(1, 12):
+    steps = 0.0
+    for k in range(11, -1, -1):
         steps = steps - div(1.0, where(far, inf, a + k))
     r = div(1.0, b) * div(1.0, b)
     tail = 0.0

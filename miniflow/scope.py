@@ -151,7 +151,8 @@ def pullback(
         rows = table.reached([y._row for y in targets], min(chain(*wanted), default=0))
         follow = table.dependent(rows, chain(*wanted))
         for target, cotangent in zip(targets, cotangents, strict=True):
-            _add(adjoint, target._row, cotangent)
+            if cotangent.__class__ is Value or cotangent:  # 0 * inf is nan
+                _add(adjoint, target._row, cotangent)
         for row in rows:
             if row not in adjoint or row not in follow:
                 continue

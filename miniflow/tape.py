@@ -452,12 +452,16 @@ class Table:
             return True
         rows = list(compress(range(count), marks))
         places = dict(zip(rows, range(kept), strict=True))
-        columns = [
-            [column[row] for row in rows] + [blank] * (count - kept)
-            for column, blank in self.columns()
+        operation, left, right, value, adjoint, owner = [
+            [column[row] for row in rows] for column, _ in self.columns()
         ]
-        for operands in columns[1:3]:  # left and right
-            operands[:kept] = [places.get(row, 0) for row in operands[:kept]]
+        left = [places.get(row, 0) for row in left]
+        right = [places.get(row, 0) for row in right]
+        # rows given up are unused ones again; numbers may stay
+        unused = count - kept
+        operation += [constant] * unused
+        adjoint += [0.0] * unused
+        owner += [nobody] * unused
         sides: list[Any] = [
             {places[row]: x for row, x in side.copy().items() if row in places}
             for side in (self.labels, self.grads, self.homes, self.wides)
@@ -478,8 +482,8 @@ class Table:
             if self.count != count or self.version != version or self.held > 1:
                 return False
             # in one go: nothing runs Python code, and there is no collection
-            self.operation[:count], self.left[:count], self.right[:count] = columns[:3]
-            self.value[:count], self.adjoint[:count], self.owner[:count] = columns[3:]
+            self.operation[:count], self.left[:kept], self.right[:kept] = operation, left, right
+            self.value[:kept], self.adjoint[:count], self.owner[:count] = value, adjoint, owner
             self.labels, self.grads, self.homes, self.wides = labels, grads, homes, wides
             self.scopes, self.count, self.version = scopes, kept, version + 1
             deque(moves, 0)
@@ -546,11 +550,7 @@ def _binary(op: Op, a: Any, b: Any) -> "Value":
     """Append an entry on two operands, one at least a Value: the fast path of `Table.record`."""
     table = here.table
     value = table.value
-    left = right = -1  # -1: not a row yet, but a plain number
-    if b.__class__ is not Value and b.__class__ is not float and isinstance(b, (int, float)):
-        b = real(b, op.name)
-    elif a.__class__ is not Value and a.__class__ is not float and isinstance(a, (int, float)):
-        a = real(a, op.name)
+    left = right = -1  # a plain number: it gets a row, which is a constant's until used
     if a.__class__ is Value and a._tape is table:
         left = a._row
         if b.__class__ is float:
@@ -566,7 +566,7 @@ def _binary(op: Op, a: Any, b: Any) -> "Value":
     else:
         return _slow_binary(op, a, b)
     if y.__class__ is not float or table.muted:
-        return _slow_binary(op, a, b)
+        return table.record(op, (a, b))
     handle = new(Value)
     handle._tape = table
     reference = ref(handle)
@@ -575,16 +575,12 @@ def _binary(op: Op, a: Any, b: Any) -> "Value":
     # in one go: no call, no loop, no new container
     n = table.count
     if right < 0:
-        table.operation[n] = constant
         table.value[n] = b
-        table.owner[n] = nobody
         table.left[n + 1] = a._row
         table.right[n + 1] = n
         n += 1
     elif left < 0:
-        table.operation[n] = constant
         table.value[n] = a
-        table.owner[n] = nobody
         table.left[n + 1] = n
         table.right[n + 1] = b._row
         n += 1
@@ -605,10 +601,13 @@ def _slow_binary(op: Op, a: Any, b: Any) -> "Value":
         if x is None or isinstance(x, (str, complex)):
             real(x, op.name)  # raises: no other type will know better
     try:
-        operands = [x if x.__class__ is Value else real(x) for x in (a, b)]
+        a, b = [x if x.__class__ is Value else real(x, op.name) for x in (a, b)]
     except TypeError:
         return NotImplemented  # type: ignore[no-any-return]
-    return here.table.record(op, operands)
+    table = here.table
+    if table.muted or any(x.__class__ is Value and x._tape is not table for x in (a, b)):
+        return table.record(op, (a, b))
+    return _binary(op, a, b)
 
 
 def _comparable(x: Any) -> Any:

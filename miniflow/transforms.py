@@ -298,7 +298,8 @@ def _push(call: _Call, tangents: list[Any]) -> list[Any]:
     primal = table.primal if call.records(tangents) else table.value.__getitem__
     table.held += 1
     try:
-        tangent = {x._row: t for x, t in zip(call.inputs, tangents, strict=True)}
+        pairs = zip(call.inputs, tangents, strict=True)
+        tangent = {x._row: t for x, t in pairs if t.__class__ is Value or t}  # 0 * inf is nan
         for row in reversed(table.reached([y._row for y in call.outputs], min(tangent, default=0))):
             op, operands = table.operation[row], table.operands(row)
             terms = [k for k, x in enumerate(operands) if x in tangent and op.follows(k)]

@@ -242,7 +242,7 @@ JUDGE: dict[str, Row] = {
     "minimum": linear(min, lambda a, b: [int(a < b), int(b < a)]),
     "copysign": linear(lambda a, b: abs(a) * sign(b), lambda a, b: [sign(a) * sign(b), 0]),
     "fma": Row(
-        lambda a, b, c: [a * b, c],
+        exact(lambda a, b, c: a * b + c),
         lambda a, b, c: [b, a, 1],
         lambda a, b, c: [[0, 1, 0], [1, 0, 0], [0, 0, 0]],
     ),

@@ -673,3 +673,11 @@ def test_a_partial_of_a_partial_of_every_smooth_row():
             product = hvp(op, xs, direction)
             product = product if count > 1 else (product,)
             assert list(product) == close([row[j] for row in rows]), op.name
+
+
+def test_an_output_that_is_not_asked_for_adds_nothing():
+    """A weight of 0 is no derivative times 0, which at a pole would be nan."""
+    f = lambda v: [v[0] * 2, m.sqrt(v[1]), v[1] / v[2]]  # noqa: E731
+    assert jacobian(f)([1.0, 0.0, 1.0])[0] == [2.0, 0.0, 0.0]
+    assert jvp(lambda x, y: x * 2 + m.sqrt(y), (1.0, 0.0), (1.0, 0.0))[1] == 2.0
+    assert vjp(lambda x, y: (x, m.sqrt(y)), 1.0, 0.0)[1]((3.0, 0.0)) == (3.0, 0.0)
