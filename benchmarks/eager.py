@@ -204,8 +204,8 @@ def main() -> None:
     quick = arguments.quick
     figures = {
         "chains": chains(LENGTHS[:2] if quick else LENGTHS, 3 if quick else 9),
-        "early_stop": early_stop(5 if quick else 25),
         "training": training(200 if quick else 20_000),
+        "early_stop": early_stop(5 if quick else 25),
         "million": million(),
     }
     if arguments.json:

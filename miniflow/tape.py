@@ -364,12 +364,7 @@ class Table:
             rows = self.reached([v._row])
             old = [self.value[x] for x in rows]
             for x in reversed(rows):
-                op = self.operation[x]
-                if op.arity:
-                    y = op.value(*[self.value[a] for a in self.operands(x)])
-                    self.value[x] = real(y, f"the value of {op.name}")
-                elif op is shared:
-                    self.value[x] = self.homes[x].data
+                self.value[x] = self.evaluate(x)
         except BaseException:
             for x, number in zip(rows, old, strict=False):
                 self.value[x] = number
@@ -377,6 +372,14 @@ class Table:
         finally:
             self.held -= 1
         self.settle()
+
+    def evaluate(self, row: int) -> float:
+        """What a row is worth by its operands' values, or by another thread's leaf."""
+        op = self.operation[row]
+        if op.arity:
+            y = op.value(*[self.value[x] for x in self.operands(row)])
+            return real(y, f"the value of {op.name}")
+        return self.homes[row].data if op is shared else self.value[row]
 
     # --- room -----------------------------------------------------------------
 
