@@ -16,6 +16,7 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 import pytest
+from expressions import micrograd_readme as readme
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,20 +72,6 @@ def assert_sound(table):
 
 
 # --- micrograd ----------------------------------------------------------------
-
-
-def readme(a, b):
-    c = a + b
-    d = a * b + b**3
-    c += c + 1
-    c += 1 + c + (-a)
-    d += d * 2 + (b + a).relu()
-    d += 3 * d + (b - a).relu()
-    e = c - d
-    f = e**2
-    g = f / 2.0
-    g += 10.0 / f
-    return g
 
 
 def sanity(x):

@@ -21,6 +21,7 @@ from types import SimpleNamespace
 
 import graphviz
 import pytest
+from expressions import micrograd_readme
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -104,16 +105,7 @@ def readme():
     """The expression of micrograd's README."""
     a = Value(-4.0, label="a")
     b = Value(2.0, label="b")
-    c = a + b
-    d = a * b + b**3
-    c += c + 1
-    c += 1 + c + (-a)
-    d += d * 2 + (b + a).relu()
-    d += 3 * d + (b - a).relu()
-    e = c - d
-    f = e**2
-    g = f / 2.0
-    g += 10.0 / f
+    g = micrograd_readme(a, b)
     g.label = "g"
     g.backward()
     return g
