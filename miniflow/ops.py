@@ -262,6 +262,15 @@ def _div(a: float, b: float) -> float:
     return math.copysign(inf, a) * math.copysign(1.0, b) if a and a == a else nan
 
 
+def _power(a: float, b: float) -> float:
+    if b == 2.0:
+        return a * a  # rounded once, which libraries do not promise
+    try:
+        return math.pow(a, b)
+    except (ValueError, OverflowError):
+        return _pow_limit(a, b)
+
+
 def _pow_limit(a: float, b: float) -> float:
     if a < 0 and b % 1:
         return nan
@@ -305,13 +314,14 @@ mul = define("mul", operator.mul, lambda a, b, y: b, lambda a, b, y: a, symbol="
 div: Op = define("div", _div, lambda a, b, y: div(1.0, b), lambda a, b, y: -div(y, b), symbol="/")
 pow = define(
     "pow",
-    ieee(math.pow, _pow_limit),
+    _power,
     _pow_by_base,
     lambda a, b, y: y * log(where(y, a, 1.0)),
     symbol="**",
     domain=(POSITIVE, REAL),
 )
 neg = define("neg", operator.neg, -1.0, symbol="-")
+stop_gradient = define("stop_gradient", operator.pos, None)
 pos = define("pos", operator.pos, 1.0, symbol="+")
 absolute = define("abs", abs, lambda x, y: sign(x))
 
@@ -550,11 +560,14 @@ def _high(x: Any) -> Any:
 
 
 def _gaussian(x: Any, c: float) -> Any:
-    # for c = 1 or 1/2; exp(-c*x*x) would magnify the rounding of x*x by c*x*x
+    # for c = 1 or 1/2; exp(-c*x*x) would magnify the rounding of x*x by c*x*x,
+    # so what that lost is computed (Dekker's product) and put back to first order
     x = minimum(absolute(x), 40.0)
-    z = _high(x)
-    main = exp(-c * (z * z))
-    return main + main * expm1(c * ((z - x) * (z + x)))
+    square, z = x * x, _high(x)
+    tail = x - z
+    lost = ((z * z - square) + 2.0 * (z * tail)) + tail * tail
+    main = exp(-c * square)
+    return main - main * (c * lost)
 
 
 def _normal_cdf(x: Any) -> Any:

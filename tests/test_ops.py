@@ -394,7 +394,8 @@ def points(op):
     return [tuple(xs[(i + k) % len(xs)] for k, xs in enumerate(inner)) for i in range(4)]
 
 
-@pytest.mark.parametrize("name", ROWS)
+# the derivative of stop_gradient is not that of its value: that is what it is for
+@pytest.mark.parametrize("name", [name for name in ROWS if name != "stop_gradient"])
 def test_the_judges_derivatives_are_those_of_its_values(name):
     judge = JUDGE[name]
     for xs in points(TABLE[name]):
