@@ -74,6 +74,7 @@ from miniflow.ops import (
     softplus,
     sqrt,
     step,
+    stop_gradient,
     tan,
     tanh,
     where,
@@ -81,10 +82,6 @@ from miniflow.ops import (
 from miniflow.tape import Value as _Value
 
 Number = Any  # a real number or a Value: the answer is a float, or a Value if one went in
-
-
-def _number(x: Number) -> float:
-    return x.data if x.__class__ is _Value else _ops.real(x)
 
 
 def floor(x: Number) -> Any:
@@ -208,32 +205,41 @@ def _paired(xs: Iterable[Any], ys: Iterable[Any], name: str) -> list[tuple[Any, 
     return list(zip(first, second, strict=True))
 
 
-# --- what has no derivative but makes sense -----------------------------------
+# --- what has no derivative but makes sense: of Values, comparisons --------------
 
 
 def isfinite(x: Number) -> bool:
     """Whether x is neither infinite nor NaN."""
-    return _math.isfinite(_number(x))
+    return bool(abs(x) < inf) if x.__class__ is _Value else _math.isfinite(_ops.real(x))
 
 
 def isinf(x: Number) -> bool:
     """Whether x is an infinity."""
-    return _math.isinf(_number(x))
+    return bool(abs(x) == inf) if x.__class__ is _Value else _math.isinf(_ops.real(x))
 
 
 def isnan(x: Number) -> bool:
     """Whether x is NaN."""
-    return _math.isnan(_number(x))
+    return bool(x != x) if x.__class__ is _Value else _math.isnan(_ops.real(x))
 
 
 def isclose(a: Number, b: Number, *, rel_tol: float = 1e-09, abs_tol: float = 0.0) -> bool:
     """Whether a and b are within a relative or an absolute tolerance."""
-    return _math.isclose(_number(a), _number(b), rel_tol=rel_tol, abs_tol=abs_tol)
+    if a.__class__ is not _Value and b.__class__ is not _Value:
+        return _math.isclose(_ops.real(a), _ops.real(b), rel_tol=rel_tol, abs_tol=abs_tol)
+    if rel_tol < 0 or abs_tol < 0:
+        raise ValueError("isclose: tolerances must not be negative")
+    if a == b:
+        return True
+    if isinf(a) or isinf(b):
+        return False
+    gap, size = abs(a - b), maximum(abs(a), abs(b))
+    return bool(gap <= rel_tol * size) or bool(gap <= abs_tol)
 
 
 def ulp(x: Number) -> float:
     """The value of the last bit of x."""
-    return _math.ulp(_number(x))
+    return _math.ulp(x.data if x.__class__ is _Value else _ops.real(x))
 
 
 def __getattr__(name: str) -> Any:
@@ -257,5 +263,6 @@ __all__ = [
     "ldexp", "leaky_relu", "less", "lgamma", "log", "log10", "log1p", "log2", "logaddexp",
     "logsigmoid", "maximum", "minimum", "mod", "modf", "nan", "normal_cdf", "normal_pdf", "perm",
     "pi", "pow", "prod", "radians", "relu", "remainder", "sigmoid", "sign", "silu", "sin", "sinh",
-    "softplus", "sqrt", "step", "sumprod", "tan", "tanh", "tau", "trunc", "ulp", "where",
+    "softplus", "sqrt", "step", "stop_gradient", "sumprod", "tan", "tanh", "tau", "trunc", "ulp",
+    "where",
 ]  # fmt: skip

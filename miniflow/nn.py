@@ -362,7 +362,8 @@ def hinge(scores: Sequence[Any], labels: Sequence[Any]) -> Any:
     """
     pairs = _scalars("hinge", scores, labels)
     for _, t in pairs:
-        if (t.data if t.__class__ is Value else ops.real(t, "hinge")) not in (-1, 1):
+        # of Values one comparison for both: a batch does not split at it
+        if abs(t if t.__class__ is Value else ops.real(t, "hinge")) != 1:
             raise ValueError(f"hinge: label {t!r:.60} is neither -1 nor 1")
     return _mean([math.relu(1 - t * s) for s, t in pairs])
 
@@ -379,7 +380,7 @@ def bce_with_logits(logits: Sequence[Any], labels: Sequence[Any]) -> Any:
 
 
 def _bce(z: Any, t: Any) -> Any:
-    if not 0 <= (t.data if t.__class__ is Value else ops.real(t, "bce_with_logits")) <= 1:
+    if not 0 <= (t if t.__class__ is Value else ops.real(t, "bce_with_logits")) <= 1:
         raise ValueError(f"bce_with_logits: label {t!r:.60} is not in [0, 1]")
     if t.__class__ is not Value and t in (0, 1):
         return math.softplus(-z if t else z)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from miniflow import trees
 from miniflow.ops import leaf
-from miniflow.tape import Value, here
+from miniflow.tape import Table, Value, frozen, here
 
 
 class Entry(NamedTuple):
@@ -78,6 +78,7 @@ class Tape:
         return len(self._rows())
 
     def __iter__(self) -> Iterator[Entry]:
+        frozen("reading a Tape")
         table, entries = self._table, []
         table.held += 1
         try:
@@ -123,7 +124,10 @@ class Tape:
         for x in (target, *trees.flatten(sources)):
             if x.__class__ is not Value:
                 raise TypeError(f"Tape.gradient: {x!r:.60} is a {type(x).__name__}, not a Value")
-        recorded = any(stop is None for _, stop in here.table.scopes.copy().values())
+        table = here.table
+        recorded = table.trace is not None or any(
+            stop is None for _, stop in table.scopes.copy().values()
+        )
         found = pullback([target], [1.0], trees.flatten(sources), recorded=recorded)
         return trees.unflatten(sources, found)
 
@@ -145,6 +149,7 @@ def pullback(
     targets = [y if y._tape is table else +y for y in targets]
     primal = table.primal if recorded else table.value.__getitem__
     adjoint: dict[int, Any] = {}
+    origin = table.trace.origin if table.trace is not None else None
     table.held += 1
     try:
         wanted = [table.rows_of(source) for source in sources]
@@ -157,15 +162,29 @@ def pullback(
             if row not in adjoint or row not in follow:
                 continue
             op, operands = table.operation[row], table.operands(row)
+            if table.trace is not None:
+                table.trace.note(table.count, row)
+                _name_adjoint(table, adjoint, row)
             xs, y = [primal(x) for x in operands], primal(row)
             for k, x in enumerate(operands):
                 if x in follow and op.follows(k):
                     _add(adjoint, x, scale(adjoint[row], op.partial(k, xs, y)))
+        if table.trace is not None:
+            table.trace.note(table.count, origin)
+            for row in chain(*wanted):
+                _name_adjoint(table, adjoint, row)
         found = [reduce(add, [adjoint[x] for x in own if x in adjoint] or [0.0]) for own in wanted]
     finally:
         table.held -= 1
     table.settle()
     return found
+
+
+def _name_adjoint(table: Table, adjoint: dict[int, Any], row: int) -> None:
+    """Let a trace know whose adjoint has been computed."""
+    found = adjoint.get(row)
+    if table.trace is not None and found.__class__ is Value:
+        table.trace.adjoints.append((found._row, row))
 
 
 def scale(factor: Any, partial: Any) -> Any:

@@ -26,12 +26,12 @@ from collections.abc import Callable, Iterable
 from contextlib import ContextDecorator
 from itertools import compress, islice, repeat
 from numbers import Rational
-from operator import call, index, is_not
+from operator import call, eq, ge, gt, index, is_not, le, lt, ne
 from typing import Any, final
 from weakref import ReferenceType, ref
 
 from miniflow import ops
-from miniflow.ops import Op, constant, leaf, real, shared
+from miniflow.ops import Op, constant, leaf, real, shared, stop_gradient
 
 SMALLEST = 1 << 13  # rows that a table has at least
 PENDING, DONE = 1, 2  # marks of a sweep: to be replayed; a leaf that was reached
@@ -60,13 +60,41 @@ ALIASES = {
 }
 
 
+class Trace:
+    """What a trace notes beside the rows: branches taken, and where rows come from.
+
+    Attributes:
+        guards: for each comparison of Values its function, both sides, the answer, and how
+            many rows there were.
+        notes: pairs of a number of rows and what the rows from there on come from: a place
+            in a source file, or the number of the row that they are the reverse of.
+        adjoints: pairs of rows, the first one the other's adjoint.
+    """
+
+    __slots__ = ("adjoints", "guards", "notes")
+
+    def __init__(self) -> None:
+        self.guards: list[tuple[Callable[[Any, Any], bool], Any, Any, bool, int]] = []
+        self.notes: list[tuple[int, Any]] = []
+        self.adjoints: list[tuple[int, int]] = []
+
+    def note(self, count: int, origin: Any) -> None:
+        """Rows from number `count` on come from `origin`."""
+        self.notes.append((count, origin))
+
+    @property
+    def origin(self) -> Any:
+        """What rows come from at present."""
+        return self.notes[-1][1] if self.notes else None
+
+
 class Table:
     """The columns of one thread's tape, and everything done on them by row number."""
 
     __slots__ = (
         "adjoint", "capacity", "count", "dirty", "due", "grads", "held", "homes", "labels", "left",
-        "mark", "muted", "opened", "operation", "owner", "right", "scopes", "sweeping", "value",
-        "version", "wides",
+        "mark", "muted", "opened", "operation", "owner", "right", "scopes", "sweeping", "trace",
+        "value", "version", "wides",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -88,6 +116,7 @@ class Table:
         self.muted = 0  # inside how many no_grad()
         self.held = 0  # inside how many loops over row numbers: no compaction
         self.due = False  # whether a compaction waits for them
+        self.trace: Trace | None = None  # filled in while a function is traced
         self.sweeping = False
         self.dirty = False  # whether a sweep may have left marks behind
         self.version = 0  # counts all changes but appended rows
@@ -95,17 +124,20 @@ class Table:
 
     # --- recording ------------------------------------------------------------
 
-    def record(self, op: Op, operands: Iterable[Any]) -> "Value":
-        """Append an entry for `op` on any operands (the general path)."""
+    def record(self, op: Op, operands: Iterable[Any], y: Any = None) -> "Value":
+        """Append an entry for `op` on any operands (the general path); `y` if it is known."""
         operands = list(operands)
         numbers = [self.number(x, op.name) for x in operands]
-        y = op.value(*numbers)
+        if y is None:
+            y = op.value(*numbers)
         if y.__class__ is not float:
             y = real(y, f"the value of {op.name}")
         handle = new(Value)
         handle._tape = self
-        if self.muted:
+        if self.silent:
             return self.enter(handle, constant, y)
+        if self.muted and op is not stop_gradient:
+            return self.record(stop_gradient, [self._record_muted(op, operands, y)])
         reference = ref(handle)
         while True:
             start, version = self.count, self.version
@@ -148,6 +180,19 @@ class Table:
             self.count = n + 1
             return handle
 
+    def _record_muted(self, op: Op, operands: list[Any], y: float) -> "Value":
+        """Record inside no_grad() what a trace has to compute anew at each call."""
+        muted, self.muted = self.muted, 0
+        try:
+            return self.record(op, operands, y)
+        finally:
+            self.muted = muted
+
+    @property
+    def silent(self) -> bool:
+        """Whether results are constants: inside no_grad(), but a trace records even there."""
+        return self.muted > 0 and self.trace is None
+
     def enter(self, handle: "Value", op: Op, number: float) -> "Value":
         """Append a row without operands and let `handle` stand for it."""
         handle._tape = self
@@ -174,7 +219,7 @@ class Table:
             return real(x, what)
         if x._tape is not self:
             x._check_foreign(what)
-        return x.data
+        return plain(x)
 
     # --- reading --------------------------------------------------------------
 
@@ -379,7 +424,7 @@ class Table:
         if op.arity:
             y = op.value(*[self.value[x] for x in self.operands(row)])
             return real(y, f"the value of {op.name}")
-        return self.homes[row].data if op is shared else self.value[row]
+        return plain(self.homes[row]) if op is shared else self.value[row]
 
     # --- room -----------------------------------------------------------------
 
@@ -616,13 +661,42 @@ def _slow_binary(op: Op, a: Any, b: Any) -> "Value":
 def _comparable(x: Any) -> Any:
     """The number to compare with, or NotImplemented."""
     if x.__class__ is Value:
-        return x.data
+        return plain(x)
     if isinstance(x, Rational) and not hasattr(x, "dtype"):
         return x  # Python compares floats with ints and fractions exactly
     try:
         return real(x)
     except TypeError:
         return NotImplemented
+
+
+def _compare(holds: Callable[[Any, Any], bool], a: "Value", b: Any) -> Any:
+    """What a comparison of numbers answers; a trace takes note of it."""
+    number = _comparable(b)
+    if number is NotImplemented:
+        return number
+    answer = holds(plain(a), number)
+    table = here.table
+    if table.trace is not None:
+        # another thread's leaf gets a row here
+        sides = [+x if x.__class__ is Value and x._tape is not table else x for x in (a, b)]
+        right = sides[1] if b.__class__ is Value else number
+        table.trace.guards.append((holds, sides[0], right, answer, table.count))
+    return answer
+
+
+def plain(x: "Value") -> float:
+    """The number of a Value, for the library itself: `Value.data` asks whether it is lost."""
+    return x._tape.value[x._row]
+
+
+def frozen(what: str) -> None:
+    """Refuse, while a function is traced, what its program could not do again."""
+    if here.table.trace is not None:
+        raise RuntimeError(
+            f"{what} while a function is traced: its program would keep this call's number for "
+            "ever; compute with the Value itself, or take this out of the function"
+        )
 
 
 @final
@@ -672,10 +746,12 @@ class Value:
 
     @property
     def data(self) -> float:
+        frozen("reading .data")
         return self._tape.value[self._row]
 
     @data.setter
     def data(self, number: Any) -> None:
+        frozen("setting .data")
         number = real(number, "Value.data")
         table = self._tape
         if table.operation[self._row].arity:
@@ -688,14 +764,12 @@ class Value:
 
     @property
     def grad(self) -> float:
-        table = self._tape
-        row = self._row
-        if table.operation[row] is leaf:
-            return table.grads.get(row, 0.0)
-        return table.adjoint[row]
+        frozen("reading .grad")
+        return self._gradient()
 
     @grad.setter
     def grad(self, number: Any) -> None:
+        frozen("setting .grad")
         number = real(number, "Value.grad")
         table = self._tape
         if table.operation[self._row] is leaf:
@@ -703,6 +777,12 @@ class Value:
         else:
             table.adjoint[self._row] = number
         table.version += 1
+
+    def _gradient(self) -> float:
+        table, row = self._tape, self._row
+        if table.operation[row] is leaf:
+            return table.grads.get(row, 0.0)
+        return table.adjoint[row]
 
     @property
     def label(self) -> str:
@@ -751,6 +831,7 @@ class Value:
         Raises:
             RuntimeError: self was computed on another thread, or nothing was recorded.
         """
+        frozen("backward()")
         table, seed = self._home("backward"), real(seed, "backward")
         if table.operation[self._row] is leaf:
             table.feed(self, seed)
@@ -773,6 +854,7 @@ class Value:
         Raises:
             RuntimeError: self was computed on another thread.
         """
+        frozen("forward()")
         table = self._home("forward")
         if table.operation[self._row].arity:
             table.replay(self)
@@ -780,7 +862,9 @@ class Value:
 
     def detach(self) -> "Value":
         """A constant with the same data: gradients stop there."""
-        return literal(self.data)
+        if here.table.trace is not None:
+            return _unary(stop_gradient, self)
+        return literal(plain(self))
 
     def _home(self, what: str) -> Table:
         """The table of this thread, if self can be used there."""
@@ -884,33 +968,27 @@ class Value:
     # --- comparisons: of numbers ----------------------------------------------
 
     def __eq__(self, other: Any) -> Any:
-        number = _comparable(other)
-        return number if number is NotImplemented else self.data == number
+        return _compare(eq, self, other)
 
     def __ne__(self, other: Any) -> Any:
-        number = _comparable(other)
-        return number if number is NotImplemented else self.data != number
+        return _compare(ne, self, other)
 
     def __lt__(self, other: Any) -> Any:
-        number = _comparable(other)
-        return number if number is NotImplemented else self.data < number
+        return _compare(lt, self, other)
 
     def __le__(self, other: Any) -> Any:
-        number = _comparable(other)
-        return number if number is NotImplemented else self.data <= number
+        return _compare(le, self, other)
 
     def __gt__(self, other: Any) -> Any:
-        number = _comparable(other)
-        return number if number is NotImplemented else self.data > number
+        return _compare(gt, self, other)
 
     def __ge__(self, other: Any) -> Any:
-        number = _comparable(other)
-        return number if number is NotImplemented else self.data >= number
+        return _compare(ge, self, other)
 
     __hash__ = object.__hash__
 
     def __bool__(self) -> bool:
-        return self.data != 0
+        return _compare(ne, self, 0.0)  # type: ignore[no-any-return]
 
     # --- never a silently lost gradient ---------------------------------------
 
@@ -946,11 +1024,11 @@ class Value:
         return [*super().__dir__(), *ops.TABLE, *ALIASES]
 
     def __format__(self, spec: str) -> str:
-        return format(self.data, spec) if spec else repr(self)
+        return format(plain(self), spec) if spec else repr(self)
 
     def __repr__(self) -> str:
         label = f", label={self.label!r}" if self.label else ""
-        return f"Value(data={self.data!r}, grad={self.grad!r}{label})"
+        return f"Value(data={plain(self)!r}, grad={self._gradient()!r}{label})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles: leaves only, their number and label."""
@@ -973,6 +1051,12 @@ def literal(number: Any) -> Value:
 
 
 def _lost(what: str) -> TypeError:
+    if here.table.trace is not None:
+        return TypeError(
+            f"a Value cannot become {what} while a function is traced; use miniflow.math for "
+            "functions, and pass what is to be a plain number in another way: by a closure, or "
+            "functools.partial"
+        )
     return TypeError(
         f"a Value cannot become {what} without losing its gradient; use its .data for the "
         "plain number, and miniflow.math instead of math for functions"

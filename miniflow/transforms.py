@@ -21,7 +21,7 @@ from typing import Any
 
 from miniflow import ops
 from miniflow.scope import pullback, scale
-from miniflow.tape import Value, here, literal
+from miniflow.tape import Value, here, literal, plain
 from miniflow.trees import (
     array,
     children,
@@ -48,7 +48,8 @@ class _Call:
             raise TypeError(f"{what}: {f!r:.60} is not a function")
         self.what, self.single = what, not isinstance(argnums, Iterable)
         table = here.table
-        self.muted, table.muted = table.muted, 0
+        self.muted = table.silent
+        muted, table.muted = table.muted, 0
         try:
             chosen = _chosen(what, argnums, len(args))
             self.trees = [args[k] for k in chosen]
@@ -64,12 +65,12 @@ class _Call:
             self.outputs = [self.output(y) for y in flatten(out)]
             self.recorded = not self.muted and self.open(self.outputs)
         finally:
-            table.muted = self.muted
+            table.muted = muted
 
     def input(self, x: Any) -> Value:
         """A fresh row for one input: the recording of f is told apart from what x is part of."""
         if x.__class__ is Value:
-            return +x if not self.muted else Value(x.data)
+            return +x if not self.muted else Value(plain(x))
         if isinstance(x, (str, bytes)) or x is None:
             raise TypeError(f"{self.what}: {x!r:.60} is not a number; name other arguments argnums")
         return Value(ops.real(x, self.what))
@@ -114,7 +115,7 @@ class _Call:
 
     def value(self, y: Any) -> Any:
         """An output as the caller gets it."""
-        return y if self.recorded or y.__class__ is not Value else y.data
+        return y if self.recorded or y.__class__ is not Value else plain(y)
 
     def values(self) -> Any:
         return unflatten(self.out, [self.value(y) for y in self.outputs])
@@ -124,7 +125,7 @@ class _Call:
         values = [x for x in flatten(self.aux) if x.__class__ is Value]
         if values and not self.muted and self.open(values):
             return self.aux
-        return tree_map(lambda x: x.data if x.__class__ is Value else x, self.aux)
+        return tree_map(lambda x: plain(x) if x.__class__ is Value else x, self.aux)
 
     def weights(self, name: str, tree: Any, model: Any) -> list[Any]:
         """Tangents or cotangents: numbers in the structure of `model`, in its order."""
@@ -134,14 +135,14 @@ class _Call:
             raise TypeError(
                 f"{self.what}: the {name} must have the structure of {_shape(model)}: {error}"
             ) from None
-        if here.table.muted:
-            leaves = [x.data if x.__class__ is Value else x for x in leaves]
+        if here.table.silent:
+            leaves = [plain(x) if x.__class__ is Value else x for x in leaves]
         what = f"{self.what}: {name}"
         return [x if x.__class__ is Value else ops.real(x, what) for x in leaves]
 
     def records(self, weights: list[Any]) -> bool:
         """Whether derivatives weighted so are Values."""
-        if here.table.muted:
+        if here.table.silent:
             return False
         return self.recorded or any(x.__class__ is Value for x in weights)
 
