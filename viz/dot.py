@@ -1,8 +1,11 @@
-"""Values as Graphviz diagrams.
+"""Values and programs as Graphviz diagrams.
 
 A Value is a box with its label, number and gradient. In front of a computed one stands its
 operation, between the operands' edges and the result's. Where operands cannot change
 places, the operation is a box that names each one's; otherwise it is an ellipse.
+
+A program is drawn in the same way, with the names of its slots for numbers; its guards are
+hexagons, its results have a heavier border.
 
 The text depends on the graph alone: boxes are numbered in the order in which their Values
 were recorded, so the same code gives the same DOT, byte for byte.
@@ -13,15 +16,19 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import graphviz  # type: ignore[import-untyped]
 
 from miniflow.files import write
+from miniflow.program import Guard, Program
+from miniflow.source import condition
 from miniflow.tape import Value
 from miniflow.trees import flatten
 from viz.pictures import Diagram, picture
 
 LEAF, CONSTANT, COMPUTED, OPERATION = "#e2f0d9", "#f2f2f2", "#e8f0fa", "#fdf1d6"  # fills
+GUARD = "#f7e4ec"
 GOLD, BROWN = "#c9a34e", "#8a6d1f"  # an operation's border, its small print
 FILLS = {"leaf": LEAF, "constant": CONSTANT}
 
@@ -48,29 +55,42 @@ COMMUTATIVE = {"add", "mul", "sum", "maximum", "minimum", "hypot", "logaddexp", 
 PLACES = {"where": ("if", "then", "else")}
 
 
+class Box(NamedTuple):
+    """One number in a diagram: what its box says, and the operation and operands it is of.
+
+    `kind` is the operation's name, or leaf, constant, result.
+    """
+
+    fields: list[str]
+    kind: str
+    symbol: str = ""
+    operands: tuple[int, ...] = ()
+    result: bool = False
+
+
 def draw_dot(
-    root: Value | Sequence[Value],
+    root: Value | Sequence[Value] | Program,
     format: str = "svg",  # noqa: A002 - micrograd's name
     rankdir: str = "LR",
     *,
     limit: int | None = 400,
 ) -> Diagram:
-    """The graph that a Value was computed from, as a diagram.
+    """The graph that a Value was computed from, or a program, as a diagram.
 
     A notebook shows it; its `render` and `pipe` write it, its `source` is the DOT. None of
     them needs a system package.
 
     Args:
-        root: a Value, or several of them.
+        root: a Value, several of them, or a program.
         format: what `Diagram.render` and `Diagram.pipe` write: "svg", "png", "pdf" or
             another of Graphviz's formats.
         rankdir: from where to where: "LR" from left to right, "TB" from top to bottom,
             "RL", "BT".
-        limit: how many Values to draw at most; None for any number.
+        limit: how many boxes to draw at most; None for any number.
 
     Raises:
         TypeError: `root` is not made of Values.
-        ValueError: more than `limit` Values, none at all, or an unknown format or rankdir.
+        ValueError: more than `limit` boxes, none at all, or an unknown format or rankdir.
 
     Example:
         >>> a = Value(2.0, label="a")
@@ -90,18 +110,21 @@ def draw_dot(
             f"draw_dot: format {format!r} is unknown to Graphviz; "
             "use 'svg', 'png', 'pdf' or another of graphviz.FORMATS"
         )
-    values = _reached(_roots(root), limit)
+    if isinstance(root, Program):
+        body = [*_lines(_program_boxes(root, limit), rankdir), *_guard_lines(root)]
+    else:
+        body = list(_lines(_value_boxes(_reached(_roots(root), limit)), rankdir))
     return Diagram(
         format=format,
         graph_attr={**GRAPH, "rankdir": rankdir},
         node_attr=NODE,
         edge_attr={**EDGE, "tailport": SIDES[rankdir][1]},
-        body=_lines(values, rankdir),
+        body=body,
     )
 
 
 def render(
-    root: Value | Sequence[Value] | graphviz.Digraph,
+    root: Value | Sequence[Value] | Program | graphviz.Digraph,
     path: str | os.PathLike[str],
     *,
     rankdir: str = "LR",
@@ -110,7 +133,7 @@ def render(
     """Write a diagram to a file, whole or not at all.
 
     Args:
-        root: what to draw: Values as for `draw_dot`, or a finished diagram.
+        root: what to draw: Values or a program as for `draw_dot`, or a finished diagram.
         path: the file; its suffix tells the format: ".svg", ".png", ".pdf", or ".dot"
             (".gv") for the DOT itself.
         rankdir: as for `draw_dot`.
@@ -160,11 +183,7 @@ def _reached(roots: list[Value], limit: int | None) -> list[Value]:
         table.held += 1  # row numbers stay what they are
         try:
             rows = table.reached([root._row for root in roots if root._tape is table])
-            if limit is not None and len(rows) > limit:
-                raise ValueError(
-                    f"draw_dot: the graph has {len(rows)} nodes, more than {limit}; draw a part "
-                    "of it (one neuron, or one of v.inputs), or pass limit=None to draw it all"
-                )
+            _check_limit(len(rows), limit, "draw a part of it (one neuron, or one of v.inputs)")
             # the same leaf of another thread may have several rows
             found.update(dict.fromkeys(map(table.handle, reversed(rows))))
         finally:
@@ -172,47 +191,100 @@ def _reached(roots: list[Value], limit: int | None) -> list[Value]:
     return list(found)
 
 
-def _places(v: Value, count: int) -> Sequence[str]:
+def _value_boxes(values: list[Value]) -> list[Box]:
+    """The box of each Value."""
+    numbers = {v: n for n, v in enumerate(values)}
+    boxes = []
+    for v in values:
+        fields = [f"data {_number(v.data)}"]
+        if v.label:
+            fields.insert(0, _escape(v.label))
+        if v.op != "constant":
+            fields.append(f"grad {_number(v.grad)}")
+        boxes.append(Box(fields, v.op, v._op, tuple([numbers[x] for x in v.inputs])))
+    return boxes
+
+
+def _program_boxes(program: Program, limit: int | None) -> list[Box]:
+    """The box of each slot."""
+    count = program.first + len(program)
+    _check_limit(count, limit, "trace a smaller function")
+    boxes = []
+    for slot in range(count):
+        number = program.constant(slot)
+        name = _escape(program.names[slot]) if slot in program.names else ""
+        result = slot in program.outputs
+        if number is not None:
+            boxes.append(Box([_number(number)], "constant", result=result))
+        elif slot < program.first:
+            kind = "input" if slot < program.inputs else "captured"
+            boxes.append(Box([name or f"{kind} {slot}"], "leaf", result=result))
+        else:
+            op, operands = program.instructions[slot - program.first]
+            boxes.append(Box([name or f"%{slot}"], op.name, op.symbol, operands, result))
+    return boxes
+
+
+def _check_limit(count: int, limit: int | None, remedy: str) -> None:
+    if limit is not None and count > limit:
+        raise ValueError(
+            f"draw_dot: the graph has {count} nodes, more than {limit}; {remedy}, or pass "
+            "limit=None to draw it all"
+        )
+
+
+def _places(op: str, count: int) -> Sequence[str]:
     """What to call the operands' places; nothing where they may change places."""
-    if count < 2 or v.op in COMMUTATIVE:
+    if count < 2 or op in COMMUTATIVE:
         return ()
-    if v.op == "dot":  # factors with the same number belong together
+    if op == "dot":  # factors with the same number belong together
         return [str(k % (count // 2) + 1) for k in range(count)]
-    return PLACES.get(v.op) or [str(k + 1) for k in range(count)]
+    return PLACES.get(op) or [str(k + 1) for k in range(count)]
 
 
 # --- lines of DOT -------------------------------------------------------------
 
 
-def _lines(values: list[Value], rankdir: str) -> Iterator[str]:
-    numbers = {v: n for n, v in enumerate(values)}
-    for n, v in enumerate(values):
-        yield _value_line(n, v)
-        yield from _operation_lines(n, v, [numbers[x] for x in v.inputs], rankdir)
+def _lines(boxes: list[Box], rankdir: str) -> Iterator[str]:
+    for n, box in enumerate(boxes):
+        yield _box_line(n, box)
+        yield from _operation_lines(n, box, rankdir)
 
 
-def _operation_lines(n: int, v: Value, operands: list[int], rankdir: str) -> Iterator[str]:
-    """The operation in front of a Value, and the edges of both; nothing for a leaf."""
-    if not operands:
+def _operation_lines(n: int, box: Box, rankdir: str) -> Iterator[str]:
+    """The operation in front of a box, and the edges of both; nothing for a leaf."""
+    if not box.operands:
         return
-    places = _places(v, len(operands))
-    yield _ordered_line(n, v._op, places, rankdir) if places else _operation_line(n, v._op)
+    places = _places(box.kind, len(box.operands))
+    yield (
+        _ordered_line(n, box.symbol, places, rankdir) if places else _operation_line(n, box.symbol)
+    )
     # the weight keeps a result next to its operation
     yield _edge_line(f"op{n}", f"v{n}:{SIDES[rankdir][0]}", {"weight": "4"})
-    for k, x in enumerate(operands):
+    for k, x in enumerate(box.operands):
         yield _edge_line(f"v{x}", f"op{n}:{k}" if places else f"op{n}")
 
 
-def _value_line(n: int, v: Value) -> str:
-    """The box of a Value."""
-    fields = [f"data {_number(v.data)}"]
-    if v.label:
-        fields.insert(0, _escape(v.label))
-    if v.op != "constant":
-        fields.append(f"grad {_number(v.grad)}")
-    attributes = {"label": f"{{{'|'.join(fields)}}}"}
-    if v.op in FILLS:
-        attributes["fillcolor"] = FILLS[v.op]
+def _guard_lines(program: Program) -> Iterator[str]:
+    """The hexagons of a program's guards, with an edge from each side."""
+    for k, guard in enumerate(program.guards):
+        yield _guard_line(k, guard, program)
+        for x in (guard.left, guard.right):
+            yield _edge_line(f"v{x}", f"guard{k}", {"style": "dashed"})
+
+
+def _guard_line(k: int, guard: Guard, program: Program) -> str:
+    label = _escape(condition(program, guard))
+    return _node_line(f"guard{k}", {"label": label, "shape": "hexagon", "fillcolor": GUARD})
+
+
+def _box_line(n: int, box: Box) -> str:
+    """The box of a number."""
+    attributes = {"label": f"{{{'|'.join(box.fields)}}}"}
+    if box.kind in FILLS:
+        attributes["fillcolor"] = FILLS[box.kind]
+    if box.result:
+        attributes["penwidth"] = "2.5"
     return _node_line(f"v{n}", attributes)
 
 

@@ -1,0 +1,905 @@
+"""Programs: what a function did once, frozen, to be run, printed, compiled and drawn.
+
+Numbers of a program stand in *slots*, counted in this order: inputs, captured Values,
+constants, and one for the result of each instruction. A *guard* is a comparison that came
+out one way while tracing: a program is one path through its function, and says so where
+a call would take another. An *expansion* is a row of the operation table as a program of
+simpler rows.
+"""
+
+import operator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import Enum
+from functools import cache, cached_property
+from itertools import islice, product
+from math import inf, nextafter, prod
+from types import FrameType
+from typing import Any, NamedTuple
+
+from miniflow import ops, source
+from miniflow.kinds import arithmetic
+from miniflow.ops import Op, real, shared
+from miniflow.tape import Table, Trace, Value, here, plain
+from miniflow.trees import array, children, is_array, rebuild
+
+Function = Callable[..., Any]
+Place = tuple[str, int]  # a source file and a line in it
+
+
+class Hole(Enum):
+    """Where a number goes in a structure of arguments or results."""
+
+    NUMBER = "number"
+
+    def __repr__(self) -> str:
+        return "."
+
+
+HOLE = Hole.NUMBER
+
+
+class Numbers:
+    """Where an array of numbers goes in a structure."""
+
+    __slots__ = ("shape",)
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Numbers) and self.shape == other.shape
+
+    def __hash__(self) -> int:
+        return hash(self.shape)
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+    def __repr__(self) -> str:
+        return f"array{self.shape}"
+
+
+class Instruction(NamedTuple):
+    """An operation of the table on the numbers in some slots."""
+
+    op: Op
+    operands: tuple[int, ...]
+
+
+class Guard(NamedTuple):
+    """A comparison of two slots that `holds` or not on this path.
+
+    It is checked once `position` instructions have been run.
+    """
+
+    relation: str
+    left: int
+    right: int
+    holds: bool
+    position: int
+
+
+BLOCK = 8192  # elements of a batch that are added up at once, and that a thread takes at a time
+PARTIALS = 8  # a sum over a batch is that of so many: element i adds to number i % PARTIALS
+
+
+class Shape(NamedTuple):
+    """What of a program's inputs and outputs runs along a batch, and how.
+
+    `layout` has for each input None where all elements have the same number, else whether
+    numbers of neighbouring elements stand side by side. `total` says that outputs are summed.
+    """
+
+    layout: tuple[bool | None, ...]
+    total: bool
+
+
+RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    "==": operator.eq,
+}
+# each comparison: what it is in terms of those, whether sides change and whether it is denied
+COMPARISONS = {
+    operator.lt: ("<", False, False),
+    operator.gt: ("<", True, False),
+    operator.le: ("<=", False, False),
+    operator.ge: ("<=", True, False),
+    operator.eq: ("==", False, False),
+    operator.ne: ("==", False, True),
+}
+
+
+class Diverged(RuntimeError):
+    """A program was called where its function takes another path.
+
+    Attributes:
+        guard: the number of the first guard that failed.
+    """
+
+    def __init__(self, message: str, guard: int) -> None:
+        super().__init__(message)
+        self.guard = guard
+
+
+class Program:
+    """One path through a function: immutable, callable, hashable by content.
+
+    Attributes:
+        name: the function's.
+        parameters: the names of its arguments.
+        arguments: ``(args, kwargs)`` with a hole in the place of each number.
+        result: the structure that is returned, with a hole for each output.
+        captured: Values from outside that the function used; read anew at each call.
+        constants: plain numbers.
+        instructions: what is computed, in order.
+        outputs: the slots of the results.
+        guards: the comparisons on the way.
+        names: what some slots are called.
+        places: for each instruction what it comes from: ``(file, line)``; the slot that it
+            is the reverse of; or None.
+    """
+
+    def __init__(
+        self, name: str, parameters: Iterable[str], arguments: Any, result: Any,
+        captured: Iterable[Value], constants: Iterable[float],
+        instructions: Iterable[Instruction], outputs: Iterable[int], guards: Iterable[Guard],
+        names: Mapping[int, str], places: Iterable[Place | int | None],
+    ) -> None:  # fmt: skip
+        self.name = name
+        self.parameters = tuple(parameters)
+        self.arguments = arguments
+        self.result = result
+        self.captured = tuple(captured)
+        self.constants = tuple(constants)
+        self.instructions = tuple(instructions)
+        self.outputs = tuple(outputs)
+        self.guards = tuple(guards)
+        self.names = dict(names)
+        self.places = tuple(places)
+        vars(self)["frozen"] = True
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if "frozen" in vars(self):
+            raise AttributeError(f"Program.{name}: a program is immutable; trace another one")
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"Program.{name}: a program is immutable")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Program, (
+            self.name, self.parameters, self.arguments, self.result, self.captured,
+            self.constants, self.instructions, self.outputs, self.guards, self.names, self.places,
+        )  # fmt: skip
+
+    # --- content --------------------------------------------------------------
+
+    @cached_property
+    def inputs(self) -> int:
+        """The number of inputs."""
+        return size(self.arguments)
+
+    @cached_property
+    def first(self) -> int:
+        """The slot of the first instruction."""
+        return self.inputs + len(self.captured) + len(self.constants)
+
+    @cached_property
+    def code(self) -> tuple[Any, ...]:
+        """What is computed, as plain numbers and strings: programs are equal if these are."""
+        return (
+            self.inputs,
+            len(self.captured),
+            tuple([x.hex() for x in self.constants]),
+            tuple([(x.op.name, x.operands) for x in self.instructions]),
+            self.outputs,
+            self.guards,
+        )
+
+    @cached_property
+    def _content(self) -> tuple[Any, ...]:
+        return self.code, key(self.arguments), key(self.result), tuple(map(id, self.captured))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Program):
+            return NotImplemented
+        return self._content == other._content
+
+    def __hash__(self) -> int:
+        return hash(self._content)
+
+    def __len__(self) -> int:
+        """The number of instructions."""
+        return len(self.instructions)
+
+    def constant(self, slot: int) -> float | None:
+        """The number in a constant's slot, None for other slots."""
+        start = self.first - len(self.constants)
+        return self.constants[slot - start] if start <= slot < self.first else None
+
+    def live(self) -> list[float]:
+        """The numbers that the captured Values have now."""
+        return [plain(v) for v in self.captured]
+
+    # --- running --------------------------------------------------------------
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the program.
+
+        Args:
+            *args: numbers in the structure that was traced: plain ones, Values, NumPy
+                arrays of one shape (element by element), fractions or mpmath's numbers.
+
+            **kwargs: the same for arguments that were given by name.
+
+        Returns:
+            The results in the structure that the function returned: Values if Values went in
+            or are captured, else floats, arrays, fractions ... as the arguments are.
+
+        Raises:
+            Diverged: the function takes another path there.
+            TypeError: the structure differs, or an operation is unknown to such numbers.
+        """
+        xs = match(self.name, (args, kwargs), self.arguments)
+        if any(x.__class__ is Value for x in (*xs, *self.captured)):
+            ys = self.run([*xs, *self.captured], lambda op: op)
+            return self.rebuild([y if y.__class__ is Value else ops.real(y) for y in ys])
+        kind = arithmetic(xs)
+        if kind is None:
+            return self.rebuild(self.evaluate([real(x, self.name) for x in xs]))
+        program = self.expanded(kind)
+        constants = [*map(kind.literal, program.constants)]
+        return self.rebuild(program.run(xs, lambda op: kind[op.name], constants))
+
+    def evaluate(self, xs: list[float]) -> list[float]:
+        """The outputs at plain numbers: the inputs', then the captured Values'."""
+        return self.run(xs, lambda op: op.value)
+
+    def run(
+        self, xs: Iterable[Any], function: Callable[[Op], Function],
+        constants: Iterable[Any] | None = None,
+    ) -> list[Any]:  # fmt: skip
+        """The outputs at any numbers, by what `function` says operations do to them."""
+        slots = [*xs, *(self.constants if constants is None else constants)]
+        guards = iter(enumerate(self.guards))
+        k, guard = next(guards, (0, None))
+        for position, (op, operands) in enumerate(self.instructions):
+            while guard is not None and guard.position <= position:
+                self._check(k, guard, slots)
+                k, guard = next(guards, (0, None))
+            slots.append(function(op)(*[slots[x] for x in operands]))
+        while guard is not None:
+            self._check(k, guard, slots)
+            k, guard = next(guards, (0, None))
+        return [slots[x] for x in self.outputs]
+
+    def _check(self, k: int, guard: Guard, slots: list[Any]) -> None:
+        answer = RELATIONS[guard.relation](slots[guard.left], slots[guard.right])
+        if hasattr(answer, "all"):  # an array: all of its elements take the path, or none does
+            answer = guard.holds if (answer == guard.holds).all() else not guard.holds
+        if bool(answer) is not guard.holds:
+            raise Diverged(
+                f"{self.name}: another path is taken here: guard {k} "
+                f"({source.condition(self, guard)}) fails; trace the function at these numbers, or "
+                "use jit, which keeps all paths",
+                k,
+            )
+
+    def rebuild(self, outputs: Iterable[Any]) -> Any:
+        """The result in its structure."""
+        return fill(self.result, outputs)
+
+    def expanded(self, known: Iterable[str]) -> "Program":
+        """The same program with rows that are not `known` in terms of simpler ones."""
+        return _expanded(self, frozenset(known))
+
+    # --- reading --------------------------------------------------------------
+
+    def source(self) -> str:
+        """The program as Python that runs without miniflow: a function of the same name."""
+        return source.text(self, expansion)
+
+    def __str__(self) -> str:
+        return source.listing(self)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Program {self.name}: {self.inputs} inputs, {len(self.captured)} captured, "
+            f"{len(self)} instructions, {len(self.guards)} guards>"
+        )
+
+
+# --- structures ---------------------------------------------------------------
+
+
+def is_number(x: Any) -> bool:
+    """Whether a leaf of a structure is a number to compute with, rather than a setting."""
+    if x.__class__ is Value or x.__class__ is float:
+        return True
+    if isinstance(x, (bool, str, bytes)) or x is None:
+        return False
+    if type(x).__name__ in ("bool", "bool_") and type(x).__module__ == "numpy":
+        return False
+    return hasattr(type(x), "__float__") and not isinstance(x, type)
+
+
+def split(tree: Any) -> tuple[list[Any], Any]:
+    """The numbers of a structure, and the structure with holes in their places."""
+    numbers: list[Any] = []
+    return numbers, _split(tree, numbers)
+
+
+def _split(tree: Any, numbers: list[Any]) -> Any:
+    parts = children(tree)
+    if parts is None:
+        if not is_number(tree):
+            return tree
+        numbers.append(tree)
+        return HOLE
+    if is_array(tree) and all(map(is_number, parts)):
+        numbers += parts
+        return Numbers(tree.shape)
+    return rebuild(tree, [_split(part, numbers) for part in parts])
+
+
+def fill(tree: Any, numbers: Iterable[Any]) -> Any:
+    """A structure with numbers in its holes."""
+    return _fill(tree, iter(numbers))
+
+
+def _fill(tree: Any, numbers: Iterator[Any]) -> Any:
+    if tree is HOLE:
+        return next(numbers)
+    if isinstance(tree, Numbers):
+        return array(list(islice(numbers, tree.size)), tree.shape)
+    parts = children(tree)
+    return tree if parts is None else rebuild(tree, [_fill(part, numbers) for part in parts])
+
+
+def size(tree: Any) -> int:
+    """How many numbers go into the holes of a structure."""
+    if tree is HOLE:
+        return 1
+    if isinstance(tree, Numbers):
+        return tree.size
+    return sum([size(part) for part in children(tree) or ()])
+
+
+def key(tree: Any) -> Any:
+    """What two structures with holes have in common exactly if they are alike; hashable.
+
+    Raises:
+        TypeError: a setting in it is not hashable.
+    """
+    parts = children(tree)
+    if parts is None:
+        if tree is HOLE:
+            return tree
+        try:
+            hash(tree)
+        except TypeError:
+            raise TypeError(
+                f"{tree!r:.60} is a {type(tree).__name__}, neither a number nor hashable: a traced "
+                "function takes numbers in lists, tuples, dicts and arrays, and hashable settings"
+            ) from None
+        return type(tree), tree
+    names = tuple(tree) if isinstance(tree, dict) else None
+    return type(tree), names, tuple([key(part) for part in parts])
+
+
+def match(what: str, tree: Any, model: Any) -> list[Any]:
+    """The numbers of `tree` in the places of the holes of `model`.
+
+    Raises:
+        TypeError: the two are not of the same structure.
+    """
+    found: list[Any] = []
+    _match(what, tree, model, found)
+    return found
+
+
+def _match(what: str, tree: Any, model: Any, found: list[Any]) -> None:
+    if isinstance(model, Numbers):
+        if getattr(tree, "shape", None) != model.shape:
+            raise TypeError(f"{what}: got {tree!r:.60} where an {model!r} was traced")
+        found += children(tree) or ()
+        return
+    models = children(model)
+    if models is None:
+        if model is HOLE:
+            found.append(tree)
+        elif type(tree) is not type(model) or tree != model:
+            raise TypeError(f"{what}: got {tree!r:.60} where {model!r:.60} was traced")
+        return
+    parts = children(tree)
+    if isinstance(model, dict) and isinstance(tree, dict) and tree.keys() == model.keys():
+        parts = [tree[name] for name in model]
+    elif isinstance(model, dict) or isinstance(tree, dict):
+        parts = None
+    if parts is None or len(parts) != len(models):
+        raise TypeError(f"{what}: got {tree!r:.60} where the structure {model!r:.60} was traced")
+    for part, other in zip(parts, models, strict=True):
+        _match(what, part, other, found)
+
+
+# --- building -----------------------------------------------------------------
+
+
+class Builder:
+    """Instructions as they are found, simplified without changing any answer by a bit.
+
+    A *node* is what becomes a slot: an input, a captured Value, a constant or a result.
+    """
+
+    def __init__(self, inputs: int) -> None:
+        self.inputs = inputs
+        self.captured: dict[int, Value] = {}
+        self.constants: dict[int, float] = {}
+        self.instructions: dict[int, Instruction] = {}
+        self.guards: list[tuple[str, int, int, bool]] = []
+        self.places: dict[int, Any] = {}
+        self.place: Any = None
+        self.count = inputs
+        self._known: dict[Any, int] = {}  # nodes by what they are
+
+    def _node(self, what: Any, kind: dict[int, Any], content: Any) -> int:
+        node = self._known.get(what)
+        if node is None:
+            node = self._known[what] = self.count
+            self.count += 1
+            kind[node] = content
+        return node
+
+    def capture(self, v: Value) -> int:
+        """The node of a Value from outside."""
+        return self._node(("captured", id(v)), self.captured, v)
+
+    def constant(self, x: float) -> int:
+        """The node of a plain number."""
+        return self._node(x.hex(), self.constants, x)
+
+    def emit(self, op: Op, operands: tuple[int, ...]) -> int:
+        """The node of an operation's result; `place` says what it comes from."""
+        plain = [self.constants.get(x) for x in operands]
+        if None not in plain:
+            return self.constant(real(op.value(*plain), f"the value of {op.name}"))
+        same = _SAME.get(op.name)
+        if same is not None:
+            found = same(self, operands, plain)
+            if found is not None:
+                return found  # type: ignore[no-any-return]
+        node = self._node((op, operands), self.instructions, Instruction(op, operands))
+        self.places.setdefault(node, self.place)
+        return node
+
+    def guard(self, relation: str, left: int, right: int, holds: bool) -> None:
+        """A condition of the path, unless it is known already."""
+        entry = (relation, left, right, holds)
+        if (left in self.constants and right in self.constants) or entry in self._known:
+            return
+        self._known[entry] = len(self.guards)
+        self.guards.append(entry)
+
+    def program(
+        self, name: str, parameters: Sequence[str], arguments: Any, result: Any,
+        outputs: Sequence[int], names: Mapping[int, str],
+    ) -> Program:  # fmt: skip
+        """What the outputs and guards need, in order, as a program."""
+        needed = bytearray(self.count)
+        for x in (*outputs, *[x for guard in self.guards for x in guard[1:3]]):
+            needed[x] = 1
+        for node in reversed(self.instructions):
+            if needed[node]:
+                for x in self.instructions[node].operands:
+                    needed[x] = 1
+        order = [*range(self.inputs), *self.captured]
+        constants = [node for node in self.constants if needed[node]]
+        kept = [node for node in self.instructions if needed[node]]
+        order += constants + kept
+        slot = dict(zip(order, range(len(order)), strict=True))
+        return Program(
+            name,
+            parameters,
+            arguments,
+            result,
+            self.captured.values(),
+            [self.constants[node] for node in constants],
+            [
+                Instruction(op, tuple([slot[x] for x in operands]))
+                for op, operands in map(self.instructions.__getitem__, kept)
+            ],
+            [slot[x] for x in outputs],
+            self._placed(slot, len(order) - len(kept)),
+            _unique({slot[x]: text for x, text in names.items() if x in slot}),
+            [
+                slot.get(place) if isinstance(place, int) else place
+                for place in map(self.places.get, kept)
+            ],
+        )
+
+    def _placed(self, slot: dict[int, int], first: int) -> Iterator[Guard]:
+        """The guards, each after the instructions that it needs and after the one before."""
+        position = 0
+        for relation, left, right, holds in self.guards:
+            latest = max(slot[left], slot[right])
+            position = max(position, latest - first + 1)
+            yield Guard(relation, slot[left], slot[right], holds, position)
+
+
+def _same_where(builder: Builder, operands: Any, plain: Any) -> int | None:
+    if plain[0] is not None:
+        return operands[1] if plain[0] else operands[2]  # type: ignore[no-any-return]
+    return operands[1] if operands[1] == operands[2] else None
+
+
+def _same_product(builder: Builder, operands: Any, plain: Any) -> int | None:
+    for k in (0, 1):
+        if plain[k] == 1.0:
+            return operands[1 - k]  # type: ignore[no-any-return]
+        if plain[k] == -1.0:
+            return builder.emit(ops.neg, (operands[1 - k],))
+    return None
+
+
+def _same_negative(builder: Builder, operands: Any, plain: Any) -> int | None:
+    inner = builder.instructions.get(operands[0])
+    return inner.operands[0] if inner is not None and inner.op is ops.neg else None
+
+
+def _first_if(k: int, number: float) -> Function:
+    """Operand 0 where operand k is that plain number."""
+    return lambda builder, operands, plain: operands[0] if plain[k] == number else None
+
+
+# Results that are, to the bit, one of the operands; and -1*x = -x.
+_SAME: dict[str, Function] = {
+    "mul": _same_product,
+    "div": _first_if(1, 1.0),
+    "pow": _first_if(1, 1.0),
+    "where": _same_where,
+    "neg": _same_negative,
+    "pos": lambda builder, operands, plain: operands[0],
+}
+
+
+def _unique(names: dict[int, str]) -> dict[int, str]:
+    """The names as identifiers, each once."""
+    found: dict[int, str] = {}
+    taken: set[str] = set()
+    for slot in sorted(names):
+        name = source.identifier(names[slot])
+        base, k = name, 1
+        while name in taken:
+            k += 1
+            name = f"{base}_{k}"
+        taken.add(name)
+        found[slot] = name
+    return found
+
+
+# --- tracing ------------------------------------------------------------------
+
+
+def trace(f: Function, *example: Any, **kwargs: Any) -> Program:
+    """Record one call of a function and freeze it as a program.
+
+    Comparisons of its arguments, and of Values from outside, become guards: the program is
+    the path that the example takes. Loops over Python numbers unroll.
+
+    Args:
+        f: function of numbers in nested lists, tuples, dicts and arrays; other arguments
+            (bool, str, None, any hashable object) are settings, kept as they are.
+        *example: arguments of one call.
+        **kwargs: the same, by name.
+
+    Raises:
+        RuntimeError: f reads `.data` or `.grad`, or calls backward(): its program could not
+            do that again.
+        TypeError: f needs a plain number (an index, a range, `float`), or returned something
+            that is neither made of numbers nor hashable.
+
+    Example:
+        >>> program = trace(lambda x, y: x * y + x, 2.0, 3.0)
+        >>> program(4.0, 5.0), len(program)
+        (24.0, 2)
+    """
+    numbers, arguments = split((example, kwargs))
+    return record(f, [real(_number(x), "trace") for x in numbers], arguments)
+
+
+def _number(x: Any) -> Any:
+    return plain(x) if x.__class__ is Value else x
+
+
+def record(f: Function, numbers: list[float], arguments: Any) -> Program:
+    """The program of a call of `f` with numbers in the holes of its arguments."""
+    if not callable(f):
+        raise TypeError(f"trace: {f!r:.60} is not a function")
+    table = here.table
+    outer, muted = table.trace, table.muted
+    notes = Trace()
+    table.held += 1  # rows stay where they are
+    table.trace, table.muted = None, 0
+    try:
+        inputs = [Value(x) for x in numbers]
+        args, kwargs = fill(arguments, inputs)
+        parameters = _parameter_names(f, arguments)
+        trees = zip(parameters, [*arguments[0], *arguments[1].values()], strict=True)
+        leaves = [leaf for name, tree in trees for leaf in _leaf_names(name, tree)]
+        names = dict(zip([x._row for x in inputs], leaves, strict=True))
+        start = table.count
+        table.trace = notes
+        with _watched(table, notes, names):
+            out = f(*args, **kwargs)
+        table.trace = None
+        return _frozen(table, notes, names, start, (_name(f), parameters, arguments), inputs, out)
+    finally:
+        table.trace, table.muted = outer, muted
+        table.held -= 1
+        table.settle()
+
+
+def _frozen(
+    table: Table, notes: Trace, names: dict[int, str], start: int,
+    head: tuple[str, list[str], Any], inputs: list[Value], out: Any,
+) -> Program:  # fmt: skip
+    """The program of what was recorded from row `start` on."""
+    name = head[0]
+    values, result = split(out)
+    key(result)  # raises where a part is neither number nor setting
+    outputs = [_output(name, y) for y in values]
+    builder = Builder(len(inputs))
+    nodes = {x._row: k for k, x in enumerate(inputs)}
+    sides = [x for guard in notes.guards for x in guard[1:3] if x.__class__ is Value]
+    wanted = [x._row for x in (*outputs, *sides) if x.__class__ is Value]
+    rows = [row for row in table.reached(wanted, start) if row >= start]
+    origins = _origins(notes, rows)
+
+    def node(row: int) -> int:
+        """The node of a row: computed before, from outside, or a constant."""
+        if row not in nodes:
+            op = table.operation[row]
+            live = op is shared or row < start
+            nodes[row] = (
+                builder.capture(table.handle(row)) if live else builder.constant(table.value[row])
+            )
+        return nodes[row]
+
+    guards = iter(notes.guards)
+    guard = next(guards, None)
+    for row in reversed(rows):
+        while guard is not None and guard[4] <= row:
+            _guard(builder, node, guard)
+            guard = next(guards, None)
+        op = table.operation[row]
+        if op.arity:
+            operands = tuple([node(x) for x in table.operands(row)])
+            place = origins.get(row)
+            builder.place = nodes.get(place) if isinstance(place, int) else place
+            nodes[row] = builder.emit(op, operands)
+    while guard is not None:
+        _guard(builder, node, guard)
+        guard = next(guards, None)
+    found = [node(y._row) if y.__class__ is Value else builder.constant(y) for y in outputs]
+    called: dict[int, str] = {}
+    for row, text in (*names.items(), *table.labels.copy().items()):
+        if text and row in nodes:
+            called.setdefault(nodes[row], text)
+    for adjoint, row in notes.adjoints:
+        if adjoint in nodes and nodes.get(row) in called:
+            called.setdefault(nodes[adjoint], f"d_{called[nodes[row]]}")
+    called |= {node: v.label for node, v in builder.captured.items() if v.label}
+    return builder.program(*head, result, found, called)
+
+
+def _output(name: str, y: Any) -> Any:
+    """An output as a Value of this thread, or a plain number."""
+    if y.__class__ is Value:
+        return y if y._tape is here.table else +y
+    return real(y, f"{name}: a result")
+
+
+def _guard(builder: Builder, node: Callable[[int], int], guard: Any) -> None:
+    """Add a comparison of Values that was met to the program."""
+    holds, a, b, answer, _ = guard
+    relation, swapped, denied = COMPARISONS[holds]
+    if b.__class__ is not Value:
+        below, above = _neighbours(b)
+        if below != above:  # no float, so it is never equal: compare with the next one
+            if relation == "==":
+                return
+            relation, b = "<=", above if swapped else below
+        else:
+            b = below
+    left = node(a._row)
+    right = node(b._row) if b.__class__ is Value else builder.constant(b)
+    if swapped:
+        left, right = right, left
+    builder.guard(relation, left, right, bool(answer) is not denied)
+
+
+def _neighbours(x: Any) -> tuple[float, float]:
+    """The largest float that is at most `x`, and the smallest that is at least `x`."""
+    try:
+        near = float(x)
+    except OverflowError:
+        near = inf if x > 0 else -inf
+    if near == x or near != near:
+        return near, near
+    return (near, nextafter(near, inf)) if near < x else (nextafter(near, -inf), near)
+
+
+def _origins(notes: Trace, rows: list[int]) -> dict[int, Any]:
+    """What each of `rows` (newest first) comes from."""
+    found, pending, latest = {}, notes.notes[::-1], None
+    for row in reversed(rows):
+        while pending and pending[-1][0] <= row:
+            latest = pending.pop()[1]
+        found[row] = latest
+    return found
+
+
+# --- what the user's code calls things ----------------------------------------
+
+
+@cache
+def _libraries() -> tuple[str, ...]:
+    """Where code is that is not the user's."""
+    import sysconfig
+
+    found = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
+    return __file__.removesuffix("program.py"), "<frozen", *found
+
+
+@cache
+def _is_library(file: str) -> bool:
+    return file.startswith(_libraries())
+
+
+def _is_users(frame: FrameType | None) -> bool:
+    """Whether a frame runs code of the user's, rather than of a library."""
+    return frame is not None and not _is_library(frame.f_code.co_filename)
+
+
+@contextmanager
+def _watched(table: Table, notes: Trace, names: dict[int, str]) -> Iterator[None]:
+    """Note the lines that are run and the variables that Values are assigned to.
+
+    A debugger's or a coverage tool's own watching goes first: then nothing is noted.
+    """
+    inputs = set(names)
+
+    def line(frame: FrameType) -> None:
+        notes.notes.append((table.count, (frame.f_code.co_filename, frame.f_lineno)))
+
+    def inside(frame: FrameType, event: str, _: Any) -> Any:
+        if event == "line":
+            line(frame)
+        elif event == "return":
+            for name, x in reversed(frame.f_locals.items()):
+                # what a caller calls it comes later, and counts
+                if x.__class__ is Value and x._tape is table and x._row not in inputs:
+                    names[x._row] = name
+            if frame.f_back is not None and _is_users(frame.f_back):
+                line(frame.f_back)
+        return inside
+
+    def enter(frame: FrameType, event: str, _: Any) -> Any:
+        return inside if _is_users(frame) else None
+
+    if sys.gettrace() is not None:
+        yield
+        return
+    sys.settrace(enter)
+    try:
+        yield
+    finally:
+        if sys.gettrace() is enter:
+            sys.settrace(None)
+
+
+def _name(f: Function) -> str:
+    name = getattr(f, "__name__", type(f).__name__)
+    return "f" if name == "<lambda>" else source.identifier(name)
+
+
+def _parameter_names(f: Function, arguments: Any) -> list[str]:
+    """What a function calls its arguments: those given by position, then the others."""
+    import inspect  # slow to import
+
+    args, kwargs = arguments
+    names: list[str] = []
+    try:
+        for parameter in inspect.signature(f).parameters.values():
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                names += [f"{parameter.name}{k}" for k in range(len(args) - len(names))]
+            else:
+                names.append(parameter.name)
+    except (TypeError, ValueError):  # some builtins have no signature
+        pass
+    names += [f"x{k}" for k in range(len(names), len(args))]
+    return [*map(source.identifier, names[: len(args)]), *map(source.identifier, kwargs)]
+
+
+def _leaf_names(name: str, tree: Any) -> Iterator[str]:
+    parts = children(tree)
+    if tree is HOLE:
+        yield name
+    if isinstance(tree, Numbers):
+        yield from (f"{name}_{'_'.join(map(str, k))}" for k in product(*map(range, tree.shape)))
+    if parts is None:
+        return
+    if isinstance(tree, dict):
+        suffixes = list(map(str, tree))
+    elif hasattr(tree, "_fields"):
+        suffixes = list(tree._fields)
+    else:
+        suffixes = list(map(str, range(len(parts))))
+    for suffix, part in zip(suffixes, parts, strict=True):
+        yield from _leaf_names(f"{name}_{suffix}", part)
+
+
+# --- expansion ----------------------------------------------------------------
+
+_expansions: dict[Op, Program | None] = {}
+
+
+def expansion(op: Op) -> Program | None:
+    """A row's value as a program of other rows; None where it computes on floats only."""
+    if op not in _expansions:
+        _expansions[op] = _expansion(op)
+    return _expansions[op]
+
+
+def _expansion(op: Op) -> Program | None:
+    if op.arity < 1:
+        return None
+    try:
+        program = record(op.value, [0.5] * op.arity, ((HOLE,) * op.arity, {}))
+    except Exception:  # whatever a function of floats does with Values
+        return None
+    # Python's own float ** float is not the table's pow to the last bit
+    simple = all(x.op is not op and x.op is not ops.pow for x in program.instructions)
+    alone = not (program.guards or program.captured) and len(program.outputs) == 1
+    return program if simple and alone else None
+
+
+def _expanded(program: Program, known: frozenset[str]) -> Program:
+    """`program` in terms of rows that are `known`, and of those without an expansion."""
+    if all(x.op.name in known for x in program.instructions):
+        return program
+    builder = Builder(program.inputs)
+    nodes = list(range(program.inputs))
+    nodes += [builder.capture(v) for v in program.captured]
+    nodes += [builder.constant(x) for x in program.constants]
+    guards = list(program.guards)[::-1]
+    for position, (op, operands) in enumerate(program.instructions):
+        while guards and guards[-1].position <= position:
+            _copy_guard(builder, nodes, guards.pop())
+        nodes.append(_insert(builder, op, tuple([nodes[x] for x in operands]), known))
+    while guards:
+        _copy_guard(builder, nodes, guards.pop())
+    names = {nodes[slot]: name for slot, name in program.names.items()}
+    outputs = [nodes[x] for x in program.outputs]
+    head = program.name, program.parameters, program.arguments, program.result
+    return builder.program(*head, outputs, names)
+
+
+def _copy_guard(builder: Builder, nodes: list[int], guard: Guard) -> None:
+    """Take over a guard as it is: their numbers stay the same."""
+    builder.guards.append((guard.relation, nodes[guard.left], nodes[guard.right], guard.holds))
+
+
+def _insert(builder: Builder, op: Op, operands: tuple[int, ...], known: frozenset[str]) -> int:
+    """The node of an operation, in terms of rows that are known."""
+    inner = None if op.name in known else expansion(op)
+    if inner is None:
+        return builder.emit(op, operands)
+    nodes = [*operands, *[builder.constant(x) for x in inner.constants]]
+    for step in inner.instructions:
+        nodes.append(_insert(builder, step.op, tuple([nodes[x] for x in step.operands]), known))
+    return nodes[inner.outputs[0]]
