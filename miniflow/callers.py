@@ -1,0 +1,373 @@
+"""What calls kernels, as LLVM IR: a built-in function for Python, a loop over a batch.
+
+The built-in function takes its numbers out of Python's objects, runs the kernel and makes
+the result, with no interpreter in between. Its ``self`` is a list of functions, its *ways
+out*: the first is called where arguments are not what the code is for, the next ones where
+a guard failed, one for each; the last ones make NumPy arrays, or the whole result.
+
+Layouts of objects are read off the running interpreter and are part of what the code is
+cached by.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any, NamedTuple
+
+from miniflow.emit import Access, Emitter, Imports, Kernel, Module, Target
+from miniflow.program import HOLE, Numbers, Program
+
+STACK = 4096  # numbers that a built-in function keeps on the stack; beyond, on the heap
+TYPE = object.__basicsize__ - 8  # where an object's type stands in it
+NUMBER = float.__basicsize__ - 8  # where a float's number stands in it
+# Where NumPy's arrays keep these, since 1.0: compiled extensions rely on it.
+DATA, NDIM, SHAPE, STRIDES, DTYPE, FLAGS = (
+    object.__basicsize__ + x for x in (0, 8, 16, 24, 40, 48)
+)
+ALIGNED_ROWS = 0x101  # C-contiguous and aligned
+
+SEQUENCES: dict[type, str] = {list: "List", tuple: "Tuple"}
+
+
+class Place(NamedTuple):
+    """Where a number stands: a base and an index."""
+
+    base: str
+    number: int
+
+
+def plain(tree: Any) -> bool:
+    """Whether a structure is one that the built-in function can take and make."""
+    if isinstance(tree, Numbers):
+        return tree.size > 0
+    if type(tree) in SEQUENCES:
+        return all(map(plain, tree))
+    return tree is HOLE
+
+
+def arrays(tree: Any) -> Iterator[Numbers]:
+    """The arrays in a structure, in the order of their numbers."""
+    if isinstance(tree, Numbers):
+        yield tree
+    elif tree is not HOLE:
+        for part in tree:
+            yield from arrays(part)
+
+
+class Caller:
+    """A function that Python calls, being written: what takes numbers and makes results.
+
+    It ends in one of three ways: ``done``; ``slow`` (``failed``, once arrays have been made),
+    by the way out whose number is in ``%which``; ``lost``, with an error that Python has set.
+    """
+
+    def __init__(self, result: Any, makers: int, imports: Imports, target: Target) -> None:
+        self.result = result
+        self.makers = makers  # the first way out that makes something
+        self.imports = imports
+        self.e = Emitter(imports, target)
+        self.heap = False  # whether there is memory to be freed
+
+    def begin(self, args: tuple[Any, ...]) -> Iterator[str]:
+        """The beginning of the function; the objects it is called with, one by one."""
+        e = self.e
+        self._demand(e(f"icmp eq i64 %count, {len(args)}"))
+        self._demand(e("icmp eq ptr %names, null"))
+        for k in range(len(args)):
+            yield e(f"load ptr, ptr {e(f'getelementptr ptr, ptr %args, i64 {k}')}")
+
+    def finish(self, found: str, made: list[str]) -> str:
+        """The ends of the function, and all its text."""
+        e = self.e
+        self._free()
+        e.line(f"ret ptr {found}\nfailed:")
+        for x in made:
+            self._call("void", "Py_DecRef", f"ptr {x}")
+        e.line("br label %slow\nslow:")
+        self._free()
+        way = self._way(e("load i64, ptr %which"))
+        self._call("void", "Py_IncRef", f"ptr {way}")
+        given = f"ptr {way}, ptr %args, i64 %count, ptr %names"
+        answer = self._call("ptr", "PyObject_Vectorcall", given)
+        self._call("void", "Py_DecRef", f"ptr {way}")
+        e.line(f"ret ptr {answer}\nlost:")
+        self._free()
+        e.line("ret ptr null")
+        head = "define ptr @entry(ptr %self, ptr %args, i64 %count, ptr %names) nounwind {"
+        start = ["%which = alloca i64", "store i64 0, ptr %which"]
+        if self.heap:
+            start += ["%memory = alloca ptr", "store ptr null, ptr %memory"]
+        return "\n".join([head, *start, *e.lines, "}"])
+
+    def allocate(self, size: str) -> str:
+        """Memory that is freed at every end."""
+        self.heap = True
+        found = self._call("ptr", "PyMem_RawMalloc", f"i64 {size}")
+        self.e.line(f"store ptr {found}, ptr %memory")
+        self._demand(self.e(f"icmp ne ptr {found}, null"), "lost")
+        return found
+
+    def _free(self) -> None:
+        if self.heap:
+            memory = self.e("load ptr, ptr %memory")
+            self._call("void", "PyMem_RawFree", f"ptr {memory}")
+
+    def _call(self, t: str, name: str, arguments: str) -> str:
+        """A call of one of Python's functions."""
+        f = self.imports.address(self.e, name)
+        if t == "void":
+            self.e.line(f"call void {f}({arguments})")
+            return ""
+        return self.e(f"call {t} {f}({arguments})")
+
+    def _demand(self, condition: str, other: str = "slow") -> None:
+        """Go on if a condition holds."""
+        label = f"ok{self.e.count}"
+        self.e.count += 1
+        self.e.line(f"br i1 {condition}, label %{label}, label %{other}\n{label}:")
+
+    def _way(self, number: str) -> str:
+        return self._call("ptr", "PyList_GetItem", f"ptr %self, i64 {number}")
+
+    def _type(self, x: str, name: str) -> None:
+        """Go on if an object is of that very type."""
+        e = self.e
+        found = e(f"load ptr, ptr {e(f'getelementptr i8, ptr {x}, i64 {TYPE}')}")
+        self._demand(e(f"icmp eq ptr {found}, {self.imports.address(e, name)}"))
+
+    def _take(self, tree: Any, x: str, places: Iterator[Place]) -> None:
+        """Take the numbers out of an object."""
+        e = self.e
+        if tree is HOLE:
+            self._type(x, "PyFloat_Type")
+            number = e(f"load double, ptr {e(f'getelementptr i8, ptr {x}, i64 {NUMBER}')}")
+            e.line(f"store double {number}, ptr {self._at(next(places))}")
+        elif isinstance(tree, Numbers):
+            first, *_ = [next(places) for _ in range(tree.size)]
+            self._take_array(tree, x, first.base)
+        else:
+            name = SEQUENCES[type(tree)]
+            self._type(x, f"Py{name}_Type")
+            size = self._call("i64", f"Py{name}_Size", f"ptr {x}")
+            self._demand(e(f"icmp eq i64 {size}, {len(tree)}"))
+            if tree and all(part is HOLE for part in tree):
+                self._take_all(name, x, [next(places) for _ in tree])
+                return
+            for k, part in enumerate(tree):
+                item = self._call("ptr", f"Py{name}_GetItem", f"ptr {x}, i64 {k}")
+                self._take(part, item, places)
+
+    def _take_all(self, name: str, x: str, places: list[Place]) -> None:
+        """Take the numbers out of a list or tuple of nothing else."""
+        e = self.e
+        get, kind = [self.imports.address(e, y) for y in (f"Py{name}_GetItem", "PyFloat_Type")]
+        to = self._at(places[0])
+        arguments = f"ptr {x}, i64 {len(places)}, ptr {to}, ptr {get}, ptr {kind}"
+        self._demand(e(f"call i1 @take({arguments})"))
+
+    def _field(self, x: str) -> Callable[[str, int], str]:
+        """What reads an object's fields."""
+        e = self.e
+        return lambda t, offset: e(f"load {t}, ptr {e(f'getelementptr i8, ptr {x}, i64 {offset}')}")
+
+    def _checked(self, x: str, dimensions: int, flags: int) -> str:
+        """Go on if an object is an array of floats of that kind; where its shape stands."""
+        e, field = self.e, self._field(x)
+        self._type(x, "numpy.ndarray")
+        kind = self.imports.address(e, "numpy.float64")
+        self._demand(e(f"icmp eq ptr {field('ptr', DTYPE)}, {kind}"))
+        self._demand(e(f"icmp eq i32 {field('i32', NDIM)}, {dimensions}"))
+        found = e(f"and i32 {field('i32', FLAGS)}, {flags}")
+        self._demand(e(f"icmp eq i32 {found}, {flags}"))
+        return field("ptr", SHAPE)
+
+    def _take_array(self, tree: Numbers, x: str, base: str) -> None:
+        """Use an array's numbers where they are."""
+        e = self.e
+        shape = self._checked(x, len(tree.shape), ALIGNED_ROWS)
+        for k, length in enumerate(tree.shape):
+            found = e(f"load i64, ptr {e(f'getelementptr i64, ptr {shape}, i64 {k}')}")
+            self._demand(e(f"icmp eq i64 {found}, {length}"))
+        e.line(f"{base} = load ptr, ptr {e(f'getelementptr i8, ptr {x}, i64 {DATA}')}")
+
+    def _at(self, place: Place) -> str:
+        return self.e(f"getelementptr double, ptr {place.base}, i64 {place.number}")
+
+    def _array(self, k: int) -> str:
+        """A new array for results."""
+        maker = self._way(f"{self.makers + k}")
+        made = self._call("ptr", "PyObject_CallNoArgs", f"ptr {maker}")
+        self._demand(self.e(f"icmp ne ptr {made}, null"), "lost")
+        place = self.e(f"getelementptr i8, ptr {made}, i64 {DATA}")
+        self.e.line(f"%r{k} = load ptr, ptr {place}")
+        return made
+
+    def _make(self, tree: Any, places: Iterator[Place], made: Iterator[str]) -> str:
+        """The object of a result."""
+        e = self.e
+        if tree is HOLE:
+            number = e(f"load double, ptr {self._at(next(places))}")
+            found = self._call("ptr", "PyFloat_FromDouble", f"double {number}")
+        elif isinstance(tree, Numbers):
+            for _ in range(tree.size):
+                next(places)
+            return next(made)
+        elif tree and all(part is HOLE for part in tree):
+            first, *_ = [next(places) for _ in tree]
+            names = [f"Py{SEQUENCES[type(tree)]}_New", f"Py{SEQUENCES[type(tree)]}_SetItem"]
+            new, put, kind = [self.imports.address(e, x) for x in (*names, "PyFloat_FromDouble")]
+            start = self._at(first)
+            given = f"ptr {start}, i64 {len(tree)}, ptr {new}, ptr {put}, ptr {kind}"
+            found = e(f"call ptr @pack({given})")
+        else:
+            parts = [self._make(part, places, made) for part in tree]
+            return self._sequence(SEQUENCES[type(tree)], parts)
+        self._demand(e(f"icmp ne ptr {found}, null"), "lost")
+        return found
+
+    def _sequence(self, name: str, parts: list[str]) -> str:
+        """A list or tuple of objects."""
+        found = self._call("ptr", f"Py{name}_New", f"i64 {len(parts)}")
+        self._demand(self.e(f"icmp ne ptr {found}, null"), "lost")
+        for k, part in enumerate(parts):
+            self._call("i32", f"Py{name}_SetItem", f"ptr {found}, i64 {k}, ptr {part}")
+        return found
+
+
+class Builtin(Caller):
+    """A built-in function for one program whose arguments are `plain`."""
+
+    def __init__(self, program: Program, target: Target) -> None:
+        self.whole = plain(program.result)
+        result = program.result if self.whole else [HOLE] * len(program.outputs)
+        super().__init__(result, 1 + len(program.guards), Imports(), target)
+        self.program = program
+        self.sources = list(places(program.arguments[0], "%in", "%a"))
+        self.sinks = list(places(result, "%out", "%r"))
+        bases = dict.fromkeys(["%in", "%out", *[x.base for x in (*self.sources, *self.sinks)]])
+        access = Access(tuple([("ptr noalias", base) for base in bases]), self._load, self._store)
+        self.kernel = Kernel(program, target, access)
+
+    def _load(self, e: Emitter, slot: int) -> str:
+        base, index = self.sources[slot]
+        return e(f"load double, ptr {e(f'getelementptr double, ptr {base}, i64 {index}')}")
+
+    def _store(self, e: Emitter, output: int, x: str) -> None:
+        base, index = self.sinks[output]
+        e.line(f"store double {x}, ptr {e(f'getelementptr double, ptr {base}, i64 {index}')}")
+
+    def modules(self) -> list[Module]:
+        """All code: the function ``entry`` and what it calls."""
+        bodies = [self.kernel.piece(self.imports, 0)] if self.kernel.whole else []
+        bodies += [self._entry(), HELPERS]
+        pieces = [] if self.kernel.whole else self.kernel.modules()
+        return [self.imports.module(bodies, ["entry"], "entry"), *pieces]
+
+    def _entry(self) -> str:
+        """The function that Python calls."""
+        args, _ = self.program.arguments
+        self._buffers()
+        sources = iter(self.sources)
+        for tree, x in zip(args, self.begin(args), strict=True):
+            self._take(tree, x, sources)
+        made = [self._array(k) for k, _ in enumerate(arrays(self.result))]
+        self._run()
+        found = self._make(self.result, iter(self.sinks), iter(made))
+        if not self.whole:
+            rebuild = self._way(f"{self.makers}")
+            whole = self._call("ptr", "PyObject_CallOneArg", f"ptr {rebuild}, ptr {found}")
+            self._call("void", "Py_DecRef", f"ptr {found}")
+            found = whole
+        return self.finish(found, made)
+
+    def _buffers(self) -> None:
+        """Make room for the bases."""
+        e, sizes = self.e, {"%in": 1, "%out": 1, "%work": self.kernel.room}
+        for base, index in (*self.sources, *self.sinks):
+            if base in sizes:
+                sizes[base] = max(sizes[base], index + 1)
+        total = sum(sizes.values())
+        if total <= STACK:
+            for base, size in sizes.items():
+                e.line(f"{base} = alloca [{max(size, 1)} x double], align 64")
+            return
+        heap, offset = self.allocate(f"{8 * total}"), 0
+        for base, size in sizes.items():
+            e.line(f"{base} = getelementptr double, ptr {heap}, i64 {offset}")
+            offset += size
+
+    def _run(self) -> None:
+        """Run the kernel; leave where something failed."""
+        e, kernel = self.e, self.kernel
+        which = kernel.call(e, [name for _, name in kernel.parameters()])[-1]
+        e.line(f"store i64 {which}, ptr %which")
+        self._demand(e(f"icmp eq i64 {which}, 0"), "failed")
+        if kernel.calls_python:
+            flag = e(f"load i64, ptr {self.imports.address(e, 'row.failed')}")
+            self._demand(e(f"icmp eq i64 {flag}, 0"), "failed")
+
+
+def places(tree: Any, base: str, array: str) -> Iterator[Place]:
+    """Where the numbers of a structure stand: an array's in itself, others one after another."""
+    numbers, names = count(), count()
+
+    def walk(part: Any) -> Iterator[Place]:
+        if part is HOLE:
+            yield Place(base, next(numbers))
+        elif isinstance(part, Numbers):
+            name = f"{array}{next(names)}"
+            yield from [Place(name, k) for k in range(part.size)]
+        else:
+            for x in part:
+                yield from walk(x)
+
+    return walk(tree)
+
+
+# Many numbers from Python's sequences, and into them.
+HELPERS = f"""
+define internal i1 @take(ptr %items, i64 %count, ptr %to, ptr %get, ptr %float) nounwind {{
+start:
+  br label %next
+next:
+  %k = phi i64 [0, %start], [%k1, %good]
+  %item = call ptr %get(ptr %items, i64 %k)
+  %where = getelementptr i8, ptr %item, i64 {TYPE}
+  %type = load ptr, ptr %where
+  %right = icmp eq ptr %type, %float
+  br i1 %right, label %good, label %bad
+good:
+  %from = getelementptr i8, ptr %item, i64 {NUMBER}
+  %x = load double, ptr %from
+  %slot = getelementptr double, ptr %to, i64 %k
+  store double %x, ptr %slot
+  %k1 = add i64 %k, 1
+  %more = icmp ult i64 %k1, %count
+  br i1 %more, label %next, label %done
+done:
+  ret i1 true
+bad:
+  ret i1 false
+}}
+define internal ptr @pack(ptr %from, i64 %count, ptr %new, ptr %put, ptr %float) nounwind {{
+start:
+  %items = call ptr %new(i64 %count)
+  %got = icmp ne ptr %items, null
+  br i1 %got, label %next, label %bad
+next:
+  %k = phi i64 [0, %start], [%k1, %good]
+  %slot = getelementptr double, ptr %from, i64 %k
+  %x = load double, ptr %slot
+  %item = call ptr %float(double %x)
+  %made = icmp ne ptr %item, null
+  br i1 %made, label %good, label %bad
+good:
+  call i32 %put(ptr %items, i64 %k, ptr %item)
+  %k1 = add i64 %k, 1
+  %more = icmp ult i64 %k1, %count
+  br i1 %more, label %next, label %done
+done:
+  ret ptr %items
+bad:
+  ret ptr null
+}}
+"""

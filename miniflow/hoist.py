@@ -1,0 +1,62 @@
+"""What a program over a batch computes once, and what it computes for each element."""
+
+from collections.abc import Sequence
+
+from miniflow.program import HOLE, Guard, Instruction, Program
+
+
+def hoisted(program: Program, varies: Sequence[bool]) -> tuple[Program, Program]:
+    """A program as two: the first is run once, the second for each element.
+
+    `varies` tells of each input, and each captured Value, whether it runs along the batch. The
+    first program computes what depends on none of these; the second takes it as further
+    inputs, after its own.
+    """
+    count = len(varies)
+    varying = [*varies, *[False] * len(program.constants)]
+    for _, operands in program.instructions:
+        varying.append(any(varying[x] for x in operands))
+    steps = list(enumerate(program.instructions, program.first))
+    later = [(slot, step) for slot, step in steps if varying[slot]]
+    wanted = dict.fromkeys(x for _, step in later for x in step.operands)
+    wanted |= dict.fromkeys(x for guard in program.guards for x in (guard.left, guard.right))
+    wanted |= dict.fromkeys(program.outputs)
+    kept = [slot for slot, _ in steps if not varying[slot] and slot in wanted]
+    once = [(slot, step) for slot, step in steps if not varying[slot]]
+    first = _part(program, count, (), once, kept, ())
+    return first, _part(program, count, kept, later, program.outputs, program.guards)
+
+
+def _part(
+    program: Program, count: int, taken: Sequence[int], steps: list[tuple[int, Instruction]],
+    outputs: Sequence[int], guards: Sequence[Guard],
+) -> Program:  # fmt: skip
+    """Some instructions of a program as a program; `taken` are computed elsewhere."""
+    inputs = count + len(taken)
+    start = inputs + len(program.constants)
+    slots = dict(zip(taken, range(count, inputs), strict=True))
+    slots |= {x: x for x in range(count)}
+    slots |= {count + k: inputs + k for k in range(len(program.constants))}
+    slots |= {slot: start + k for k, (slot, _) in enumerate(steps)}
+    return Program(
+        program.name,
+        ("xs",),
+        (([HOLE] * inputs,), {}),
+        [HOLE] * len(outputs),
+        (),
+        program.constants,
+        [Instruction(op, tuple([slots[x] for x in operands])) for _, (op, operands) in steps],
+        [slots[x] for x in outputs],
+        _moved(guards, slots, start),
+        {},
+        [None] * len(steps),
+    )
+
+
+def _moved(guards: Sequence[Guard], slots: dict[int, int], start: int) -> list[Guard]:
+    """Guards between other instructions, in the same order."""
+    moved, position = [], 0
+    for relation, left, right, holds, _ in guards:
+        position = max(position, slots[left] - start + 1, slots[right] - start + 1)
+        moved.append(Guard(relation, slots[left], slots[right], holds, position))
+    return moved
