@@ -34,7 +34,7 @@ MODULES = [dotted(path) for path in FILES]
 
 # --- imports ------------------------------------------------------------------
 
-# ops <- tape <- scope <- math <- {transforms, nn} <- viz; a module may import what is
+# ops <- tape <- scope <- math <- {transforms, nn, program <- native <- jit} <- viz; a module may import what is
 # listed and what that may import. A new module needs its line here.
 DIRECTLY = {
     "miniflow.trees": [],
@@ -46,7 +46,18 @@ DIRECTLY = {
     "miniflow.math": ["miniflow.scope"],
     "miniflow.transforms": ["miniflow.math"],
     "miniflow.nn": ["miniflow.math", "miniflow.files"],
-    "miniflow": ["miniflow.transforms"],
+    "miniflow.kinds": ["miniflow.ops", "miniflow.trees"],
+    "miniflow.source": ["miniflow.ops", "miniflow.trees"],
+    "miniflow.program": ["miniflow.math", "miniflow.kinds", "miniflow.source"],
+    "miniflow.hoist": ["miniflow.program"],
+    "miniflow.emit": ["miniflow.program"],
+    "miniflow.callers": ["miniflow.emit"],
+    "miniflow.loops": ["miniflow.callers", "miniflow.hoist"],
+    "miniflow.cache": ["miniflow.files"],
+    "miniflow.native": ["miniflow.loops", "miniflow.cache"],
+    "miniflow.jit": ["miniflow.native"],
+    "miniflow.batch": ["miniflow.jit"],
+    "miniflow": ["miniflow.transforms", "miniflow.batch"],
 }
 # These load when they are first needed, inside of a function.
 LAZY = {"numpy", "graphviz", "pygraphviz", "matplotlib", "tqdm", "llvmlite"}
@@ -65,11 +76,20 @@ def allowed(module):
     return found
 
 
+def for_types_only(tree):
+    """The imports under ``if TYPE_CHECKING``: they never run."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+            yield from node.body
+
+
 def imported(path):
     """Dotted names of what a file imports anywhere: (name, whether at its top level)."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    top = set(map(id, tree.body))
+    top, unused = set(map(id, tree.body)), set(map(id, for_types_only(tree)))
     for node in ast.walk(tree):
+        if id(node) in unused:
+            continue
         if isinstance(node, ast.Import):
             yield from ((alias.name, id(node) in top) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -1,0 +1,497 @@
+"""`jit` and `vmap`: functions of scalars as compiled programs, one point or a batch at a time.
+
+A function's *family* is all that is known of it for one structure of arguments: its paths,
+as a tree. Each path is a program; where one of its guards fails, the tree leads to the path
+that is taken then, which is recorded when it is first needed.
+
+For an entry on the tape a program is wanted again, differentiated: a *chain* (j, k) of
+numbers stands for the partials of partial k of output j.
+"""
+
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, update_wrapper
+from types import MethodType
+from typing import Any
+
+from miniflow import source
+from miniflow.ops import Op, real
+from miniflow.program import (
+    HOLE,
+    Diverged,
+    Program,
+    expansion,
+    fill,
+    key,
+    record,
+    split,
+)
+from miniflow.scope import pullback
+from miniflow.tape import Value, here, plain
+
+Function = Callable[..., Any]
+Chain = tuple[int, ...]
+
+LIMIT = 128  # paths of a function; beyond, calls run eagerly
+PATIENCE = 3  # calls of a program that are interpreted before it is worth compiling
+BACKENDS = ("auto", "native", "source")
+
+
+# --- backends -----------------------------------------------------------------
+
+
+def use_native(backend: str, what: str) -> bool:
+    """Whether to compile to machine code."""
+    if backend not in BACKENDS:
+        raise ValueError(f"{what}: backend {backend!r} is none of {', '.join(BACKENDS)}")
+    if backend == "source":
+        return False
+    from miniflow import native
+
+    if native.available():
+        return True
+    if backend == "native":
+        raise ImportError(f"{what}: backend 'native' needs llvmlite: pip install 'miniflow[jit]'")
+    _warn_once()
+    return False
+
+
+@cache
+def _warn_once() -> None:
+    warnings.warn(
+        "miniflow: without llvmlite programs run as Python source, many times slower; "
+        "pip install 'miniflow[jit]'",
+        RuntimeWarning,
+        stacklevel=4,
+    )
+
+
+class Source:
+    """A program as a Python function from a list of floats to a list of floats."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        rows = {
+            step.op.name: step.op.value
+            for step in program.instructions
+            if source.is_foreign(step.op, expansion)
+        }
+        code = compile(source.text(program, expansion, flat=True), f"<{program.name}>", "exec")
+        exec(code, rows)
+        self.function: Function = rows[program.name]
+
+    def __call__(self, xs: list[float]) -> list[float]:
+        try:
+            return self.function(xs)  # type: ignore[no-any-return]
+        except (ArithmeticError, ValueError):  # Python raises where IEEE has a number; or a guard
+            return self.program.evaluate(xs)
+
+
+class Evaluator:
+    """A program's outputs from a list of floats: interpreted a few times, then compiled."""
+
+    def __init__(self, program: Program, *, native: bool, fma: bool) -> None:
+        self.program = program
+        self.native = native
+        self.fma = fma
+        self.calls = 0
+        self.compiled: Any = None
+
+    def __call__(self, xs: list[float]) -> list[float]:
+        if self.compiled is None:
+            self.calls += 1
+            # with fused operations the interpreter's answers would be others
+            if self.calls <= PATIENCE and not self.fma:
+                return self.program.evaluate(xs)
+            self.compiled = self._compile()
+        return self.compiled(xs)  # type: ignore[no-any-return]
+
+    def _compile(self) -> Function:
+        if not self.native:
+            return Source(self.program)
+        from miniflow.native import Scalar
+
+        return Scalar(self.program, fma=self.fma)
+
+
+# --- paths --------------------------------------------------------------------
+
+
+class Path:
+    """One path of a function: its program, the programs derived from it, where it ends."""
+
+    def __init__(self, program: Program, *, native: bool, fma: bool) -> None:
+        self.program = program
+        self.native = native
+        self.fma = fma
+        self.flips: dict[int, Path] = {}  # by the guard that fails
+        self.entry: Any = None
+        self._programs: dict[Chain, Program] = {(): program}
+        self._evaluators: dict[Any, Any] = {}
+        self._dependent: dict[Any, list[bool]] = {}
+
+    def derived(self, chain: Chain, xs: list[float]) -> Program:
+        """The program of a chain; `xs` is a point on the path."""
+        if chain not in self._programs:
+            self._programs[chain] = derivative(self.derived(chain[:-1], xs), chain[-1], xs)
+        return self._programs[chain]
+
+    def evaluator(self, chain: Chain, xs: list[float]) -> Function:
+        """What computes the outputs of a chain from inputs and captured numbers."""
+        if chain not in self._evaluators:
+            program = self.derived(chain, xs)
+            self._evaluators[chain] = Evaluator(program, native=self.native, fma=self.fma)
+        return self._evaluators[chain]  # type: ignore[no-any-return]
+
+    def batched(self, name: Any, point: Callable[[], list[float]], make: Function) -> Any:
+        """Machine code for a batch, by a name that begins with a chain."""
+        if name not in self._evaluators:
+            self._evaluators[name] = make(self.derived(name[0], point()))
+        return self._evaluators[name]
+
+    def dependent(self, chain: Chain, live: tuple[bool, ...], xs: list[float]) -> list[bool]:
+        """For each output of a chain, whether it depends on an input that is `live`."""
+        name = chain, live
+        if name not in self._dependent:
+            program = self.derived(chain, xs)
+            reached = [*live, *[False] * len(program.constants)]
+            for _, operands in program.instructions:
+                reached.append(any(reached[x] for x in operands))
+            self._dependent[name] = [reached[x] for x in program.outputs]
+        return self._dependent[name]
+
+    def codes(self) -> Iterator[Any]:
+        """The machine code of everything that has been compiled."""
+        for x in (self.entry, *self._evaluators.values()):
+            compiled = getattr(x, "compiled", x)
+            code = getattr(getattr(compiled, "entry", compiled), "code", None)
+            if code is not None:
+                yield code
+
+
+def derivative(program: Program, output: int, xs: list[float]) -> Program:
+    """The partials of one output by all inputs and captured Values, with the same guards."""
+    count = program.inputs + len(program.captured)
+
+    def partials(values: list[Any]) -> list[Any]:
+        ys = program.run(values, lambda op: op)
+        y = ys[output]
+        return (
+            pullback([y], [1.0], values, recorded=True) if y.__class__ is Value else [0.0] * count
+        )
+
+    found = record(partials, xs, (([HOLE] * count,), {}))
+    if len(found.guards) != len(program.guards):  # paths are told apart by their numbers
+        raise AssertionError("a derivative's guards are not those of its program")
+    return found
+
+
+class Family:
+    """The paths of a function for one structure of arguments."""
+
+    def __init__(self, f: Function, arguments: Any, *, native: bool, fma: bool) -> None:
+        self.f = f
+        self.arguments = arguments
+        self.native = native
+        self.fma = fma
+        self.root: Path | None = None
+        self.paths: list[Path] = []
+        self.lock = threading.RLock()
+        self.grown: Callable[[Path, Path | None, int], None] | None = None
+
+    def find(
+        self, chain: Chain, inputs: list[float], live: dict[int, float] | None = None
+    ) -> tuple[Path, list[float], list[float]] | None:
+        """The path taken at a point, its numbers there and the outputs of a chain.
+
+        None if there are too many paths. `live` has the numbers of captured Values where they
+        are not those of now.
+
+        Raises:
+            RuntimeError: the path uses other captured Values than those of `live`.
+        """
+        path = self.root or self._record(inputs, None, 0)
+        while path is not None:
+            xs = [*inputs, *captured_numbers(path.program, live)]
+            try:
+                return path, xs, path.evaluator(chain, xs)(xs)
+            except Diverged as error:
+                other = path.flips.get(error.guard)
+                path = other or self._record(inputs, path, error.guard)
+        return None
+
+    def _record(self, inputs: list[float], parent: Path | None, guard: int) -> Path | None:
+        """The path that is taken at a point, where none is known yet."""
+        with self.lock:
+            known = self.root if parent is None else parent.flips.get(guard)
+            if known is not None:
+                return known
+            if len(self.paths) >= LIMIT:
+                return None
+            program = record(self.f, inputs, self.arguments)
+            path = Path(program, native=self.native, fma=self.fma)
+            self.paths.append(path)
+            if parent is None:
+                self.root = path
+            else:
+                parent.flips[guard] = path
+            if self.grown is not None:
+                self.grown(path, parent, guard)
+            return path
+
+    def call(self, numbers: list[Any]) -> Any:
+        """The function's result at numbers and Values in the holes of its arguments."""
+        inputs = [_number(x) for x in numbers]
+        found = self.find((), inputs)
+        if found is None:
+            return self.eager(numbers)
+        path, xs, outputs = found
+        captured = path.program.captured
+        if captured or any(x.__class__ is Value for x in numbers):
+            outputs = self.apply((), path, [*numbers, *captured], xs, captured, outputs)
+        return path.program.rebuild(outputs)
+
+    def eager(self, numbers: Iterable[Any]) -> Any:
+        """The result of an ordinary call."""
+        name = getattr(self.f, "__name__", "f")
+        warnings.warn(
+            f"{name} takes more than {LIMIT} paths: from now on new ones run eagerly; compute "
+            "with where, maximum and the like instead of comparing Values, or jit a part of it",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+        args, kwargs = fill(self.arguments, numbers)
+        return self.f(*args, **kwargs)
+
+    def apply(
+        self, chain: Chain, path: Path, operands: list[Any], xs: list[float],
+        captured: tuple[Value, ...], outputs: list[float],
+    ) -> list[Any]:  # fmt: skip
+        """The outputs as entries on the tape, where they depend on a Value."""
+        live = tuple([x.__class__ is Value for x in operands])
+        table = here.table
+        return [
+            table.record(Call(self, chain, k, captured), operands, y) if dependent else y
+            for k, (y, dependent) in enumerate(
+                zip(outputs, path.dependent(chain, live, xs), strict=True)
+            )
+        ]
+
+
+def _number(x: Any) -> float:
+    return here.table.number(x, "jit") if x.__class__ is Value else real(x, "jit")
+
+
+def captured_numbers(program: Program, live: dict[int, float] | None) -> list[float]:
+    """The numbers of a program's captured Values."""
+    if live is None:
+        return [here.table.number(v, "jit") for v in program.captured]
+    try:
+        return [live[id(v)] for v in program.captured]
+    except KeyError:
+        raise RuntimeError(
+            f"{program.name}: it takes another path now, with Values that it did not depend on "
+            "when it was called; call it again"
+        ) from None
+
+
+class Call(Op):
+    """An entry on the tape: one output of a program, differentiated as often as is needed."""
+
+    __slots__ = ("captured", "chain", "family", "memory", "output")
+
+    def __init__(
+        self, family: Family, chain: Chain, output: int, captured: tuple[Value, ...]
+    ) -> None:
+        name = f"jit({getattr(family.f, '__name__', 'f')})"
+        super().__init__(name, self._value, (self._partial,), -1)
+        self.family = family
+        self.chain = chain
+        self.output = output
+        self.captured = captured
+        self.memory: tuple[Any, list[Any]] = None, []
+
+    def _find(
+        self, chain: Chain, numbers: Sequence[float]
+    ) -> tuple[Path, list[float], list[float]]:
+        start = len(numbers) - len(self.captured)
+        live = {id(v): x for v, x in zip(self.captured, numbers[start:], strict=True)}
+        found = self.family.find(chain, list(numbers[:start]), live)
+        if found is None:
+            raise RuntimeError(f"{self.name}: it takes too many paths; call the function itself")
+        return found
+
+    def _value(self, *xs: float) -> float:
+        return self._find(self.chain, xs)[2][self.output]
+
+    def _partial(self, k: int, xs: Sequence[Any], y: Any) -> Any:
+        """dy/d(operand k): all partials are computed at once and kept until the next point."""
+        known, partials = self.memory
+        if known is not xs:
+            partials = self._partials(xs)
+            self.memory = xs, partials
+        return partials[k]
+
+    def _partials(self, xs: Sequence[Any]) -> list[Any]:
+        chain = (*self.chain, self.output)
+        numbers = [plain(x) if x.__class__ is Value else x for x in xs]
+        path, point, partials = self._find(chain, numbers)
+        order = {
+            id(v): k for k, v in enumerate(path.program.captured, len(xs) - len(self.captured))
+        }
+        if any(x.__class__ is Value for x in xs):
+            start = len(xs) - len(self.captured)
+            given = dict(zip(map(id, self.captured), xs[start:], strict=True))
+            operands = [*xs[:start], *[given[id(v)] for v in path.program.captured]]
+            partials = self.family.apply(
+                chain, path, operands, point, path.program.captured, partials
+            )
+        inputs = len(xs) - len(self.captured)
+        slots = [*range(inputs), *[order.get(id(v)) for v in self.captured]]
+        return [0.0 if slot is None else partials[slot] for slot in slots]
+
+
+# --- jit ----------------------------------------------------------------------
+
+
+class Compiled:
+    """What `jit` and `vmap` return: call it like the function.
+
+    Each has a class of its own, whose `__call__` is machine code once there is some.
+
+    Attributes:
+        __wrapped__: the function.
+    """
+
+    def __init__(self, f: Function, *, native: bool, fma: bool) -> None:
+        setattr(type(self), "__call__", self.run)  # noqa: B010 - on a class of its own
+        update_wrapper(self, f)
+        self.f = f
+        self.native = native
+        self.fma = fma
+        self.families: dict[Any, Family] = {}
+        self.lock = threading.RLock()
+        self.last: Any = None  # the last of the built-in functions that are tried in turn
+
+    def __new__(cls, *_: Any, **__: Any) -> Any:
+        """An instance of a new class."""
+        return object.__new__(type(cls.__name__, (cls,), {}))
+
+    def family(self, arguments: Any) -> Family:
+        """The paths for arguments of that structure."""
+        name = key(arguments)
+        found = self.families.get(name)
+        if found is None:
+            with self.lock:
+                found = self.families.get(name)
+                if found is None:
+                    found = Family(self.f, arguments, native=self.native, fma=self.fma)
+                    self.adopt(found)
+                    self.families[name] = found
+        return found
+
+    def adopt(self, family: Family) -> None:
+        """Take notice of a new family."""
+
+    def ready(self, timeout: float | None = None) -> bool:
+        """Wait until all code is optimised; whether it is, after at most `timeout` seconds."""
+        families = list(self.families.values())
+        codes = [code for family in families for path in family.paths for code in path.codes()]
+        return all(code.final.wait(timeout) for code in codes)
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def enlist(self, entry: Any) -> None:
+        """Let a built-in function answer calls, after those that there are already."""
+        before, self.last = self.last, entry
+        if before is None:
+            entry.follow(lambda way: setattr(type(self), "__call__", way))
+        else:
+            entry.follow(before.fall)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.run(*args, **kwargs)
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """A call of any arguments."""
+        raise NotImplementedError
+
+
+class Jitted(Compiled):
+    """A function as programs."""
+
+    def __repr__(self) -> str:
+        return f"<jit of {self.f!r}>"
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """A call of any arguments."""
+        if here.table.trace is not None:  # a part of another program
+            return self.f(*args, **kwargs)
+        numbers, arguments = split((args, kwargs))
+        return self.family(arguments).call(numbers)
+
+    def program(self, *args: Any, **kwargs: Any) -> Program:
+        """The program of the path that is taken at these arguments."""
+        numbers, arguments = split((args, kwargs))
+        found = self.family(arguments).find((), [_number(x) for x in numbers])
+        if found is None:
+            raise RuntimeError(f"{self!r}: too many paths")
+        return found[0].program
+
+    def adopt(self, family: Family) -> None:
+        args, kwargs = family.arguments
+        if not self.native or kwargs:
+            return
+        from miniflow.callers import plain as is_plain
+
+        if all(map(is_plain, args)):
+            family.grown = self._link
+
+    def _link(self, path: Path, parent: Path | None, guard: int) -> None:
+        """Make a path's built-in function and lead to it from where it is reached."""
+        from miniflow.native import entry
+
+        if path.program.captured:  # its result is on the tape
+            return
+        path.entry = entry(path.program, self.run, fma=self.fma)
+        if parent is None:
+            self.enlist(path.entry)
+        elif parent.entry is not None:
+            path.entry.follow(lambda way: parent.entry.lead(guard, way))
+
+
+def jit(f: Function, *, fma: bool = False, backend: str = "auto") -> Any:
+    """Compile a function of scalars, on its first call, for each path that calls take.
+
+    Answers are the eager ones, bit for bit. Called with Values, or where f uses Values from
+    outside, a result is one entry on the tape, to be differentiated like any other.
+
+    Args:
+        f: function of numbers in nested lists, tuples, dicts and arrays; other arguments
+            (bool, str, None, any hashable object) are settings: each gets programs of its own.
+            Ints count as numbers, too. Plain numbers that f reads from elsewhere are taken as
+            they are when a path is recorded.
+        fma: whether products may be fused with sums, which rounds once instead of twice.
+        backend: "native" for machine code (the extra ``jit``), "source" for Python, "auto" for
+            machine code where llvmlite is installed.
+
+    Returns:
+        A function like f. Its ``ready(timeout=None)`` waits for the optimised code that is
+        built in the background; ``program(*args)`` is the program of a path.
+
+    Raises:
+        ImportError: backend "native" without llvmlite.
+        ValueError: there is no such backend.
+        RuntimeError, TypeError: from the returned function, as `trace`.
+
+    Example:
+        >>> from miniflow import grad
+        >>> f = jit(lambda x, n: x**3 if x > 0 else -x)
+        >>> f(2.0, 1.0), f(-2.0, 1.0), grad(f)(2.0, 1.0)
+        (8.0, 2.0, 12.0)
+    """
+    if not callable(f):
+        raise TypeError(f"jit: {f!r:.60} is not a function")
+    return Jitted(f, native=use_native(backend, "jit"), fma=bool(fma))
