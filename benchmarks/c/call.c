@@ -1,0 +1,2 @@
+/* The smallest function, to measure a call. */
+double f(double x, double y) { return x * y + x; }
