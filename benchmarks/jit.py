@@ -926,8 +926,9 @@ PRIOR = 3 * math.log(2) + 0.5 * math.log(math.pi) + math.lgamma(1.5)
 
 
 def logsumexp(xs: Sequence[Any], m: Any) -> Any:
-    """The logarithm of the sum of the exponentials."""
-    biggest = m.max(xs)
+    """The logarithm of the sum of the exponentials, as array libraries have it."""
+    # its derivative does not depend on the shift
+    biggest = getattr(m, "stop_gradient", lambda x: x)(m.max(xs))
     return biggest + m.log(sum(m.exp(x - biggest) for x in xs))
 
 

@@ -9,6 +9,7 @@ simpler rows.
 
 import operator
 import sys
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
@@ -25,7 +26,14 @@ from miniflow.tape import Table, Trace, Value, here, plain
 from miniflow.trees import array, children, is_array, rebuild
 
 Function = Callable[..., Any]
-Place = tuple[str, int]  # a source file and a line in it
+
+
+class Place(NamedTuple):
+    """What an instruction comes from: a line of a source file; the how manieth sweep over it."""
+
+    file: str
+    line: int
+    sweep: int = 0
 
 
 class Hole(Enum):
@@ -139,15 +147,14 @@ class Program:
         outputs: the slots of the results.
         guards: the comparisons on the way.
         names: what some slots are called.
-        places: for each instruction what it comes from: ``(file, line)``; the slot that it
-            is the reverse of; or None.
+        places: for each instruction what it comes from, where that is known.
     """
 
     def __init__(
         self, name: str, parameters: Iterable[str], arguments: Any, result: Any,
         captured: Iterable[Value], constants: Iterable[float],
         instructions: Iterable[Instruction], outputs: Iterable[int], guards: Iterable[Guard],
-        names: Mapping[int, str], places: Iterable[Place | int | None],
+        names: Mapping[int, str], places: Iterable[Place | None],
     ) -> None:  # fmt: skip
         self.name = name
         self.parameters = tuple(parameters)
@@ -441,8 +448,8 @@ class Builder:
         self.constants: dict[int, float] = {}
         self.instructions: dict[int, Instruction] = {}
         self.guards: list[tuple[str, int, int, bool]] = []
-        self.places: dict[int, Any] = {}
-        self.place: Any = None
+        self.places: dict[int, Place | None] = {}
+        self.place: Place | None = None
         self.count = inputs
         self._known: dict[Any, int] = {}  # nodes by what they are
 
@@ -515,10 +522,7 @@ class Builder:
             [slot[x] for x in outputs],
             self._placed(slot, len(order) - len(kept)),
             _unique({slot[x]: text for x, text in names.items() if x in slot}),
-            [
-                slot.get(place) if isinstance(place, int) else place
-                for place in map(self.places.get, kept)
-            ],
+            map(self.places.get, kept),
         )
 
     def _placed(self, slot: dict[int, int], first: int) -> Iterator[Guard]:
@@ -678,8 +682,7 @@ def _frozen(
         op = table.operation[row]
         if op.arity:
             operands = tuple([node(x) for x in table.operands(row)])
-            place = origins.get(row)
-            builder.place = nodes.get(place) if isinstance(place, int) else place
+            builder.place = origins[row]
             nodes[row] = builder.emit(op, operands)
     while guard is not None:
         _guard(builder, node, guard)
@@ -733,14 +736,20 @@ def _neighbours(x: Any) -> tuple[float, float]:
     return (near, nextafter(near, inf)) if near < x else (nextafter(near, -inf), near)
 
 
-def _origins(notes: Trace, rows: list[int]) -> dict[int, Any]:
+def _origins(notes: Trace, rows: list[int]) -> dict[int, Place | None]:
     """What each of `rows` (newest first) comes from."""
-    found, pending, latest = {}, notes.notes[::-1], None
-    for row in reversed(rows):
-        while pending and pending[-1][0] <= row:
-            latest = pending.pop()[1]
-        found[row] = latest
-    return found
+    starts = [count for count, _ in notes.notes]
+
+    def place(row: int) -> Place | None:
+        k = bisect_right(starts, row)
+        origin, sweep = (notes.notes[k - 1][1] if k else None), 0
+        while isinstance(origin, int):
+            k = bisect_right(starts, origin)
+            origin, sweep = (notes.notes[k - 1][1] if k else None), sweep + 1
+        file, line = origin or ("", 0)
+        return Place(file, line, sweep) if sweep or origin else None
+
+    return {row: place(row) for row in rows}
 
 
 # --- what the user's code calls things ----------------------------------------

@@ -15,7 +15,7 @@ from miniflow.ops import Op
 from miniflow.trees import children
 
 if TYPE_CHECKING:
-    from miniflow.program import Guard, Program
+    from miniflow.program import Guard, Place, Program
 
 Expansion = Callable[[Op], "Program | None"]
 
@@ -161,7 +161,7 @@ class Writer:
         }
         self.taken = {*functions, *MATH, *PLAIN, "math", "inf", "nan", "isfinite", "xs"}
         self.names = {slot: self.free(name) for slot, name in program.names.items()}
-        self.group: Any = None
+        self.place: Place | None = None
 
     def free(self, name: str) -> str:
         """The name, or one like it that is not taken."""
@@ -216,24 +216,20 @@ class Writer:
         self.lines += wrapped(f"{name} = ", text.text)
         self.texts.append(Text(name, ATOM))
 
-    def comment(self, place: Any) -> None:
+    def comment(self, place: "Place | None") -> None:
         """A line that says where the following ones come from, where that changes."""
-        depth = 0
-        while isinstance(place, int):
-            step = place - self.program.first
-            place = self.program.places[step] if step >= 0 else None
-            depth += 1
-        if place is None or (place, depth) == self.group:
+        if place is None or place == self.place:
             return
-        if depth and (self.group is None or self.group[1] < depth):
-            self.lines += ["", "# the reverse sweep" + " of the reverse sweep" * (depth - 1)]
-        self.group = place, depth
+        file, line, sweep = place
+        if sweep > (self.place.sweep if self.place is not None else 0):
+            self.lines += ["", "# the reverse sweep" + " of the reverse sweep" * (sweep - 1)]
+        self.place = place
         import linecache
 
-        file, line = place
         code = linecache.getline(file, line).strip()
-        name = re.split(r"[\\/]", file)[-1]
-        self.lines.append(f"# {name}:{line}: {code}"[:WIDTH].rstrip(": "))
+        if code:  # typed into an interpreter it is nowhere to be found
+            name = re.split(r"[\\/]", file)[-1]
+            self.lines.append(f"# {name}:{line}: {code}"[:WIDTH])
 
     def guard(self, k: int, guard: "Guard") -> None:
         """What leaves the function where it would take another path."""

@@ -34,8 +34,8 @@ MODULES = [dotted(path) for path in FILES]
 
 # --- imports ------------------------------------------------------------------
 
-# ops <- tape <- scope <- math <- {transforms, nn, program <- native <- jit} <- viz; a module may import what is
-# listed and what that may import. A new module needs its line here.
+# ops <- tape <- scope <- math <- {transforms, nn, program <- native <- jit} <- viz; a module
+# may import what is listed and what that may import. A new module needs its line here.
 DIRECTLY = {
     "miniflow.trees": [],
     "miniflow.files": [],
