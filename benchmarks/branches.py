@@ -114,9 +114,8 @@ def main() -> None:
             wrong = kind(f, share, source)
             total += wrong
             took = time.perf_counter() - start
-            print(
-                f"{f.__name__:<8} {kind.__name__:<11} {share:>9,} calls, {wrong} wrong  {took:.1f} s"
-            )
+            name = f"{f.__name__:<8} {kind.__name__:<11}"
+            print(f"{name} {share:>9,} calls, {wrong} wrong  {took:.1f} s")
     if total:
         raise SystemExit(f"{total} wrong answers")
     print(f"no wrong answer in {2 * share * len(FUNCTIONS):,} calls")

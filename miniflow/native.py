@@ -33,8 +33,8 @@ from miniflow import cache as files
 from miniflow.callers import NUMBER, TYPE, Builtin, arrays
 from miniflow.emit import LIBM, ROWS, VECTOR, Emitter, Imports, Module, Target
 from miniflow.loops import ArrayCall, Batch, makes, takes
-from miniflow.ops import TABLE, Op
-from miniflow.program import HOLE, Diverged, Program, Shape
+from miniflow.ops import BUILTIN, TABLE, Op
+from miniflow.program import HOLE, Diverged, Program, Shape, expansion
 from miniflow.program import key as key_of
 
 FIRST, SECOND = 0, 2  # LLVM's levels of optimisation of the two tiers
@@ -418,7 +418,9 @@ def digest(program: Program, *what: Any) -> str:
     found.update(array("q", chain.from_iterable([x.operands for x in steps])).tobytes())
     found.update("\0".join([f"{x.op.name} {len(x.operands)}" for x in steps]).encode())
     found.update(array("d", program.constants).tobytes())
-    rest = program.inputs, len(program.captured), program.outputs, program.guards, what
+    theirs = [op for op in dict.fromkeys(x.op for x in steps) if op not in BUILTIN]
+    inner = [(op.name, x.code if (x := expansion(op)) is not None else None) for op in theirs]
+    rest = program.inputs, len(program.captured), program.outputs, program.guards, what, inner
     found.update(repr(rest).encode())
     return found.hexdigest()
 
@@ -504,9 +506,9 @@ class Batched:
         """
         import numpy
 
-        library = self.code.library
-        if self._function[0] is not library:
-            self._function = library, _BATCH(library["batch"])
+        library, known = self.code.library, self._function
+        if known[0] is not library:
+            self._function = known = library, _BATCH(library["batch"])
         groups = -(-count // self.lanes) if self.masked else 0
         failed = numpy.zeros(groups, dtype=numpy.uint8)
         scratch = numpy.empty(self.scratch + 8)
@@ -518,7 +520,7 @@ class Batched:
         if out.ndim > 1:  # each output's elements in a row
             rows = array("q", [where + k * out.strides[0] for k in range(self.outputs)])
             where = rows.buffer_info()[0]
-        self._function[1](
+        known[1](
             columns_at.buffer_info()[0], strides.buffer_info()[0], _address(uniform), count, where,
             _address(failed), aligned,
         )  # fmt: skip
@@ -579,8 +581,9 @@ class Entry:
         self.ways = ways
         self.listeners: list[Callable[[Callable[..., Any]], None]] = []
         mine = weakref.WeakMethod(self._swapped)
-        self.code = Code(key, modules, ops, lambda: _call(mine))
-        self.function = builtin(self.code.library, self.ways, self.name)
+        with _lock:  # better code must not come in between
+            self.code = Code(key, modules, ops, lambda: _call(mine))
+            self.function = builtin(self.code.library, self.ways, self.name)
 
     def lead(self, guard: int, way: Callable[..., Any]) -> None:
         """Where to go if a guard fails."""

@@ -720,6 +720,8 @@ def _nothing() -> float:
     return nan
 
 
+BUILTIN = frozenset(TABLE.values())  # rows that are not a user's
+
 leaf = Op("leaf", _nothing, (), 0)
 constant = Op("constant", _nothing, (), 0)
 shared = Op("shared", _nothing, (), 0)  # another thread's leaf, as one tape sees it

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Expansion = Callable[[Op], "Program | None"]
 
 WIDTH = 96  # characters in a line
+FLAT = "flat"  # what a function from a list to a list is called
 INLINE = 60  # characters of an expression that is written where it is used
 
 
@@ -280,7 +281,10 @@ def text(program: "Program", expansion: Expansion, *, flat: bool = False) -> str
     """
     helpers: dict[str, str] = {}
     _define(program, expansion, helpers)
-    writer = Writer(program, {*helpers, program.name})
+    name = FLAT if flat else program.name
+    while name in helpers or name in MATH or name in DEFINITIONS:
+        name += "_"
+    writer = Writer(program, {*helpers, name})
     names = writer.inputs()
     if flat:
         parameters, unpacking = "xs", _assigned(names, "xs")
@@ -290,7 +294,7 @@ def text(program: "Program", expansion: Expansion, *, flat: bool = False) -> str
     outputs = [writer.texts[x].text for x in program.outputs]
     result = f"[{', '.join(outputs)}]" if flat else _result(program.result, iter(outputs))
     body = [*unpacking, *writer.lines, *wrapped("return ", result)]
-    function = _function(program.name, parameters, body)
+    function = _function(name, parameters, body)
     parts = [*helpers.values(), function]
     return "\n\n".join([_imports("\n".join(parts)), *parts]).lstrip()
 
