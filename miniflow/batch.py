@@ -29,6 +29,7 @@ from miniflow.program import (
     Shape,
     fill,
     is_number,
+    key,
     split,
 )
 from miniflow.tape import Value, here
@@ -102,7 +103,7 @@ class Arguments:
 
     def _column(self, tree: Any, axis: Any) -> Any:
         """An array of which each element gets a slice."""
-        if not is_array(tree) or not isinstance(axis, int):
+        if not is_array(tree) or not hasattr(axis, "__index__"):
             raise TypeError(
                 f"vmap: {tree!r:.60} has no axis {axis!r} to run along; pass a NumPy array "
                 "(numpy.array(xs)), or None in in_axes for what is the same for all elements"
@@ -114,7 +115,10 @@ class Arguments:
         if tree.dtype == object and any(x.__class__ is Value for x in tree.flat):
             self.values = True
         else:
-            if tree.dtype.kind not in "biuf" and tree.dtype != object:
+            if tree.dtype == object:
+                floats = [real(x, "vmap") for x in tree.ravel().tolist()]
+                tree = numpy.array(floats, dtype=float).reshape(tree.shape)
+            elif tree.dtype.kind not in "biuf":
                 raise TypeError(f"vmap: an array of {tree.dtype} has no real numbers")
             tree = numpy.asarray(tree, dtype=float)
         tree = numpy.moveaxis(tree, axis, 0) if axis else tree
@@ -275,9 +279,10 @@ class Run:
     `same` are the numbers that all elements have; `live`, if given, those of captured Values.
 
     Attributes:
-        out: for each output its elements, or their sum.
+        out: for each output its elements, or their sum; of a chain, the partials by each of
+            an element's numbers and by each captured Value of `live`.
         result: the structure of one element's result.
-        captured: the captured Values of all paths.
+        paths: those that were taken.
     """
 
     def __init__(
@@ -293,28 +298,25 @@ class Run:
         self.owner = owner
         self.out: Any = None
         self.result: Any = None
-        self.captured: dict[int, Value] = {}
+        self.paths: dict[Path, None] = {}
         path = family.root
         if path is None or not arguments.count:
-            found = self._find(0)
-            assert found is not None  # the first path is not one too many
-            path = found[0]
-        if arguments.count:
+            path = self._one(0) if arguments.count else None
+        if not arguments.count:
+            self._none()
+        if arguments.count and path is not None:
+            self._clear()
             self._all(path)
+
+    @property
+    def captured(self) -> tuple[Value, ...]:
+        """The captured Values of all paths."""
+        found = {id(v): v for path in self.paths for v in path.program.captured}
+        return tuple(found.values())
 
     def _point(self, i: int) -> list[float]:
         """The numbers of element i."""
         return self.arguments.numbers(i, self.same.tolist())
-
-    def _find(self, i: int) -> tuple[Path, list[float]] | None:
-        """The path of element i, and the outputs there; None if there are too many paths."""
-        found = self.family.find(self.chain, self._point(i), self.live)
-        if found is None:
-            return None
-        path, _, outputs = found
-        self._take(path.program.result, len(outputs))
-        self.captured |= {id(v): v for v in path.program.captured}
-        return path, outputs
 
     def _take(self, result: Any, outputs: int) -> None:
         """Every element returns the same structure."""
@@ -324,28 +326,65 @@ class Run:
             total, count = self.options.total, self.arguments.count
             self.out = numpy.zeros(outputs if total else (outputs, count))
             self.result = result
-        if result != self.result or outputs != len(self.out):
+        if key(result) != key(self.result) or outputs != len(self.out):
             raise TypeError(
                 f"vmap: f returns {self.result!r:.80} for some elements and {result!r:.80} for "
                 "others; return one structure for all"
             )
 
+    def _clear(self) -> None:
+        """Forget the outputs of the element that the first path was recorded at."""
+        if self.out is not None:
+            self.out[...] = 0.0
+
+    def _places(self, path: Path) -> Any:
+        """Which outputs those of a path are: partials by the captured Values come in one order."""
+        if not self.chain:
+            return slice(None)
+        order = {name: k for k, name in enumerate(self.live or ())}
+        count = self.arguments.place
+        return [*range(count), *[count + order[id(v)] for v in path.program.captured]]
+
+    def _outputs(self, path: Path, outputs: int) -> int:
+        """How many outputs there are, whatever the path."""
+        return self.arguments.place + len(self.live or ()) if self.chain else outputs
+
+    def _none(self) -> None:
+        """The structure of no elements' results."""
+        found = self.family.find(self.chain, self._point(0), self.live)
+        if found is not None:
+            self._enter(found[0], len(found[2]))
+        else:
+            numbers, result = split(self.family.eager(self._point(0)))
+            self._take(result, len(numbers))
+
+    def _enter(self, path: Path, outputs: int) -> None:
+        """A path is taken."""
+        self.paths[path] = None
+        self._take(path.program.result, self._outputs(path, outputs))
+
     def _one(self, i: int) -> Path | None:
         """Run one element; its path, if it has one."""
-        found = self._find(i)
+        import numpy
+
+        found = self.family.find(self.chain, self._point(i), self.live)
         if found is not None:
-            outputs = found[1]
+            path, _, outputs = found
+            self._enter(path, len(outputs))
+            places = self._places(path)
         elif self.chain:
             raise RuntimeError("vmap: too many paths to differentiate; use where, maximum ...")
         else:
+            path, places = None, slice(None)
             numbers, result = split(self.family.eager(self._point(i)))
             self._take(result, len(numbers))
             outputs = [_number(x) for x in numbers]
-        if self.options.total:
-            self.out += outputs
-        else:
-            self.out[:, i] = outputs
-        return None if found is None else found[0]
+        with numpy.errstate(all="ignore"):
+            if self.options.total:
+                self.out[places] += outputs
+            else:
+                self.out[places, i] = outputs
+        return path
 
     def _all(self, path: Path) -> None:
         """Run all elements on a path, then those that leave it on others."""
@@ -366,47 +405,48 @@ class Run:
 
         total = self.options.total
         captured = captured_numbers(path.program, self.live)
-        self.captured |= {id(v): v for v in path.program.captured}
         uniform = numpy.concatenate([self.same, captured]) if captured else self.same
         shape = Shape(columns.layout + (None,) * len(captured), total)
-        code = self._code(path, shape, captured)
-        self._take(path.program.result, code.outputs)
+        code = self._code(path, shape)
+        self._enter(path, code.outputs)
         workers = self.options.workers(count * len(path.program))
         size = BLOCK if total or workers > 1 else count
         starts = range(0, count, size)
-        out = self.out if rows is None and not total else None
-        if out is None:
+        direct = rows is None and not total and not self.chain
+        out = self.out
+        if not direct:
             out = numpy.empty((len(starts), code.outputs) if total else (code.outputs, count))
 
         def block(k: int) -> Any:
             start = starts[k]
             length = min(size, count - start)
             to = out[k] if total else out[:, start : start + length]
-            return code(columns, uniform, start, length, to)
+            found = code(columns, uniform, start, length, to)
+            if found is None:  # a row that Python computes has raised: let it raise again
+                again = Looped(path.derived(self.chain).evaluate, code.outputs, shape)
+                found = again(columns, uniform, start, length, to)
+            return found
 
         left = numpy.flatnonzero(numpy.concatenate(_parallel(block, len(starts), workers)))
+        places = self._places(path)
         if total:
             with numpy.errstate(all="ignore"):
                 for part in out:
-                    self.out += part
-        elif rows is not None:
+                    self.out[places] += part
+        elif not direct:
             self.out[:, rows] = out
         return left
 
-    def _code(self, path: Path, shape: Shape, captured: list[float]) -> Any:
+    def _code(self, path: Path, shape: Shape) -> Any:
         """What runs a path over a batch."""
-
-        def point() -> list[float]:
-            return [*self._point(0), *captured]
-
         if path.native:
             call = None
             if self.owner is not None and path is self.family.root:
                 call = self.owner.array_call(path, self.arguments.element)
             name = self.chain, shape, self.options.precise, repr(call)
-            return path.batched(name, point, lambda program: self._native(program, shape, call))
-        run = path.evaluator(self.chain, point())
-        return Looped(run, len(path.derived(self.chain, point()).outputs), shape)
+            return path.batched(name, lambda program: self._native(program, shape, call))
+        program = path.derived(self.chain)
+        return Looped(path.evaluator(self.chain), len(program.outputs), shape)
 
     def _native(self, program: Program, shape: Shape, call: Any) -> Any:
         """The machine code of a path."""
@@ -465,7 +505,8 @@ class Total(Op):
         live = {id(v): x for v, x in zip(self.captured, xs[start:], strict=True)}
         same = numpy.array(xs[:start], dtype=float)
         run = Run(self.family, chain, self.arguments, same, live, self.options)
-        return run.out / self.share
+        with numpy.errstate(all="ignore"):
+            return run.out / numpy.float64(self.share)
 
     def _value(self, *xs: float) -> float:
         return float(self._run((), xs)[self.output])
@@ -485,7 +526,7 @@ class Total(Op):
         return out[self._places()].tolist()  # type: ignore[no-any-return]
 
     def _places(self) -> list[int]:
-        """Where those are among an element's numbers."""
+        """Where those are among the partials by an element's numbers and captured Values."""
         places = [place + k for place, xs in self.arguments.uniform for k in range(len(xs))]
         count = self.arguments.place
         return [*places, *range(count, count + len(self.captured))]
@@ -498,6 +539,8 @@ class Total(Op):
             call._partials([*self.arguments.numbers(i, xs[:start]), *xs[start:]])
             for i in range(self.arguments.count)
         ]
+        if not rows:
+            return [0.0] * len(xs)
         return [ops.sum(*[row[k] for row in rows]) / self.share for k in self._places()]
 
 
@@ -564,13 +607,14 @@ class Vmapped(Compiled):
         if arguments.values:
             return self._stack(arguments, family.call)
         run = Run(family, (), arguments, arguments.vector(), None, self.options, self)
-        captured = tuple(run.captured.values())
+        captured = run.captured
         operands = arguments.same if captured or arguments.mixed else []
         silent = here.table.silent
         if not silent and (captured or any(x.__class__ is Value for x in operands)):
-            if self.reduce is None:
+            if self.reduce is not None:
+                return self._record(family, arguments.held(), [*operands, *captured], captured, run)
+            if arguments.count:
                 return self._stack(arguments, family.call)
-            return self._record(family, arguments.held(), [*operands, *captured], captured, run)
         return assemble(run.result, self._shared(run.out, arguments), total=self.options.total)
 
     def _shared(self, sums: Any, arguments: Arguments) -> Any:
@@ -588,15 +632,26 @@ class Vmapped(Compiled):
     ) -> Any:  # fmt: skip
         """The sums as entries on the tape."""
         share = float(arguments.count) if self.reduce == "mean" else 1.0
+        live = self._dependent(arguments, run)
         totals = [
             here.table.record(
-                Total(family, k, arguments, captured, self.options, share),
-                operands,
-                float(y) / share,
+                Total(family, k, arguments, captured, self.options, share), operands, float(y)
             )
-            for k, y in enumerate(run.out)
+            if live[k]
+            else float(y)
+            for k, y in enumerate(self._shared(run.out, arguments))
         ]
         return fill(run.result, totals)
+
+    def _dependent(self, arguments: Arguments, run: Run) -> list[bool]:
+        """For each output whether it depends on a Value."""
+        live = [x.__class__ is Value for x in arguments.numbers(0, arguments.same)]
+        found = [False] * len(run.out)
+        for path in run.paths:
+            captured = [True] * len(path.program.captured)
+            here_too = path.dependent((), (*live, *captured))
+            found = [a or b for a, b in zip(found, here_too, strict=True)]
+        return found
 
     def _stack(self, arguments: Arguments, f: Callable[[list[Any]], Any]) -> Any:
         """Each element on its own, with Values."""

@@ -10,7 +10,7 @@ numbers stands for the partials of partial k of output j.
 
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, update_wrapper
 from types import MethodType
 from typing import Any
@@ -22,7 +22,6 @@ from miniflow.program import (
     Diverged,
     Program,
     expansion,
-    fill,
     key,
     record,
     split,
@@ -120,8 +119,9 @@ class Evaluator:
 class Path:
     """One path of a function: its program, the programs derived from it, where it ends."""
 
-    def __init__(self, program: Program, *, native: bool, fma: bool) -> None:
+    def __init__(self, program: Program, point: list[float], *, native: bool, fma: bool) -> None:
         self.program = program
+        self.point = point  # where it was recorded: inputs, captured numbers
         self.native = native
         self.fma = fma
         self.flips: dict[int, Path] = {}  # by the guard that fails
@@ -130,30 +130,30 @@ class Path:
         self._evaluators: dict[Any, Any] = {}
         self._dependent: dict[Any, list[bool]] = {}
 
-    def derived(self, chain: Chain, xs: list[float]) -> Program:
-        """The program of a chain; `xs` is a point on the path."""
+    def derived(self, chain: Chain) -> Program:
+        """The program of a chain."""
         if chain not in self._programs:
-            self._programs[chain] = derivative(self.derived(chain[:-1], xs), chain[-1], xs)
+            self._programs[chain] = derivative(self.derived(chain[:-1]), chain[-1], self.point)
         return self._programs[chain]
 
-    def evaluator(self, chain: Chain, xs: list[float]) -> Function:
+    def evaluator(self, chain: Chain) -> Function:
         """What computes the outputs of a chain from inputs and captured numbers."""
         if chain not in self._evaluators:
-            program = self.derived(chain, xs)
+            program = self.derived(chain)
             self._evaluators[chain] = Evaluator(program, native=self.native, fma=self.fma)
         return self._evaluators[chain]  # type: ignore[no-any-return]
 
-    def batched(self, name: Any, point: Callable[[], list[float]], make: Function) -> Any:
+    def batched(self, name: Any, make: Callable[[Program], Any]) -> Any:
         """Machine code for a batch, by a name that begins with a chain."""
         if name not in self._evaluators:
-            self._evaluators[name] = make(self.derived(name[0], point()))
+            self._evaluators[name] = make(self.derived(name[0]))
         return self._evaluators[name]
 
-    def dependent(self, chain: Chain, live: tuple[bool, ...], xs: list[float]) -> list[bool]:
+    def dependent(self, chain: Chain, live: tuple[bool, ...]) -> list[bool]:
         """For each output of a chain, whether it depends on an input that is `live`."""
         name = chain, live
         if name not in self._dependent:
-            program = self.derived(chain, xs)
+            program = self.derived(chain)
             reached = [*live, *[False] * len(program.constants)]
             for _, operands in program.instructions:
                 reached.append(any(reached[x] for x in operands))
@@ -165,6 +165,7 @@ class Path:
         for x in (self.entry, *self._evaluators.values()):
             compiled = getattr(x, "compiled", x)
             code = getattr(getattr(compiled, "entry", compiled), "code", None)
+            code = getattr(compiled, "code", None) or code
             if code is not None:
                 yield code
 
@@ -197,6 +198,7 @@ class Family:
         self.root: Path | None = None
         self.paths: list[Path] = []
         self.lock = threading.RLock()
+        self.warned = False
         self.grown: Callable[[Path, Path | None, int], None] | None = None
 
     def find(
@@ -214,7 +216,7 @@ class Family:
         while path is not None:
             xs = [*inputs, *captured_numbers(path.program, live)]
             try:
-                return path, xs, path.evaluator(chain, xs)(xs)
+                return path, xs, path.evaluator(chain)(xs)
             except Diverged as error:
                 other = path.flips.get(error.guard)
                 path = other or self._record(inputs, path, error.guard)
@@ -229,7 +231,8 @@ class Family:
             if len(self.paths) >= LIMIT:
                 return None
             program = record(self.f, inputs, self.arguments)
-            path = Path(program, native=self.native, fma=self.fma)
+            point = [*inputs, *program.live()]
+            path = Path(program, point, native=self.native, fma=self.fma)
             self.paths.append(path)
             if parent is None:
                 self.root = path
@@ -245,27 +248,37 @@ class Family:
         found = self.find((), inputs)
         if found is None:
             return self.eager(numbers)
-        path, xs, outputs = found
+        path, _, outputs = found
         captured = path.program.captured
         if captured or any(x.__class__ is Value for x in numbers):
-            outputs = self.apply((), path, [*numbers, *captured], xs, captured, outputs)
+            outputs = self.apply((), path, [*numbers, *captured], captured, outputs)
         return path.program.rebuild(outputs)
 
-    def eager(self, numbers: Iterable[Any]) -> Any:
-        """The result of an ordinary call."""
+    def eager(self, numbers: list[Any]) -> Any:
+        """The result where there are too many paths: that of a program used once."""
+        self._warn()
+        program = record(self.f, [_number(x) for x in numbers], self.arguments)
+        xs = [*numbers, *program.captured]
+        if any(x.__class__ is Value for x in xs):
+            return program.rebuild(program.run(xs, lambda op: op))
+        return program.rebuild(program.evaluate([_number(x) for x in xs]))
+
+    def _warn(self) -> None:
+        """Say once that there are too many paths."""
+        if self.warned:
+            return
+        self.warned = True
         name = getattr(self.f, "__name__", "f")
         warnings.warn(
             f"{name} takes more than {LIMIT} paths: from now on new ones run eagerly; compute "
             "with where, maximum and the like instead of comparing Values, or jit a part of it",
             RuntimeWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
-        args, kwargs = fill(self.arguments, numbers)
-        return self.f(*args, **kwargs)
 
     def apply(
-        self, chain: Chain, path: Path, operands: list[Any], xs: list[float],
-        captured: tuple[Value, ...], outputs: list[float],
+        self, chain: Chain, path: Path, operands: list[Any], captured: tuple[Value, ...],
+        outputs: list[float],
     ) -> list[Any]:  # fmt: skip
         """The outputs as entries on the tape, where they depend on a Value."""
         live = tuple([x.__class__ is Value for x in operands])
@@ -273,7 +286,7 @@ class Family:
         return [
             table.record(Call(self, chain, k, captured), operands, y) if dependent else y
             for k, (y, dependent) in enumerate(
-                zip(outputs, path.dependent(chain, live, xs), strict=True)
+                zip(outputs, path.dependent(chain, live), strict=True)
             )
         ]
 
@@ -335,7 +348,7 @@ class Call(Op):
     def _partials(self, xs: Sequence[Any]) -> list[Any]:
         chain = (*self.chain, self.output)
         numbers = [plain(x) if x.__class__ is Value else x for x in xs]
-        path, point, partials = self._find(chain, numbers)
+        path, _, partials = self._find(chain, numbers)
         order = {
             id(v): k for k, v in enumerate(path.program.captured, len(xs) - len(self.captured))
         }
@@ -343,9 +356,7 @@ class Call(Op):
             start = len(xs) - len(self.captured)
             given = dict(zip(map(id, self.captured), xs[start:], strict=True))
             operands = [*xs[:start], *[given[id(v)] for v in path.program.captured]]
-            partials = self.family.apply(
-                chain, path, operands, point, path.program.captured, partials
-            )
+            partials = self.family.apply(chain, path, operands, path.program.captured, partials)
         inputs = len(xs) - len(self.captured)
         slots = [*range(inputs), *[order.get(id(v)) for v in self.captured]]
         return [0.0 if slot is None else partials[slot] for slot in slots]

@@ -477,10 +477,12 @@ class Batched:
     ) -> None:  # fmt: skip
         self.outputs = len(program.outputs)
         self.masked = bool(program.guards)
+        self.python = False
         self.lanes = lanes()
         target = Target(self.lanes, fma, functions(), frozenset() if precise else vectors())
         low = lowered(program)
         batch = Batch(low, target, shape)
+        self.python = batch.kernel.calls_python or batch.first.calls_python
         if call is not None and not (makes(program, shape) and all(map(takes, call.args))):
             call = None
         self.scratch = batch.scratch
@@ -502,10 +504,13 @@ class Batched:
     def __call__(self, columns: Any, uniform: Any, start: int, count: int, out: Any) -> Any:
         """Run over `count` elements from `start` on; `out` gets a row or a sum for each output.
 
-        Returns whether each element has left the program's path.
+        Returns whether each element has left the program's path; None where a row that Python
+        computes has raised.
         """
         import numpy
 
+        if self.python:
+            row_failed()
         library, known = self.code.library, self._function
         if known[0] is not library:
             self._function = known = library, _BATCH(library["batch"])
@@ -524,8 +529,10 @@ class Batched:
             columns_at.buffer_info()[0], strides.buffer_info()[0], _address(uniform), count, where,
             _address(failed), aligned,
         )  # fmt: skip
+        if self.python and row_failed():  # let it raise again
+            return None
         if not self.masked:
-            return failed
+            return numpy.zeros(count, dtype=bool)
         bits = numpy.unpackbits(failed[:, None], axis=1, bitorder="little")[:, : self.lanes]
         return bits.ravel()[:count]
 

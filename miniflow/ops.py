@@ -338,8 +338,10 @@ def _fma(a: float, b: float, c: float) -> float:
     """The sum a*b + c, rounded once (math.fma is only there from Python 3.13 on)."""
     from fractions import Fraction  # slow to import, seldom used
 
-    if not (math.isfinite(a) and math.isfinite(b) and math.isfinite(c)):
+    if not (math.isfinite(a) and math.isfinite(b)):
         return a * b + c
+    if not math.isfinite(c):  # a product that overflows is finite all the same
+        return c
     exact = Fraction(a) * Fraction(b) + Fraction(c)
     try:
         return float(exact) if exact else a * b + c

@@ -64,8 +64,10 @@ DEFINITIONS = {
     "hypot": ("a, b", "abs(complex(a, b))"),
 }
 FMA = """def fma(a, b, c):
-    if not (isfinite(a) and isfinite(b) and isfinite(c)):
+    if not (isfinite(a) and isfinite(b)):
         return a * b + c
+    if not isfinite(c):
+        return c
     exact = Fraction(a) * Fraction(b) + Fraction(c)
     return float(exact) if exact else a * b + c
 """
