@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 import miniflow.math as mm
 import viz.bundled
 import viz.dot
-from miniflow import Value, define, no_grad
+from miniflow import Value, define, grad, no_grad, trace
 from miniflow.ops import TABLE
 from viz import Diagram, draw_dot, render
 
@@ -136,7 +136,21 @@ def awkward():
     return y
 
 
-GRAPHS = {f.__name__: f for f in (leaf, double, neuron, readme, choice, dot_product, awkward)}
+def program():
+    w = Value(2.0, label="w")
+
+    def f(x, y):
+        sum_of_both = w * x + y
+        if sum_of_both > 1.0 and x != y:
+            return mm.tanh(sum_of_both) ** 2, sum_of_both, 3.0
+        return x, y, w
+
+    return trace(f, 2.0, 3.0)
+
+
+GRAPHS = {
+    f.__name__: f for f in (leaf, double, neuron, readme, choice, dot_product, awkward, program)
+}
 
 
 def write_golden_files():
@@ -695,6 +709,52 @@ def test_importing_viz_imports_nothing_else():
     assert {"draw_dot", "render", "Diagram"} <= set(dir(viz))
     with pytest.raises(AttributeError, match="no attribute 'drawdot'"):
         viz.drawdot  # noqa: B018 - reading it is the test
+
+
+# --- programs -----------------------------------------------------------------
+
+
+def test_every_slot_guard_and_operand_of_a_program_is_drawn_once():
+    drawn, traced = draw_dot(program()), program()
+    slots = traced.first + len(traced)
+    steps = range(traced.first, slots)
+    assert nodes(drawn) == Counter([f"v{k}" for k in range(slots)] + [f"op{k}" for k in steps])
+    found = edges(drawn)
+    for k, (_, operands) in zip(steps, traced.instructions, strict=True):
+        assert found[f"op{k}", f"v{k}"] == 1
+        for x in operands:
+            assert sum(
+                n
+                for (tail, head), n in found.items()
+                if (tail, head.split(":")[0]) == (f"v{x}", f"op{k}")
+            ) == operands.count(x)
+    for k, guard in enumerate(traced.guards):
+        assert found[f"v{guard.left}", f"guard{k}"] == found[f"v{guard.right}", f"guard{k}"] == 1
+
+
+def test_a_programs_results_and_guards_are_told_apart():
+    drawn, traced = draw_dot(program()), program()
+    for slot in range(traced.first + len(traced)):
+        assert ("penwidth" in line(drawn, f"v{slot}")) == (slot in traced.outputs)
+    assert r'guard0 [label="sum_of_both \> 1.0"' in drawn.source
+    assert 'guard1 [label="not x == y"' in drawn.source
+
+
+def test_the_program_of_a_derivative_is_drawn(no_dot, tmp_path):
+    path = render(trace(grad(lambda x, y: mm.sin(x * y)), 1.0, 2.0), tmp_path / "d.svg")
+    assert b"cos" in path.read_bytes()
+
+
+def test_a_large_program_is_refused_with_advice():
+    def power(x):
+        y = x
+        for _ in range(500):
+            y = y * x
+        return y
+
+    with pytest.raises(ValueError, match=r"501 nodes, more than 400; trace a smaller function"):
+        draw_dot(trace(power, 1.0))
+    assert draw_dot(trace(power, 1.0), limit=None).source.count("op") >= 500
 
 
 # --- refusals -----------------------------------------------------------------
