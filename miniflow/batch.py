@@ -23,8 +23,8 @@ from miniflow.program import (
     BLOCK,
     HOLE,
     PARTIALS,
-    Diverged,
     Numbers,
+    PathError,
     Program,
     Shape,
     fill,
@@ -245,7 +245,7 @@ class Looped:
                     xs[place] = float(column[start + i])
                 try:
                     outputs = self.run(xs)
-                except Diverged:
+                except PathError:
                     failed[i] = True
                     continue
                 if self.shape.total:

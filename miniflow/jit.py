@@ -19,7 +19,7 @@ from miniflow import source
 from miniflow.ops import Op, real
 from miniflow.program import (
     HOLE,
-    Diverged,
+    PathError,
     Program,
     expansion,
     key,
@@ -217,7 +217,7 @@ class Family:
             xs = [*inputs, *captured_numbers(path.program, live)]
             try:
                 return path, xs, path.evaluator(chain)(xs)
-            except Diverged as error:
+            except PathError as error:
                 other = path.flips.get(error.guard)
                 path = other or self._record(inputs, path, error.guard)
         return None

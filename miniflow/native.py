@@ -34,7 +34,7 @@ from miniflow.callers import NUMBER, TYPE, Builtin, arrays
 from miniflow.emit import LIBM, ROWS, VECTOR, Emitter, Imports, Module, Target
 from miniflow.loops import ArrayCall, Batch, makes, takes
 from miniflow.ops import BUILTIN, TABLE, Op
-from miniflow.program import HOLE, Diverged, Program, Shape, expansion
+from miniflow.program import HOLE, PathError, Program, Shape, expansion
 from miniflow.program import key as key_of
 
 FIRST, SECOND = 0, 2  # LLVM's levels of optimisation of the two tiers
@@ -570,7 +570,7 @@ class Scalar:
 
 def diverge(program: Program, guard: int) -> Any:
     """Say that a guard has failed."""
-    raise Diverged(program.name, guard)
+    raise PathError(program.name, guard)
 
 
 class Entry:

@@ -445,6 +445,12 @@ def _log_limit(x: float) -> float:
     return nan if x < 0 else -inf
 
 
+def _hypot_limit(a: float, b: float) -> float:
+    # abs of a complex NaN raises, too, if an earlier operation has overflowed
+    unknown = (a != a or b != b) and not math.isinf(a) and not math.isinf(b)
+    return nan if unknown else inf
+
+
 def _cbrt_slope(x: Any, y: Any) -> Any:
     # math.cbrt is off by up to 4 ulp: one Newton step, where there is one to take
     ratio = div(div(div(x, y), y), y)
@@ -470,7 +476,7 @@ sqrt = define("sqrt", ieee(math.sqrt), lambda x, y: div(0.5, y), domain=(POSITIV
 cbrt = define("cbrt", math.cbrt, _cbrt_slope)
 hypot = define(
     "hypot",
-    ieee(lambda a, b: abs(complex(a, b)), lambda a, b: inf),
+    ieee(lambda a, b: abs(complex(a, b)), _hypot_limit),
     lambda a, b, y: unit(a, b),
     lambda a, b, y: unit(b, a),
 )

@@ -10,6 +10,7 @@ simpler rows.
 import operator
 import sys
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
@@ -121,7 +122,7 @@ COMPARISONS = {
 }
 
 
-class Diverged(RuntimeError):
+class PathError(RuntimeError):
     """A program was called where its function takes another path.
 
     Attributes:
@@ -131,6 +132,9 @@ class Diverged(RuntimeError):
     def __init__(self, message: str, guard: int) -> None:
         super().__init__(message)
         self.guard = guard
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.guard)
 
 
 class Program:
@@ -248,7 +252,7 @@ class Program:
             or are captured, else floats, arrays, fractions ... as the arguments are.
 
         Raises:
-            Diverged: the function takes another path there.
+            PathError: the function takes another path there.
             TypeError: the structure differs, or an operation is unknown to such numbers.
         """
         xs = match(self.name, (args, kwargs), self.arguments)
@@ -259,6 +263,7 @@ class Program:
         if kind is None:
             return self.rebuild(self.evaluate([real(x, self.name) for x in xs]))
         program = self.expanded(kind)
+        xs = [kind.literal(x) if hasattr(x, "dtype") else x for x in xs]
         constants = [*map(kind.literal, program.constants)]
         return self.rebuild(program.run(xs, lambda op: kind[op.name], constants))
 
@@ -289,7 +294,7 @@ class Program:
         if hasattr(answer, "all"):  # an array: all of its elements take the path, or none does
             answer = guard.holds if (answer == guard.holds).all() else not guard.holds
         if bool(answer) is not guard.holds:
-            raise Diverged(
+            raise PathError(
                 f"{self.name}: another path is taken here: guard {k} "
                 f"({source.condition(self, guard)}) fails; trace the function at these numbers, or "
                 "use jit, which keeps all paths",
@@ -350,7 +355,14 @@ def _split(tree: Any, numbers: list[Any]) -> Any:
     if is_array(tree) and all(map(is_number, parts)):
         numbers += parts
         return Numbers(tree.shape)
+    if _is_setting(tree):
+        return tree
     return rebuild(tree, [_split(part, numbers) for part in parts])
+
+
+def _is_setting(tree: Any) -> bool:
+    """Whether it is an array of what are no numbers: a mask, say."""
+    return is_array(tree) and tree.dtype != object
 
 
 def fill(tree: Any, numbers: Iterable[Any]) -> Any:
@@ -363,7 +375,7 @@ def _fill(tree: Any, numbers: Iterator[Any]) -> Any:
         return next(numbers)
     if isinstance(tree, Numbers):
         return array(list(islice(numbers, tree.size)), tree.shape)
-    parts = children(tree)
+    parts = None if _is_setting(tree) else children(tree)
     return tree if parts is None else rebuild(tree, [_fill(part, numbers) for part in parts])
 
 
@@ -382,6 +394,8 @@ def key(tree: Any) -> Any:
     Raises:
         TypeError: a setting in it is not hashable.
     """
+    if _is_setting(tree):
+        return type(tree), tree.dtype.str, tree.shape, tree.tobytes()
     parts = children(tree)
     if parts is None:
         if tree is HOLE:
@@ -416,6 +430,10 @@ def _match(what: str, tree: Any, model: Any, found: list[Any]) -> None:
         found += children(tree) or ()
         return
     models = children(model)
+    if _is_setting(model):
+        if not is_array(tree) or key(tree) != key(model):
+            raise TypeError(f"{what}: got {tree!r:.60} where {model!r:.60} was traced")
+        return
     if models is None:
         if model is HOLE:
             found.append(tree)
@@ -574,12 +592,13 @@ def _unique(names: dict[int, str]) -> dict[int, str]:
     """The names as identifiers, each once."""
     found: dict[int, str] = {}
     taken: set[str] = set()
+    counts: Counter[str] = Counter()
     for slot in sorted(names):
-        name = source.identifier(names[slot])
-        base, k = name, 1
+        name = base = source.identifier(names[slot])
+        counts[base] += 1
         while name in taken:
-            k += 1
-            name = f"{base}_{k}"
+            counts[base] += 1
+            name = f"{base}_{counts[base] - 1}"
         taken.add(name)
         found[slot] = name
     return found
@@ -623,6 +642,7 @@ def record(f: Function, numbers: list[float], arguments: Any) -> Program:
     """The program of a call of `f` with numbers in the holes of its arguments."""
     if not callable(f):
         raise TypeError(f"trace: {f!r:.60} is not a function")
+    key(arguments)  # raises where a part is neither number nor setting
     table = here.table
     outer, muted = table.trace, table.muted
     notes = Trace()
@@ -654,7 +674,7 @@ def _frozen(
     """The program of what was recorded from row `start` on."""
     name = head[0]
     values, result = split(out)
-    key(result)  # raises where a part is neither number nor setting
+    _check_result(name, result)
     outputs = [_output(name, y) for y in values]
     builder = Builder(len(inputs))
     nodes = {x._row: k for k, x in enumerate(inputs)}
@@ -689,7 +709,7 @@ def _frozen(
         guard = next(guards, None)
     found = [node(y._row) if y.__class__ is Value else builder.constant(y) for y in outputs]
     called: dict[int, str] = {}
-    for row, text in (*names.items(), *table.labels.copy().items()):
+    for row, text in (*table.labels.copy().items(), *names.items()):
         if text and row in nodes:
             called.setdefault(nodes[row], text)
     for adjoint, row in notes.adjoints:
@@ -697,6 +717,20 @@ def _frozen(
             called.setdefault(nodes[adjoint], f"d_{called[nodes[row]]}")
     called |= {node: v.label for node, v in builder.captured.items() if v.label}
     return builder.program(*head, result, found, called)
+
+
+def _check_result(name: str, result: Any) -> None:
+    """Refuse results that may have hidden Values in them: they would be this call's for ever."""
+    parts = None if _is_setting(result) else children(result)
+    for part in parts or ():
+        _check_result(name, part)
+    known = (Hole, Numbers, str, bytes, bool, complex, Enum, type(None), type)
+    is_bool = type(result).__module__ == "numpy"
+    if parts is None and not isinstance(result, known) and not is_bool:
+        raise TypeError(
+            f"{name}: it returned a {type(result).__name__}; a traced function returns numbers, "
+            "strings, bools or None, in lists, tuples, dicts and arrays"
+        )
 
 
 def _output(name: str, y: Any) -> Any:
@@ -871,8 +905,9 @@ def _expansion(op: Op) -> Program | None:
         program = record(op.value, [0.5] * op.arity, ((HOLE,) * op.arity, {}))
     except Exception:  # whatever a function of floats does with Values
         return None
-    # Python's own float ** float is not the table's pow to the last bit
-    simple = all(x.op is not op and x.op is not ops.pow for x in program.instructions)
+    # Python's own float ** float is not the table's pow to the last bit, and it rounds to ints
+    other = (op, ops.pow, ops.floor, ops.ceil, ops.trunc, ops.rint, ops.round_to)
+    simple = all(x.op not in other for x in program.instructions)
     alone = not (program.guards or program.captured) and len(program.outputs) == 1
     return program if simple and alone else None
 

@@ -7,6 +7,7 @@ and IEEE arithmetic does not (``1/0``, ``log(0)``) the text raises, too.
 
 import keyword
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -63,6 +64,15 @@ DEFINITIONS = {
     "ldexp": ("x, i", "math.ldexp(x, int(i)) if isfinite(i) else x * 2.0**i"),
     "hypot": ("a, b", "abs(complex(a, b))"),
 }
+# Rows written without a name of their own, besides those of INFIX.
+PLAIN = {
+    "neg", "pos", "stop_gradient", "abs", "less", "equal", "where", "sum", "dot", "fsum",
+}  # fmt: skip
+# What the text may call.
+RESERVED = {
+    *MATH, *PLAIN, *DEFINITIONS, "fma", "math", "inf", "nan", "isfinite", "float", "int", "round",
+    "complex", "Fraction", "xs",
+}  # fmt: skip
 FMA = """def fma(a, b, c):
     if not (isfinite(a) and isfinite(b)):
         return a * b + c
@@ -71,16 +81,14 @@ FMA = """def fma(a, b, c):
     exact = Fraction(a) * Fraction(b) + Fraction(c)
     return float(exact) if exact else a * b + c
 """
-# Rows written without a name of their own, besides those of INFIX.
-PLAIN = {
-    "neg", "pos", "stop_gradient", "abs", "less", "equal", "where", "sum", "dot", "fsum",
-}  # fmt: skip
 
 
 def identifier(name: str) -> str:
     """The nearest Python identifier."""
-    name = re.sub(r"\W", "_", name) or "_"
-    return f"_{name}" if name[0].isdigit() or keyword.iskeyword(name) else name
+    name = unicodedata.normalize("NFKC", name)  # as Python does
+    name = "".join([x if f"_{x}".isidentifier() else "_" for x in name])
+    good = name.isidentifier() and not keyword.iskeyword(name) and name != "__debug__"
+    return name if good else f"_{name}"
 
 
 def number(x: float) -> Text:
@@ -162,7 +170,8 @@ class Writer:
             for step in program.instructions
             if step.op.name == "pow" and program.constant(step.operands[1]) == 2.0
         }
-        self.taken = {*functions, *MATH, *PLAIN, "math", "inf", "nan", "isfinite", "xs"}
+        self.taken = {*functions, *RESERVED}
+        self.counts: Counter[str] = Counter()
         self.names = {slot: self.free(name) for slot, name in program.names.items()}
         self.place: Place | None = None
 
@@ -175,11 +184,10 @@ class Writer:
 
     def fresh(self, base: str) -> str:
         """A name that is not taken."""
-        k = 0
-        while f"{base}{k}" in self.taken:
-            k += 1
-        self.taken.add(f"{base}{k}")
-        return f"{base}{k}"
+        while (name := f"{base}{self.counts[base]}") in self.taken:
+            self.counts[base] += 1
+        self.taken.add(name)
+        return name
 
     def inputs(self) -> list[str]:
         """What inputs and captured Values are called; constants are written out."""
@@ -245,7 +253,7 @@ class Writer:
 
 def wrapped(start: str, text: str, end: str = "") -> list[str]:
     """A statement in as many lines as it needs."""
-    if len(start) + len(text) + len(end) <= WIDTH:
+    if len(start) + len(text) + len(end) <= WIDTH or re.search("['\"]", text):
         return [start + text + end]
     import textwrap
 
@@ -284,14 +292,14 @@ def text(program: "Program", expansion: Expansion, *, flat: bool = False) -> str
     helpers: dict[str, str] = {}
     _define(program, expansion, helpers)
     name = FLAT if flat else program.name
-    while name in helpers or name in MATH or name in DEFINITIONS:
+    while name in helpers or name in RESERVED:
         name += "_"
     writer = Writer(program, {*helpers, name})
     names = writer.inputs()
     if flat:
         parameters, unpacking = "xs", _assigned(names, "xs")
     else:
-        parameters, unpacking = _parameters(program, names)
+        parameters, unpacking = _parameters(program, names, writer)
     writer.body()
     outputs = [writer.texts[x].text for x in program.outputs]
     result = f"[{', '.join(outputs)}]" if flat else _result(program.result, iter(outputs))
@@ -310,7 +318,7 @@ def _function(name: str, parameters: str, body: list[str]) -> str:
     return "\n".join([*head, *[f"    {line}" if line else "" for line in body]]) + "\n"
 
 
-def _parameters(program: "Program", names: list[str]) -> tuple[str, list[str]]:
+def _parameters(program: "Program", names: list[str], writer: Writer) -> tuple[str, list[str]]:
     """The parameters of a program's function, and the lines that unpack them."""
     args, kwargs = program.arguments
     found, lines = [], []
@@ -319,6 +327,7 @@ def _parameters(program: "Program", names: list[str]) -> tuple[str, list[str]]:
         if _is_hole(tree):
             found.append(next(numbers))
         else:
+            name = writer.free(name)
             found.append(name)
             lines += _unpack(name, tree, numbers)
     live = [f"{name}={number(x).text}" for name, x in zip(numbers, program.live(), strict=True)]
@@ -362,8 +371,8 @@ def _result(tree: Any, outputs: Iterator[str]) -> str:
         return next(outputs)
     if hasattr(tree, "shape"):
         return _nested([next(outputs) for _ in range(tree.size)], tree.shape)
-    if parts is None:
-        return repr(tree)
+    if parts is None or (hasattr(tree, "dtype") and tree.dtype.hasobject is False):
+        return _literal(tree)
     texts = [_result(part, outputs) for part in parts]
     if isinstance(tree, dict):
         return f"{{{', '.join([f'{k!r}: {x}' for k, x in zip(tree, texts, strict=True)])}}}"
@@ -371,6 +380,15 @@ def _result(tree: Any, outputs: Iterator[str]) -> str:
     if isinstance(tree, list):
         return f"[{inner}]"
     return f"({inner},)" if len(texts) == 1 else f"({inner})"
+
+
+def _literal(setting: Any) -> str:
+    """A setting as Python has it."""
+    if hasattr(setting, "tolist"):
+        setting = setting.tolist()
+    if not isinstance(setting, (str, bytes, bool, list, type(None))):
+        raise TypeError(f"source: {setting!r} in a result cannot be written as Python")
+    return repr(setting)
 
 
 def _nested(texts: list[str], shape: tuple[int, ...]) -> str:
@@ -417,7 +435,7 @@ def _helper(name: str, program: "Program") -> str:
 
 def _imports(code: str) -> str:
     """What the code takes from the standard library."""
-    code = re.sub("#.*", "", code)
+    code = re.sub("^ *#.*", "", code, flags=re.M)
     used = set(re.findall(r"(?<![.\w])[A-Za-z_]\w*", code))
     lines = []
     if "math." in code:
