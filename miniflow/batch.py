@@ -421,11 +421,7 @@ class Run:
             start = starts[k]
             length = min(size, count - start)
             to = out[k] if total else out[:, start : start + length]
-            found = code(columns, uniform, start, length, to)
-            if found is None:  # a row that Python computes has raised: let it raise again
-                again = Looped(path.derived(self.chain).evaluate, code.outputs, shape)
-                found = again(columns, uniform, start, length, to)
-            return found
+            return code(columns, uniform, start, length, to)
 
         left = numpy.flatnonzero(numpy.concatenate(_parallel(block, len(starts), workers)))
         places = self._places(path)
@@ -455,7 +451,7 @@ class Run:
         owner, fma, precise = self.owner, self.family.fma, self.options.precise
         if owner is None:
             return Batched(program, shape, fma=fma, precise=precise)
-        found = Batched(program, shape, call, owner.run, fma=fma, precise=precise)
+        found = Batched(program, shape, call, owner.otherwise, fma=fma, precise=precise)
         if found.entry is not None:
             owner.enlist(found.entry)
         return found

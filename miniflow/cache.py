@@ -20,7 +20,13 @@ VARIABLE = "MINIFLOW_CACHE_DIR"
 
 
 def folder() -> Path | None:
-    """Where the files are: MINIFLOW_CACHE_DIR, or the platform's place; None if it is empty."""
+    """Where the files are: MINIFLOW_CACHE_DIR, or the platform's place; None if there is none."""
+    with suppress(RuntimeError):  # a user without a home
+        return _folder()
+    return None
+
+
+def _folder() -> Path | None:
     named = os.environ.get(VARIABLE)
     if named is not None:
         return Path(named) if named else None

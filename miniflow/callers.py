@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from miniflow.emit import Access, Emitter, Imports, Kernel, Module, Target
 from miniflow.program import HOLE, Numbers, Program
 
-STACK = 4096  # numbers that a built-in function keeps on the stack; beyond, on the heap
+STACK = 128  # numbers that a built-in function keeps on the stack; beyond, on the heap
 TYPE = object.__basicsize__ - 8  # where an object's type stands in it
 NUMBER = float.__basicsize__ - 8  # where a float's number stands in it
 # Where NumPy's arrays keep these, since 1.0: compiled extensions rely on it.

@@ -8,6 +8,8 @@ For an entry on the tape a program is wanted again, differentiated: a *chain* (j
 numbers stands for the partials of partial k of output j.
 """
 
+import os
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -62,8 +64,16 @@ def _warn_once() -> None:
         "miniflow: without llvmlite programs run as Python source, many times slower; "
         "pip install 'miniflow[jit]'",
         RuntimeWarning,
-        stacklevel=4,
+        stacklevel=outside(),
     )
+
+
+def outside() -> int:
+    """How many frames up the code is that called the library."""
+    here, frame, level = os.path.dirname(__file__), sys._getframe(1), 1  # noqa: PTH120 - quick
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(here):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 class Source:
@@ -136,6 +146,13 @@ class Path:
             self._programs[chain] = derivative(self.derived(chain[:-1]), chain[-1], self.point)
         return self._programs[chain]
 
+    def derived_at(self, chain: Chain, xs: list[float]) -> Program:
+        """The program of a chain where a partial takes a branch of its own."""
+        program = self.program
+        for output in chain:
+            program = derivative(program, output, xs)
+        return program
+
     def evaluator(self, chain: Chain) -> Function:
         """What computes the outputs of a chain from inputs and captured numbers."""
         if chain not in self._evaluators:
@@ -171,7 +188,10 @@ class Path:
 
 
 def derivative(program: Program, output: int, xs: list[float]) -> Program:
-    """The partials of one output by all inputs and captured Values, with the same guards."""
+    """The partials of one output by all inputs and captured Values.
+
+    Its first guards are those of the program; partials that branch may add others.
+    """
     count = program.inputs + len(program.captured)
 
     def partials(values: list[Any]) -> list[Any]:
@@ -181,10 +201,7 @@ def derivative(program: Program, output: int, xs: list[float]) -> Program:
             pullback([y], [1.0], values, recorded=True) if y.__class__ is Value else [0.0] * count
         )
 
-    found = record(partials, xs, (([HOLE] * count,), {}))
-    if len(found.guards) != len(program.guards):  # paths are told apart by their numbers
-        raise AssertionError("a derivative's guards are not those of its program")
-    return found
+    return record(partials, xs, (([HOLE] * count,), {}))
 
 
 class Family:
@@ -216,8 +233,13 @@ class Family:
         while path is not None:
             xs = [*inputs, *captured_numbers(path.program, live)]
             try:
-                return path, xs, path.evaluator(chain)(xs)
+                outputs = path.evaluator(chain)(xs)
+                _check_captured(path.program, live)
+                return path, xs, outputs
             except PathError as error:
+                if error.guard >= len(path.program.guards):  # a partial's own branch
+                    _check_captured(path.program, live)
+                    return path, xs, path.derived_at(chain, xs).evaluate(xs)
                 other = path.flips.get(error.guard)
                 path = other or self._record(inputs, path, error.guard)
         return None
@@ -273,7 +295,7 @@ class Family:
             f"{name} takes more than {LIMIT} paths: from now on new ones run eagerly; compute "
             "with where, maximum and the like instead of comparing Values, or jit a part of it",
             RuntimeWarning,
-            stacklevel=5,
+            stacklevel=outside(),
         )
 
     def apply(
@@ -297,15 +319,20 @@ def _number(x: Any) -> float:
 
 def captured_numbers(program: Program, live: dict[int, float] | None) -> list[float]:
     """The numbers of a program's captured Values."""
-    if live is None:
-        return [here.table.number(v, "jit") for v in program.captured]
-    try:
-        return [live[id(v)] for v in program.captured]
-    except KeyError:
+    numbers = [here.table.number(v, "jit") for v in program.captured]
+    if live is not None:
+        pairs = zip(program.captured, numbers, strict=True)
+        numbers = [live.get(id(v), number) for v, number in pairs]
+    return numbers
+
+
+def _check_captured(program: Program, live: dict[int, float] | None) -> None:
+    """Refuse to lose the gradients of Values that an entry on the tape does not know."""
+    if live is not None and not all(id(v) in live for v in program.captured):
         raise RuntimeError(
             f"{program.name}: it takes another path now, with Values that it did not depend on "
             "when it was called; call it again"
-        ) from None
+        )
 
 
 class Call(Op):
@@ -424,6 +451,13 @@ class Compiled:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.run(*args, **kwargs)
 
+    def otherwise(self, *args: Any, **kwargs: Any) -> Any:
+        """A call that machine code cannot answer."""
+        from miniflow.native import raise_error
+
+        raise_error()
+        return self.run(*args, **kwargs)
+
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """A call of any arguments."""
         raise NotImplementedError
@@ -465,7 +499,7 @@ class Jitted(Compiled):
 
         if path.program.captured:  # its result is on the tape
             return
-        path.entry = entry(path.program, self.run, fma=self.fma)
+        path.entry = entry(path.program, self.otherwise, fma=self.fma)
         if parent is None:
             self.enlist(path.entry)
         elif parent.entry is not None:
@@ -480,7 +514,8 @@ def jit(f: Function, *, fma: bool = False, backend: str = "auto") -> Any:
 
     Args:
         f: function of numbers in nested lists, tuples, dicts and arrays; other arguments
-            (bool, str, None, any hashable object) are settings: each gets programs of its own.
+            (bool, str, None, any hashable object) are settings: each gets programs of its own,
+            and is kept with them.
             Ints count as numbers, too. Plain numbers that f reads from elsewhere are taken as
             they are when a path is recorded.
         fma: whether products may be fused with sums, which rounds once instead of twice.

@@ -33,15 +33,14 @@ from miniflow import cache as files
 from miniflow.callers import NUMBER, TYPE, Builtin, arrays
 from miniflow.emit import LIBM, ROWS, VECTOR, Emitter, Imports, Module, Target
 from miniflow.loops import ArrayCall, Batch, makes, takes
-from miniflow.ops import BUILTIN, TABLE, Op
-from miniflow.program import HOLE, PathError, Program, Shape, expansion
+from miniflow.ops import TABLE, Op
+from miniflow.program import HOLE, PathError, Program, Shape
 from miniflow.program import key as key_of
 
 FIRST, SECOND = 0, 2  # LLVM's levels of optimisation of the two tiers
 ULPS = 4  # how far a vector function may be off
 
-_lock = threading.RLock()
-_failed = ctypes.c_int64()  # set where a row that Python computes has raised
+_lock = threading.RLock()  # whatever compiles, loads or links
 
 
 @cache
@@ -99,37 +98,60 @@ def linker() -> Any:
 
 def compiled(module: Module, level: int) -> bytes:
     """The object code of a module."""
-    parsed = llvm().parse_assembly(module.text)
-    found: bytes = machine(level).emit_object(parsed)
+    with _lock, llvm().parse_assembly(module.text) as parsed:
+        found: bytes = machine(level).emit_object(parsed)
     return found
 
 
 # --- loading ------------------------------------------------------------------
 
 _numbers = count()
+_loaded: dict[int, Any] = {}  # code in memory, by the numbers of tickets
+
+
+class Ticket(int):
+    """What keeps code in memory: when the last one of a number goes, so does the code.
+
+    Finalizers of garbage run in any order, and may call what is garbage with them. The collector
+    does not look at a ticket, so it goes when nothing can be called any more.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, _: int) -> None:
+        ctypes.pythonapi.PyObject_GC_UnTrack(ctypes.py_object(self))
+
+    def __del__(self, lock: Any = _lock, drop: Callable[..., Any] = _loaded.pop) -> None:
+        with lock:
+            drop(int(self), None)
 
 
 class Library:
     """Compiled modules in memory, with the addresses that they need filled in."""
 
     def __init__(self, objects: Sequence[bytes], header: Any, ops: Iterable[Op] = ()) -> None:
-        builder = llvm().JITLibraryBuilder().add_current_process()
-        for code, (_, exports) in zip(objects, header, strict=True):
-            builder.add_object_img(code)
-            for name in exports:
-                builder.export_symbol(name)
         rows = {op.name: op for op in ops}
         with _lock:
-            self.tracker = builder.link(linker(), f"miniflow{next(_numbers)}")
+            builder = llvm().JITLibraryBuilder().add_current_process()
+            for code, (_, exports) in zip(objects, header, strict=True):
+                builder.add_object_img(code)
+                for name in exports:
+                    builder.export_symbol(name)
+            number = next(_numbers)
+            tracker = builder.link(linker(), f"miniflow{number}")
+            del builder
+        names = [name for _, exports in header for name in exports]
+        self.addresses: dict[str, int] = {name: tracker[name] for name in names}
+        self.ticket = Ticket(number)
         self.kept: list[Any] = []
+        _loaded[number] = tracker, self.kept
         for imports, exports in header:
-            table = (ctypes.c_void_p * len(imports)).from_address(self.tracker[exports[-1]])
+            table = (ctypes.c_void_p * len(imports)).from_address(self[exports[-1]])
             for k, name in enumerate(imports):
                 table[k] = self._address(name, rows)
 
     def __getitem__(self, name: str) -> int:
-        found: int = self.tracker[name]
-        return found
+        return self.addresses[name]
 
     def _address(self, name: str, rows: dict[str, Op]) -> int:
         kind, _, rest = name.partition(".")
@@ -168,23 +190,30 @@ def _pointer(function: Any) -> int:
 ROW = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.POINTER(ctypes.c_double), ctypes.c_int64)
 
 
+_errors: dict[int, BaseException] = {}  # of rows that Python computes, by thread
+_failed = ctypes.c_int64()  # how many: code looks at it when it is done
+
+
 def _row(value: Callable[..., float]) -> Any:
     """A row that Python computes, as a C function."""
 
     def row(operands: Any, n: int) -> float:
         try:
             return float(value(*operands[:n]))
-        except BaseException:  # whatever it is, it is raised again by what runs then instead
-            _failed.value = 1
+        except BaseException as error:  # whatever it is, it is raised once the code is done
+            _errors.setdefault(threading.get_ident(), error)
+            _failed.value = len(_errors)
             return math.nan
 
     return ROW(row)
 
 
-def row_failed() -> bool:
-    """Whether a row that Python computes has raised since this was asked last."""
-    found, _failed.value = bool(_failed.value), 0
-    return found
+def raise_error() -> None:
+    """Raise what a row has raised in this thread, if one has."""
+    error = _errors.pop(threading.get_ident(), None)
+    _failed.value = len(_errors)
+    if error is not None:
+        raise error
 
 
 # --- the C library ------------------------------------------------------------
@@ -318,11 +347,13 @@ class Worker:
             if self.thread is None:
                 self.thread = threading.Thread(target=self._work, name="miniflow", daemon=True)
                 self.thread.start()
+                atexit.register(self.stop)
         self.jobs.put(job)
 
     def _work(self) -> None:
         while (job := self.jobs.get()) is not None and not self.stopping:
-            job()
+            with suppress(Warning):  # where warnings are errors, nobody is here to catch them
+                job()
 
     def stop(self) -> None:
         """Let the job that is being done come to an end, and no other one begin."""
@@ -333,17 +364,17 @@ class Worker:
 
 
 worker = Worker()
-atexit.register(worker.stop)
 
 
 def _forked() -> None:
-    """A forked child has no thread, and needs locks of its own."""
-    global worker, _lock
-    worker, _lock = Worker(), threading.RLock()
+    """A forked child has no thread in the background."""
+    global worker
+    worker = Worker()
+    _lock.release()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+if hasattr(os, "register_at_fork"):  # nothing is being compiled while a process forks
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_forked)
 
 
 class Code:
@@ -418,9 +449,7 @@ def digest(program: Program, *what: Any) -> str:
     found.update(array("q", chain.from_iterable([x.operands for x in steps])).tobytes())
     found.update("\0".join([f"{x.op.name} {len(x.operands)}" for x in steps]).encode())
     found.update(array("d", program.constants).tobytes())
-    theirs = [op for op in dict.fromkeys(x.op for x in steps) if op not in BUILTIN]
-    inner = [(op.name, x.code if (x := expansion(op)) is not None else None) for op in theirs]
-    rest = program.inputs, len(program.captured), program.outputs, program.guards, what, inner
+    rest = program.inputs, len(program.captured), program.outputs, program.guards, what
     found.update(repr(rest).encode())
     return found.hexdigest()
 
@@ -446,6 +475,7 @@ class _Method(ctypes.Structure):
 
 FASTCALL_KEYWORDS = 0x82  # METH_FASTCALL | METH_KEYWORDS
 
+_methods: list[_Method] = []  # a function reads its own even when it goes
 _new = ctypes.pythonapi.PyCFunction_NewEx
 _new.restype = ctypes.py_object
 _new.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
@@ -454,7 +484,8 @@ _new.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
 def builtin(library: Library, ways: list[Any], name: str) -> Callable[..., Any]:
     """The function ``entry`` of a library as a built-in function with these ways out."""
     method = _Method(name.encode(), library["entry"], FASTCALL_KEYWORDS, None)
-    ways.append((method, library))  # they live as long as the function
+    _methods.append(method)
+    ways.append(library.ticket)  # the code lives as long as the function
     found: Callable[..., Any] = _new(ctypes.addressof(method), ways, None)
     return found
 
@@ -504,13 +535,10 @@ class Batched:
     def __call__(self, columns: Any, uniform: Any, start: int, count: int, out: Any) -> Any:
         """Run over `count` elements from `start` on; `out` gets a row or a sum for each output.
 
-        Returns whether each element has left the program's path; None where a row that Python
-        computes has raised.
+        Returns whether each element has left the program's path.
         """
         import numpy
 
-        if self.python:
-            row_failed()
         library, known = self.code.library, self._function
         if known[0] is not library:
             self._function = known = library, _BATCH(library["batch"])
@@ -529,8 +557,8 @@ class Batched:
             columns_at.buffer_info()[0], strides.buffer_info()[0], _address(uniform), count, where,
             _address(failed), aligned,
         )  # fmt: skip
-        if self.python and row_failed():  # let it raise again
-            return None
+        if self.python:
+            raise_error()
         if not self.masked:
             return numpy.zeros(count, dtype=bool)
         bits = numpy.unpackbits(failed[:, None], axis=1, bitorder="little")[:, : self.lanes]
@@ -563,8 +591,8 @@ class Scalar:
         return found
 
     def _otherwise(self, xs: list[float]) -> list[float]:
-        """What is done if a row that Python computes has raised: let it raise again."""
-        row_failed()
+        """What is done if a row that Python computes has raised, here or in another thread."""
+        raise_error()
         return self.program.evaluate([float(x) for x in xs])
 
 
@@ -610,11 +638,13 @@ class Entry:
 
     def _swapped(self) -> None:
         with _lock:
+            before = self.function  # it goes when nobody looks for it any more
             ways = self.ways[:-1]  # without what keeps the old code alive
             self.function = builtin(self.code.library, ways, self.name)
             self.ways = ways
             for listener in self.listeners:
                 listener(self.function)
+        del before
 
 
 def entry(program: Program, otherwise: Callable[..., Any], *, fma: bool) -> Entry:

@@ -400,6 +400,8 @@ def key(tree: Any) -> Any:
     if parts is None:
         if tree is HOLE:
             return tree
+        if isinstance(tree, frozenset):  # True, 1 and 1.0 are equal there
+            return type(tree), frozenset([(type(x), x) for x in tree])
         try:
             hash(tree)
         except TypeError:
@@ -644,9 +646,21 @@ def record(f: Function, numbers: list[float], arguments: Any) -> Program:
         raise TypeError(f"trace: {f!r:.60} is not a function")
     key(arguments)  # raises where a part is neither number nor setting
     table = here.table
+    start, opened = table.count, table.opened
+    table.held += 1  # rows stay where they are
+    try:
+        return _record(table, f, numbers, arguments)
+    finally:
+        try:
+            table.cut(start, opened)
+        finally:
+            table.held -= 1
+        table.settle()
+
+
+def _record(table: Table, f: Function, numbers: list[float], arguments: Any) -> Program:
     outer, muted = table.trace, table.muted
     notes = Trace()
-    table.held += 1  # rows stay where they are
     table.trace, table.muted = None, 0
     try:
         inputs = [Value(x) for x in numbers]
@@ -663,8 +677,6 @@ def record(f: Function, numbers: list[float], arguments: Any) -> Program:
         return _frozen(table, notes, names, start, (_name(f), parameters, arguments), inputs, out)
     finally:
         table.trace, table.muted = outer, muted
-        table.held -= 1
-        table.settle()
 
 
 def _frozen(
@@ -899,15 +911,14 @@ def expansion(op: Op) -> Program | None:
 
 
 def _expansion(op: Op) -> Program | None:
-    if op.arity < 1:
+    # what a user's function of floats does with Values may be something else
+    if op.arity < 1 or op not in ops.BUILTIN:
         return None
     try:
         program = record(op.value, [0.5] * op.arity, ((HOLE,) * op.arity, {}))
-    except Exception:  # whatever a function of floats does with Values
+    except TypeError:  # it calls functions of floats
         return None
-    # Python's own float ** float is not the table's pow to the last bit, and it rounds to ints
-    other = (op, ops.pow, ops.floor, ops.ceil, ops.trunc, ops.rint, ops.round_to)
-    simple = all(x.op not in other for x in program.instructions)
+    simple = all(x.op is not op for x in program.instructions)
     alone = not (program.guards or program.captured) and len(program.outputs) == 1
     return program if simple and alone else None
 

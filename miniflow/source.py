@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from miniflow.ops import Op
+from miniflow.ops import TABLE, Op
 from miniflow.trees import children
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ Expansion = Callable[[Op], "Program | None"]
 
 WIDTH = 96  # characters in a line
 FLAT = "flat"  # what a function from a list to a list is called
+MANY = 50  # terms of a sum in one expression
 INLINE = 60  # characters of an expression that is written where it is used
 
 
@@ -214,7 +215,10 @@ class Writer:
     def step(self, position: int, op: Op, operands: tuple[int, ...]) -> None:
         """One instruction: kept for the place where it is used, or a line of its own."""
         slot = self.program.first + position
-        text = expression(op, [self.texts[x] for x in operands])
+        xs = [self.texts[x] for x in operands]
+        if op.name in ("sum", "dot") and len(xs) > MANY:
+            xs, op = self.gathered(op, xs)
+        text = expression(op, xs)
         name = self.names.get(slot)
         once = self.uses[slot] == 1 and slot not in self.squared
         alias = op.name in ("pos", "stop_gradient") and text.binds == ATOM
@@ -226,6 +230,17 @@ class Writer:
             name = self.names[slot] = self.fresh("t")
         self.lines += wrapped(f"{name} = ", text.text)
         self.texts.append(Text(name, ATOM))
+
+    def gathered(self, op: Op, xs: list[Text]) -> tuple[list[Text], Op]:
+        """A long sum from left to right, all but its end in lines of its own."""
+        if op.name == "dot":
+            half = len(xs) // 2
+            xs = [_infix("*", PRODUCT, *x) for x in zip(xs[:half], xs[half:], strict=True)]
+        name = self.fresh("t")
+        while len(xs) > MANY:
+            self.lines += wrapped(f"{name} = ", _total(xs[:MANY]).text)
+            xs = [Text(name, ATOM), *xs[MANY:]]
+        return xs, TABLE["sum"]
 
     def comment(self, place: "Place | None") -> None:
         """A line that says where the following ones come from, where that changes."""

@@ -542,6 +542,32 @@ class Table:
         self.shrink()
         return True
 
+    def cut(self, start: int, opened: int) -> None:
+        """Drop the rows from `start` on again, unless a Value or a later scope needs one."""
+        count, version = self.count, self.version
+        if any(x is not None for x in map(call, islice(self.owner, start, count))):
+            return
+        if any(k > opened for k in self.scopes.copy()):
+            return
+        sides: list[Any] = [
+            {row: x for row, x in side.copy().items() if row < start}
+            for side in (self.labels, self.grads, self.homes, self.wides)
+        ]
+        labels, grads, homes, wides = sides
+        unused = count - start
+        operation, owner, adjoint = [constant] * unused, [nobody] * unused, [0.0] * unused
+        rows = slice(start, count)
+        dropped = [self.operation[rows], self.homes]  # they may have finalizers
+        if self.count == count and self.version == version:
+            # in one go: no call, no loop, no new container
+            self.operation[rows] = operation
+            self.owner[rows] = owner
+            self.adjoint[rows] = adjoint
+            self.labels, self.grads, self.homes, self.wides = labels, grads, homes, wides
+            self.count = start
+            self.version = version + 1
+        del dropped
+
     def shrink(self) -> None:
         """Give back rows where there are many more than are in use."""
         capacity = max(SMALLEST, 4 * self.count)
@@ -1024,6 +1050,8 @@ class Value:
         return [*super().__dir__(), *ops.TABLE, *ALIASES]
 
     def __format__(self, spec: str) -> str:
+        if spec:
+            frozen("formatting a number")
         return format(plain(self), spec) if spec else repr(self)
 
     def __repr__(self) -> str:

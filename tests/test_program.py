@@ -1288,7 +1288,7 @@ def test_a_number_too_large_is_refused():
 def test_what_is_allowed_while_tracing(capsys):
     def f(x):
         print(x)
-        print(f"{x} {x:.3f} {x * 2:8.2e} {x!r}", LEAF)
+        print(f"{x} {x!r}", LEAF)
         assert x.op == "leaf"
         assert x.label == ""
         y = x * LEAF
@@ -1299,7 +1299,8 @@ def test_what_is_allowed_while_tracing(capsys):
     assert trace(f, 1.5)(2.0) == 6.0
     out = capsys.readouterr().out
     assert "Value(data=1.5, grad=0.0)" in out
-    assert " 1.500 " in out
+    with pytest.raises(RuntimeError, match="formatting a number while a function is traced"):
+        trace(lambda x: f"{x:.3f}", 1.5)
 
 
 def test_another_thread_is_not_being_traced(in_thread):
