@@ -1,13 +1,18 @@
 """miniflow: reverse-mode automatic differentiation of scalar Python."""
 
+import importlib as _importlib
+import typing as _typing
+
 from miniflow import math
-from miniflow.batch import vmap
-from miniflow.jit import jit
 from miniflow.ops import define
-from miniflow.program import Program, trace
 from miniflow.scope import Entry, Tape
 from miniflow.tape import Value, no_grad
 from miniflow.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+
+if _typing.TYPE_CHECKING:
+    from miniflow.batch import vmap
+    from miniflow.jitted import jit
+    from miniflow.program import Program, trace
 
 __version__ = "0.1.0"
 
@@ -31,3 +36,22 @@ __all__ = [
     "vjp",
     "vmap",
 ]
+
+# what not everybody needs is loaded when it is asked for
+_LATER = {
+    "Program": "miniflow.program",
+    "jit": "miniflow.jitted",
+    "trace": "miniflow.program",
+    "vmap": "miniflow.batch",
+}
+
+
+def __getattr__(name: str) -> _typing.Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'miniflow' has no attribute {name!r}")
+    found = globals()[name] = getattr(_importlib.import_module(_LATER[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -17,7 +17,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from miniflow import ops
-from miniflow.jit import Call, Chain, Compiled, Family, Path, captured_numbers, use_native
+from miniflow.jitted import Call, Chain, Compiled, Family, Path, captured_numbers, use_native
 from miniflow.ops import Op, real
 from miniflow.program import (
     BLOCK,

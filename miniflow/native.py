@@ -22,6 +22,7 @@ import warnings
 import weakref
 from array import array
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import cache, partial
 from itertools import chain, count
 from pathlib import Path

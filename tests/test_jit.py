@@ -19,7 +19,6 @@ import random
 import sys
 import threading
 import warnings
-import weakref
 from collections import OrderedDict, namedtuple
 from decimal import Decimal
 from fractions import Fraction
@@ -53,7 +52,7 @@ from miniflow.ops import TABLE
 from miniflow.tape import here
 from viz import draw_dot
 
-jits = importlib.import_module("miniflow.jit")  # the module: miniflow.jit is the function
+jits = importlib.import_module("miniflow.jitted")  # the module: miniflow.jit is the function
 BACKENDS = ["native", "source"]
 Point = namedtuple("Point", "x y")
 

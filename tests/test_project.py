@@ -55,8 +55,8 @@ DIRECTLY = {
     "miniflow.loops": ["miniflow.callers", "miniflow.hoist"],
     "miniflow.cache": ["miniflow.files"],
     "miniflow.native": ["miniflow.loops", "miniflow.cache"],
-    "miniflow.jit": ["miniflow.native"],
-    "miniflow.batch": ["miniflow.jit"],
+    "miniflow.jitted": ["miniflow.native"],
+    "miniflow.batch": ["miniflow.jitted"],
     "miniflow": ["miniflow.transforms", "miniflow.batch"],
 }
 # These load when they are first needed, inside of a function.

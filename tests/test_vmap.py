@@ -46,7 +46,7 @@ from miniflow import (
 )
 from miniflow.ops import TABLE
 
-paths = importlib.import_module("miniflow.jit")  # miniflow.jit is the function
+paths = importlib.import_module("miniflow.jitted")  # miniflow.jit is the function
 
 exact = functools.partial(vmap, precise=True)
 most = settings().max_examples
