@@ -17,21 +17,11 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from miniflow import ops
+from miniflow.hoist import BLOCK, PARTIALS, Shape
 from miniflow.jitted import Call, Chain, Compiled, Family, Path, captured_numbers, use_native
 from miniflow.ops import Op, real
-from miniflow.program import (
-    BLOCK,
-    HOLE,
-    PARTIALS,
-    Numbers,
-    PathError,
-    Program,
-    Shape,
-    fill,
-    is_number,
-    key,
-    split,
-)
+from miniflow.program import PathError, Program
+from miniflow.structures import HOLE, Numbers, fill, is_number, key, split
 from miniflow.tape import Value, here
 from miniflow.trees import children, is_array, rebuild
 

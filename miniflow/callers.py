@@ -14,7 +14,8 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from miniflow.emit import Access, Emitter, Imports, Kernel, Module, Target
-from miniflow.program import HOLE, Numbers, Program
+from miniflow.program import Program
+from miniflow.structures import HOLE, Numbers
 
 STACK = 128  # numbers that a built-in function keeps on the stack; beyond, on the heap
 TYPE = object.__basicsize__ - 8  # where an object's type stands in it

@@ -1,8 +1,24 @@
 """What a program over a batch computes once, and what it computes for each element."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from miniflow.program import HOLE, Guard, Instruction, Program
+from miniflow.program import Guard, Instruction, Program
+from miniflow.structures import HOLE
+
+BLOCK = 8192  # elements of a batch that are added up at once, and that a thread takes at a time
+PARTIALS = 8  # a sum over a batch is that of so many: element i adds to number i % PARTIALS
+
+
+class Shape(NamedTuple):
+    """What of a program's inputs and outputs runs along a batch, and how.
+
+    `layout` has for each input None where all elements have the same number, else whether
+    numbers of neighbouring elements stand side by side. `total` says that outputs are summed.
+    """
+
+    layout: tuple[bool | None, ...]
+    total: bool
 
 
 def hoisted(program: Program, varies: Sequence[bool]) -> tuple[Program, Program]:

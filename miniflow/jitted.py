@@ -19,16 +19,9 @@ from typing import Any
 
 from miniflow import source
 from miniflow.ops import Op, real
-from miniflow.program import (
-    HOLE,
-    PathError,
-    Program,
-    expansion,
-    key,
-    record,
-    split,
-)
+from miniflow.program import PathError, Program, expansion, record
 from miniflow.scope import pullback
+from miniflow.structures import HOLE, key, split
 from miniflow.tape import Value, here, plain
 
 Function = Callable[..., Any]

@@ -15,8 +15,9 @@ from miniflow.callers import (
     plain,
 )
 from miniflow.emit import Access, Emitter, Imports, Kernel, Module, Target
-from miniflow.hoist import hoisted
-from miniflow.program import BLOCK, HOLE, PARTIALS, Numbers, Program, Shape
+from miniflow.hoist import BLOCK, PARTIALS, Shape, hoisted
+from miniflow.program import Program
+from miniflow.structures import HOLE, Numbers
 
 ALIGNED = 0x100  # of an array's flags
 # what a kernel gets: columns, uniform numbers and what follows from them, element, outputs

@@ -33,10 +33,12 @@ from typing import Any
 from miniflow import cache as files
 from miniflow.callers import NUMBER, TYPE, Builtin, arrays
 from miniflow.emit import LIBM, ROWS, VECTOR, Emitter, Imports, Module, Target
+from miniflow.hoist import Shape
 from miniflow.loops import ArrayCall, Batch, makes, takes
 from miniflow.ops import TABLE, Op
-from miniflow.program import HOLE, PathError, Program, Shape
-from miniflow.program import key as key_of
+from miniflow.program import PathError, Program
+from miniflow.structures import HOLE
+from miniflow.structures import key as key_of
 
 FIRST, SECOND = 0, 2  # LLVM's levels of optimisation of the two tiers
 ULPS = 4  # how far a vector function may be off

@@ -8,67 +8,22 @@ simpler rows.
 """
 
 import operator
-import sys
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from enum import Enum
-from functools import cache, cached_property
-from itertools import islice, product
-from math import inf, nextafter, prod
-from types import FrameType
+from functools import cached_property
+from math import inf, nextafter
 from typing import Any, NamedTuple
 
 from miniflow import ops, source
 from miniflow.kinds import arithmetic
 from miniflow.ops import Op, real, shared
+from miniflow.structures import HOLE, Hole, Numbers, fill, is_setting, key, match, size, split
 from miniflow.tape import Table, Trace, Value, here, plain
-from miniflow.trees import array, children, is_array, rebuild
+from miniflow.trees import children
+from miniflow.watch import Place, function_name, leaf_names, origins, parameter_names, watched
 
 Function = Callable[..., Any]
-
-
-class Place(NamedTuple):
-    """What an instruction comes from: a line of a source file; the how manieth sweep over it."""
-
-    file: str
-    line: int
-    sweep: int = 0
-
-
-class Hole(Enum):
-    """Where a number goes in a structure of arguments or results."""
-
-    NUMBER = "number"
-
-    def __repr__(self) -> str:
-        return "."
-
-
-HOLE = Hole.NUMBER
-
-
-class Numbers:
-    """Where an array of numbers goes in a structure."""
-
-    __slots__ = ("shape",)
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Numbers) and self.shape == other.shape
-
-    def __hash__(self) -> int:
-        return hash(self.shape)
-
-    @property
-    def size(self) -> int:
-        return prod(self.shape)
-
-    def __repr__(self) -> str:
-        return f"array{self.shape}"
 
 
 class Instruction(NamedTuple):
@@ -89,21 +44,6 @@ class Guard(NamedTuple):
     right: int
     holds: bool
     position: int
-
-
-BLOCK = 8192  # elements of a batch that are added up at once, and that a thread takes at a time
-PARTIALS = 8  # a sum over a batch is that of so many: element i adds to number i % PARTIALS
-
-
-class Shape(NamedTuple):
-    """What of a program's inputs and outputs runs along a batch, and how.
-
-    `layout` has for each input None where all elements have the same number, else whether
-    numbers of neighbouring elements stand side by side. `total` says that outputs are summed.
-    """
-
-    layout: tuple[bool | None, ...]
-    total: bool
 
 
 RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -325,134 +265,6 @@ class Program:
         )
 
 
-# --- structures ---------------------------------------------------------------
-
-
-def is_number(x: Any) -> bool:
-    """Whether a leaf of a structure is a number to compute with, rather than a setting."""
-    if x.__class__ is Value or x.__class__ is float:
-        return True
-    if isinstance(x, (bool, str, bytes)) or x is None:
-        return False
-    if type(x).__name__ in ("bool", "bool_") and type(x).__module__ == "numpy":
-        return False
-    return hasattr(type(x), "__float__") and not isinstance(x, type)
-
-
-def split(tree: Any) -> tuple[list[Any], Any]:
-    """The numbers of a structure, and the structure with holes in their places."""
-    numbers: list[Any] = []
-    return numbers, _split(tree, numbers)
-
-
-def _split(tree: Any, numbers: list[Any]) -> Any:
-    parts = children(tree)
-    if parts is None:
-        if not is_number(tree):
-            return tree
-        numbers.append(tree)
-        return HOLE
-    if is_array(tree) and all(map(is_number, parts)):
-        numbers += parts
-        return Numbers(tree.shape)
-    if _is_setting(tree):
-        return tree
-    return rebuild(tree, [_split(part, numbers) for part in parts])
-
-
-def _is_setting(tree: Any) -> bool:
-    """Whether it is an array of what are no numbers: a mask, say."""
-    return is_array(tree) and tree.dtype != object
-
-
-def fill(tree: Any, numbers: Iterable[Any]) -> Any:
-    """A structure with numbers in its holes."""
-    return _fill(tree, iter(numbers))
-
-
-def _fill(tree: Any, numbers: Iterator[Any]) -> Any:
-    if tree is HOLE:
-        return next(numbers)
-    if isinstance(tree, Numbers):
-        return array(list(islice(numbers, tree.size)), tree.shape)
-    parts = None if _is_setting(tree) else children(tree)
-    return tree if parts is None else rebuild(tree, [_fill(part, numbers) for part in parts])
-
-
-def size(tree: Any) -> int:
-    """How many numbers go into the holes of a structure."""
-    if tree is HOLE:
-        return 1
-    if isinstance(tree, Numbers):
-        return tree.size
-    return sum([size(part) for part in children(tree) or ()])
-
-
-def key(tree: Any) -> Any:
-    """What two structures with holes have in common exactly if they are alike; hashable.
-
-    Raises:
-        TypeError: a setting in it is not hashable.
-    """
-    if _is_setting(tree):
-        return type(tree), tree.dtype.str, tree.shape, tree.tobytes()
-    parts = children(tree)
-    if parts is None:
-        if tree is HOLE:
-            return tree
-        if isinstance(tree, frozenset):  # True, 1 and 1.0 are equal there
-            return type(tree), frozenset([(type(x), x) for x in tree])
-        try:
-            hash(tree)
-        except TypeError:
-            raise TypeError(
-                f"{tree!r:.60} is a {type(tree).__name__}, neither a number nor hashable: a traced "
-                "function takes numbers in lists, tuples, dicts and arrays, and hashable settings"
-            ) from None
-        return type(tree), tree
-    names = tuple(tree) if isinstance(tree, dict) else None
-    return type(tree), names, tuple([key(part) for part in parts])
-
-
-def match(what: str, tree: Any, model: Any) -> list[Any]:
-    """The numbers of `tree` in the places of the holes of `model`.
-
-    Raises:
-        TypeError: the two are not of the same structure.
-    """
-    found: list[Any] = []
-    _match(what, tree, model, found)
-    return found
-
-
-def _match(what: str, tree: Any, model: Any, found: list[Any]) -> None:
-    if isinstance(model, Numbers):
-        if getattr(tree, "shape", None) != model.shape:
-            raise TypeError(f"{what}: got {tree!r:.60} where an {model!r} was traced")
-        found += children(tree) or ()
-        return
-    models = children(model)
-    if _is_setting(model):
-        if not is_array(tree) or key(tree) != key(model):
-            raise TypeError(f"{what}: got {tree!r:.60} where {model!r:.60} was traced")
-        return
-    if models is None:
-        if model is HOLE:
-            found.append(tree)
-        elif type(tree) is not type(model) or tree != model:
-            raise TypeError(f"{what}: got {tree!r:.60} where {model!r:.60} was traced")
-        return
-    parts = children(tree)
-    if isinstance(model, dict) and isinstance(tree, dict) and tree.keys() == model.keys():
-        parts = [tree[name] for name in model]
-    elif isinstance(model, dict) or isinstance(tree, dict):
-        parts = None
-    if parts is None or len(parts) != len(models):
-        raise TypeError(f"{what}: got {tree!r:.60} where the structure {model!r:.60} was traced")
-    for part, other in zip(parts, models, strict=True):
-        _match(what, part, other, found)
-
-
 # --- building -----------------------------------------------------------------
 
 
@@ -665,16 +477,18 @@ def _record(table: Table, f: Function, numbers: list[float], arguments: Any) -> 
     try:
         inputs = [Value(x) for x in numbers]
         args, kwargs = fill(arguments, inputs)
-        parameters = _parameter_names(f, arguments)
+        parameters = parameter_names(f, arguments)
         trees = zip(parameters, [*arguments[0], *arguments[1].values()], strict=True)
-        leaves = [leaf for name, tree in trees for leaf in _leaf_names(name, tree)]
+        leaves = [leaf for name, tree in trees for leaf in leaf_names(name, tree)]
         names = dict(zip([x._row for x in inputs], leaves, strict=True))
         start = table.count
         table.trace = notes
-        with _watched(table, notes, names):
+        with watched(table, notes, names):
             out = f(*args, **kwargs)
         table.trace = None
-        return _frozen(table, notes, names, start, (_name(f), parameters, arguments), inputs, out)
+        return _frozen(
+            table, notes, names, start, (function_name(f), parameters, arguments), inputs, out
+        )
     finally:
         table.trace, table.muted = outer, muted
 
@@ -693,7 +507,7 @@ def _frozen(
     sides = [x for guard in notes.guards for x in guard[1:3] if x.__class__ is Value]
     wanted = [x._row for x in (*outputs, *sides) if x.__class__ is Value]
     rows = [row for row in table.reached(wanted, start) if row >= start]
-    origins = _origins(notes, rows)
+    places = origins(notes, rows)
 
     def node(row: int) -> int:
         """The node of a row: computed before, from outside, or a constant."""
@@ -714,7 +528,7 @@ def _frozen(
         op = table.operation[row]
         if op.arity:
             operands = tuple([node(x) for x in table.operands(row)])
-            builder.place = origins[row]
+            builder.place = places[row]
             nodes[row] = builder.emit(op, operands)
     while guard is not None:
         _guard(builder, node, guard)
@@ -733,7 +547,7 @@ def _frozen(
 
 def _check_result(name: str, result: Any) -> None:
     """Refuse results that may have hidden Values in them: they would be this call's for ever."""
-    parts = None if _is_setting(result) else children(result)
+    parts = None if is_setting(result) else children(result)
     for part in parts or ():
         _check_result(name, part)
     known = (Hole, Numbers, str, bytes, bool, complex, Enum, type(None), type)
@@ -780,122 +594,6 @@ def _neighbours(x: Any) -> tuple[float, float]:
     if near == x or near != near:
         return near, near
     return (near, nextafter(near, inf)) if near < x else (nextafter(near, -inf), near)
-
-
-def _origins(notes: Trace, rows: list[int]) -> dict[int, Place | None]:
-    """What each of `rows` (newest first) comes from."""
-    starts = [count for count, _ in notes.notes]
-
-    def place(row: int) -> Place | None:
-        k = bisect_right(starts, row)
-        origin, sweep = (notes.notes[k - 1][1] if k else None), 0
-        while isinstance(origin, int):
-            k = bisect_right(starts, origin)
-            origin, sweep = (notes.notes[k - 1][1] if k else None), sweep + 1
-        file, line = origin or ("", 0)
-        return Place(file, line, sweep) if sweep or origin else None
-
-    return {row: place(row) for row in rows}
-
-
-# --- what the user's code calls things ----------------------------------------
-
-
-@cache
-def _libraries() -> tuple[str, ...]:
-    """Where code is that is not the user's."""
-    import sysconfig
-
-    found = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
-    return __file__.removesuffix("program.py"), "<frozen", *found
-
-
-@cache
-def _is_library(file: str) -> bool:
-    return file.startswith(_libraries())
-
-
-def _is_users(frame: FrameType | None) -> bool:
-    """Whether a frame runs code of the user's, rather than of a library."""
-    return frame is not None and not _is_library(frame.f_code.co_filename)
-
-
-@contextmanager
-def _watched(table: Table, notes: Trace, names: dict[int, str]) -> Iterator[None]:
-    """Note the lines that are run and the variables that Values are assigned to.
-
-    A debugger's or a coverage tool's own watching goes first: then nothing is noted.
-    """
-    inputs = set(names)
-
-    def line(frame: FrameType) -> None:
-        notes.notes.append((table.count, (frame.f_code.co_filename, frame.f_lineno)))
-
-    def inside(frame: FrameType, event: str, _: Any) -> Any:
-        if event == "line":
-            line(frame)
-        elif event == "return":
-            for name, x in reversed(frame.f_locals.items()):
-                # what a caller calls it comes later, and counts
-                if x.__class__ is Value and x._tape is table and x._row not in inputs:
-                    names[x._row] = name
-            if frame.f_back is not None and _is_users(frame.f_back):
-                line(frame.f_back)
-        return inside
-
-    def enter(frame: FrameType, event: str, _: Any) -> Any:
-        return inside if _is_users(frame) else None
-
-    if sys.gettrace() is not None:
-        yield
-        return
-    sys.settrace(enter)
-    try:
-        yield
-    finally:
-        if sys.gettrace() is enter:
-            sys.settrace(None)
-
-
-def _name(f: Function) -> str:
-    name = getattr(f, "__name__", type(f).__name__)
-    return "f" if name == "<lambda>" else source.identifier(name)
-
-
-def _parameter_names(f: Function, arguments: Any) -> list[str]:
-    """What a function calls its arguments: those given by position, then the others."""
-    import inspect  # slow to import
-
-    args, kwargs = arguments
-    names: list[str] = []
-    try:
-        for parameter in inspect.signature(f).parameters.values():
-            if parameter.kind is parameter.VAR_POSITIONAL:
-                names += [f"{parameter.name}{k}" for k in range(len(args) - len(names))]
-            else:
-                names.append(parameter.name)
-    except (TypeError, ValueError):  # some builtins have no signature
-        pass
-    names += [f"x{k}" for k in range(len(names), len(args))]
-    return [*map(source.identifier, names[: len(args)]), *map(source.identifier, kwargs)]
-
-
-def _leaf_names(name: str, tree: Any) -> Iterator[str]:
-    parts = children(tree)
-    if tree is HOLE:
-        yield name
-    if isinstance(tree, Numbers):
-        yield from (f"{name}_{'_'.join(map(str, k))}" for k in product(*map(range, tree.shape)))
-    if parts is None:
-        return
-    if isinstance(tree, dict):
-        suffixes = list(map(str, tree))
-    elif hasattr(tree, "_fields"):
-        suffixes = list(tree._fields)
-    else:
-        suffixes = list(map(str, range(len(parts))))
-    for suffix, part in zip(suffixes, parts, strict=True):
-        yield from _leaf_names(f"{name}_{suffix}", part)
 
 
 # --- expansion ----------------------------------------------------------------

@@ -16,7 +16,8 @@ from miniflow.ops import TABLE, Op
 from miniflow.trees import children
 
 if TYPE_CHECKING:
-    from miniflow.program import Guard, Place, Program
+    from miniflow.program import Guard, Program
+    from miniflow.watch import Place
 
 Expansion = Callable[[Op], "Program | None"]
 

@@ -1257,7 +1257,7 @@ def test_what_a_program_could_not_do_again_is_refused(f, error, words, nested):
     assert all(word in str(caught.value) for word in words.split()), caught.value
     assert_clean()
     assert (LEAF.data, LEAF.grad, before) == (3.0, 0.0, 3.0)
-    assert sys.gettrace() is None or sys.gettrace().__module__ != "miniflow.program"
+    assert sys.gettrace() is None or sys.gettrace().__module__ != "miniflow.watch"
 
 
 def test_a_frozen_set_of_values_is_refused():

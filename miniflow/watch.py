@@ -1,0 +1,138 @@
+"""What the user's code calls things, and where it stands: seen while it is traced."""
+
+import sys
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from itertools import product
+from types import FrameType
+from typing import Any, NamedTuple
+
+from miniflow.source import identifier
+from miniflow.structures import HOLE, Numbers
+from miniflow.tape import Table, Trace, Value
+from miniflow.trees import children
+
+Function = Callable[..., Any]
+
+
+class Place(NamedTuple):
+    """What an instruction comes from: a line of a source file; the how manieth sweep over it."""
+
+    file: str
+    line: int
+    sweep: int = 0
+
+
+def origins(notes: Trace, rows: list[int]) -> dict[int, Place | None]:
+    """What each of `rows` (newest first) comes from."""
+    starts = [count for count, _ in notes.notes]
+
+    def place(row: int) -> Place | None:
+        k = bisect_right(starts, row)
+        origin, sweep = (notes.notes[k - 1][1] if k else None), 0
+        while isinstance(origin, int):
+            k = bisect_right(starts, origin)
+            origin, sweep = (notes.notes[k - 1][1] if k else None), sweep + 1
+        file, line = origin or ("", 0)
+        return Place(file, line, sweep) if sweep or origin else None
+
+    return {row: place(row) for row in rows}
+
+
+@cache
+def _libraries() -> tuple[str, ...]:
+    """Where code is that is not the user's."""
+    import sysconfig
+
+    found = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
+    return __file__.removesuffix("watch.py"), "<frozen", *found
+
+
+@cache
+def _is_library(file: str) -> bool:
+    return file.startswith(_libraries())
+
+
+def _is_users(frame: FrameType | None) -> bool:
+    """Whether a frame runs code of the user's, rather than of a library."""
+    return frame is not None and not _is_library(frame.f_code.co_filename)
+
+
+@contextmanager
+def watched(table: Table, notes: Trace, names: dict[int, str]) -> Iterator[None]:
+    """Note the lines that are run and the variables that Values are assigned to.
+
+    A debugger's or a coverage tool's own watching goes first: then nothing is noted.
+    """
+    inputs = set(names)
+
+    def line(frame: FrameType) -> None:
+        notes.notes.append((table.count, (frame.f_code.co_filename, frame.f_lineno)))
+
+    def inside(frame: FrameType, event: str, _: Any) -> Any:
+        if event == "line":
+            line(frame)
+        elif event == "return":
+            for name, x in reversed(frame.f_locals.items()):
+                # what a caller calls it comes later, and counts
+                if x.__class__ is Value and x._tape is table and x._row not in inputs:
+                    names[x._row] = name
+            if frame.f_back is not None and _is_users(frame.f_back):
+                line(frame.f_back)
+        return inside
+
+    def enter(frame: FrameType, event: str, _: Any) -> Any:
+        return inside if _is_users(frame) else None
+
+    if sys.gettrace() is not None:
+        yield
+        return
+    sys.settrace(enter)
+    try:
+        yield
+    finally:
+        if sys.gettrace() is enter:
+            sys.settrace(None)
+
+
+def function_name(f: Function) -> str:
+    name = getattr(f, "__name__", type(f).__name__)
+    return "f" if name == "<lambda>" else identifier(name)
+
+
+def parameter_names(f: Function, arguments: Any) -> list[str]:
+    """What a function calls its arguments: those given by position, then the others."""
+    import inspect  # slow to import
+
+    args, kwargs = arguments
+    names: list[str] = []
+    try:
+        for parameter in inspect.signature(f).parameters.values():
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                names += [f"{parameter.name}{k}" for k in range(len(args) - len(names))]
+            else:
+                names.append(parameter.name)
+    except (TypeError, ValueError):  # some builtins have no signature
+        pass
+    names += [f"x{k}" for k in range(len(names), len(args))]
+    return [*map(identifier, names[: len(args)]), *map(identifier, kwargs)]
+
+
+def leaf_names(name: str, tree: Any) -> Iterator[str]:
+    parts = children(tree)
+    if tree is HOLE:
+        yield name
+    if isinstance(tree, Numbers):
+        yield from (f"{name}_{'_'.join(map(str, k))}" for k in product(*map(range, tree.shape)))
+    if parts is None:
+        return
+    if isinstance(tree, dict):
+        suffixes = list(map(str, tree))
+    elif hasattr(tree, "_fields"):
+        suffixes = list(tree._fields)
+    else:
+        suffixes = list(map(str, range(len(parts))))
+    for suffix, part in zip(suffixes, parts, strict=True):
+        yield from leaf_names(f"{name}_{suffix}", part)
