@@ -18,7 +18,7 @@ Function = Callable[..., Any]
 
 
 class Place(NamedTuple):
-    """What an instruction comes from: a line of a source file; the how manieth sweep over it."""
+    """What an instruction comes from: a line of a source file; how many sweeps later."""
 
     file: str
     line: int
@@ -98,6 +98,7 @@ def watched(table: Table, notes: Trace, names: dict[int, str]) -> Iterator[None]
 
 
 def function_name(f: Function) -> str:
+    """What a function is called, as a Python name."""
     name = getattr(f, "__name__", type(f).__name__)
     return "f" if name == "<lambda>" else identifier(name)
 
@@ -121,6 +122,7 @@ def parameter_names(f: Function, arguments: Any) -> list[str]:
 
 
 def leaf_names(name: str, tree: Any) -> Iterator[str]:
+    """A name for each number of an argument of that name."""
     parts = children(tree)
     if tree is HOLE:
         yield name

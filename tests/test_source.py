@@ -687,21 +687,14 @@ def test_expanded_programs_have_a_text():
 # --- rows of users ------------------------------------------------------------
 
 
-def test_a_row_of_the_users_is_written_out(row):
+def test_a_row_of_the_users_is_asked_for(row):
+    """What its function of floats does with anything else is not for us to say."""
     cube = row("cube", lambda x: x * x * x, lambda x, y: 3.0 * x * x)
     program = trace(lambda x: cube(x) + cube(x + 1), 2.0)
-    assert "def cube(x):\n    return x * x * x\n" in program.source()
-    assert function(program)(2.0) == 35.0
-    assert not is_foreign(cube, expansion)
-    assert function(trace(grad(cube), 2.0))(3.0) == 27.0
-
-
-def test_a_row_of_rows_of_the_users_is_written_out_innermost_first(row):
-    cube = row("cube", lambda x: x * x * x, lambda x, y: 3.0 * x * x)
-    ninth = row("ninth", lambda x: cube(cube(x)), lambda x, y: 9.0 * x**8)
-    source = trace(lambda x: ninth(x) * m.softplus(x), 2.0).source()
-    assert source.index("def cube") < source.index("def ninth") < source.index("def f(")
-    assert last(source)(1.5) == 1.5**3 * 1.5**3 * 1.5**3 * m.softplus(1.5)
+    assert is_foreign(cube, expansion)
+    assert program.source().startswith("# cube: a function of floats, to be supplied by its author")
+    assert function(program, cube=cube.value)(2.0) == program(2.0) == 35.0
+    assert function(trace(grad(cube), 2.0))(3.0) == 27.0  # its partials are formulas
 
 
 OPAQUE = {
@@ -752,10 +745,10 @@ def test_a_row_that_computes_with_ints_stays_to_the_bit(row):
 
 def test_a_row_that_takes_a_name_again_is_not_taken_for_the_old_one(row):
     first = row("again", lambda x: x * 2, 2.0)
-    assert function(trace(lambda x: first(x), 1.0))(3.0) == 6.0
+    assert trace(lambda x: first(x), 1.0)(3.0) == 6.0
     del TABLE["again"]
     second = row("again", lambda x: x * 5, 5.0)
-    assert function(trace(lambda x: second(x), 1.0))(3.0) == 15.0
+    assert trace(lambda x: second(x), 1.0)(3.0) == 15.0
     assert trace(lambda x: first(x), 1.0)(3.0) == 6.0
 
 
