@@ -21,7 +21,7 @@ from miniflow.hoist import BLOCK, PARTIALS, Shape
 from miniflow.jitted import Call, Chain, Compiled, Family, Path, captured_numbers, use_native
 from miniflow.ops import Op, real
 from miniflow.program import PathError, Program
-from miniflow.structures import HOLE, Numbers, fill, is_number, key, split
+from miniflow.structures import HOLE, Numbers, fill, is_number, is_setting, key, split
 from miniflow.tape import Value, here
 from miniflow.trees import children, is_array, rebuild
 
@@ -520,7 +520,8 @@ class Total(Op):
     def _recorded(self, xs: Sequence[Any]) -> list[Any]:
         """The same as Values, to be differentiated again: element by element."""
         start = len(xs) - len(self.captured)
-        call = Call(self.family, (), self.output, self.captured)
+        assert self.family.root is not None  # it has been run
+        call = Call(self.family, (), self.output, self.captured, self.family.root.result)
         rows = [
             call._partials([*self.arguments.numbers(i, xs[:start]), *xs[start:]])
             for i in range(self.arguments.count)
@@ -586,7 +587,7 @@ class Vmapped(Compiled):
         """A call of any arguments."""
         arguments = Arguments(args, kwargs, self.in_axes)
         family = self.family(arguments.element)
-        if here.table.trace is not None:  # a part of another program
+        if here.table.trace is not None and arguments.count:  # a part of another program
             return self._stack(
                 arguments, lambda xs: self.f(*(y := fill(arguments.element, xs))[0], **y[1])
             )
@@ -676,6 +677,8 @@ def assemble(result: Any, rows: Any, *, total: bool) -> Any:
         if isinstance(tree, Numbers):
             parts = take(tree.size).T
             return parts.reshape(tree.shape if total else (len(parts), *tree.shape))
+        if is_setting(tree):
+            return tree.copy()
         parts = children(tree)
         return tree if parts is None else rebuild(tree, [build(part) for part in parts])
 
@@ -720,7 +723,7 @@ def vmap(
         raise TypeError(f"vmap: {f!r:.60} is not a function")
     if reduce not in REDUCTIONS:
         raise ValueError(f"vmap: reduce={reduce!r} is none of None, 'sum', 'mean'")
-    if threads is not None and (not isinstance(threads, int) or threads < 1):
+    if threads is not None and (type(threads) is not int or threads < 1):
         raise ValueError(f"vmap: threads={threads!r} is no number of threads")
     native = use_native("auto", "vmap")
     return Vmapped(

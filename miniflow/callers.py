@@ -93,6 +93,9 @@ class Caller:
         e.line(f"ret ptr {answer}\nlost:")
         self._free()
         e.line("ret ptr null")
+        if self.heap:
+            e.line("full:")
+            e.line(f"ret ptr {self._call('ptr', 'PyErr_NoMemory', '')}")
         head = "define ptr @entry(ptr %self, ptr %args, i64 %count, ptr %names) nounwind {"
         start = ["%which = alloca i64", "store i64 0, ptr %which"]
         if self.heap:
@@ -104,7 +107,7 @@ class Caller:
         self.heap = True
         found = self._call("ptr", "PyMem_RawMalloc", f"i64 {size}")
         self.e.line(f"store ptr {found}, ptr %memory")
-        self._demand(self.e(f"icmp ne ptr {found}, null"), "lost")
+        self._demand(self.e(f"icmp ne ptr {found}, null"), "full")
         return found
 
     def _free(self) -> None:

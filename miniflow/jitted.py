@@ -11,6 +11,7 @@ numbers stands for the partials of partial k of output j.
 import os
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, update_wrapper
@@ -28,6 +29,7 @@ Function = Callable[..., Any]
 Chain = tuple[int, ...]
 
 LIMIT = 128  # paths of a function; beyond, calls run eagerly
+LINKED = 16  # structures of arguments that machine code takes without asking
 PATIENCE = 3  # calls of a program that are interpreted before it is worth compiling
 BACKENDS = ("auto", "native", "source")
 
@@ -125,6 +127,7 @@ class Path:
     def __init__(self, program: Program, point: list[float], *, native: bool, fma: bool) -> None:
         self.program = program
         self.point = point  # where it was recorded: inputs, captured numbers
+        self.result = key(program.result)
         self.native = native
         self.fma = fma
         self.flips: dict[int, Path] = {}  # by the guard that fails
@@ -172,7 +175,7 @@ class Path:
 
     def codes(self) -> Iterator[Any]:
         """The machine code of everything that has been compiled."""
-        for x in (self.entry, *self._evaluators.values()):
+        for x in (self.entry, *list(self._evaluators.values())):
             compiled = getattr(x, "compiled", x)
             code = getattr(getattr(compiled, "entry", compiled), "code", None)
             code = getattr(compiled, "code", None) or code
@@ -222,8 +225,9 @@ class Family:
         Raises:
             RuntimeError: the path uses other captured Values than those of `live`.
         """
-        path = self.root or self._record(inputs, None, 0)
+        path, tried = self.root or self._record(inputs, None, 0), set()
         while path is not None:
+            tried.add(path)
             xs = [*inputs, *captured_numbers(path.program, live)]
             try:
                 outputs = path.evaluator(chain)(xs)
@@ -233,8 +237,11 @@ class Family:
                 if error.guard >= len(path.program.guards):  # a partial's own branch
                     _check_captured(path.program, live)
                     return path, xs, path.derived_at(chain, xs).evaluate(xs)
-                other = path.flips.get(error.guard)
-                path = other or self._record(inputs, path, error.guard)
+                other = path.flips.get(error.guard) or self._record(inputs, path, error.guard)
+                if other in tried:  # fused operations see another side of a guard
+                    xs = [*inputs, *captured_numbers(other.program, live)]
+                    return other, xs, other.derived(chain).evaluate(xs)
+                path = other
         return None
 
     def _record(self, inputs: list[float], parent: Path | None, guard: int) -> Path | None:
@@ -246,6 +253,9 @@ class Family:
             if len(self.paths) >= LIMIT:
                 return None
             program = record(self.f, inputs, self.arguments)
+            for path in self.paths:
+                if path.program == program:
+                    return path
             point = [*inputs, *program.live()]
             path = Path(program, point, native=self.native, fma=self.fma)
             self.paths.append(path)
@@ -299,7 +309,9 @@ class Family:
         live = tuple([x.__class__ is Value for x in operands])
         table = here.table
         return [
-            table.record(Call(self, chain, k, captured), operands, y) if dependent else y
+            table.record(Call(self, chain, k, captured, path.result), operands, y)
+            if dependent
+            else y
             for k, (y, dependent) in enumerate(
                 zip(outputs, path.dependent(chain, live), strict=True)
             )
@@ -331,10 +343,10 @@ def _check_captured(program: Program, live: dict[int, float] | None) -> None:
 class Call(Op):
     """An entry on the tape: one output of a program, differentiated as often as is needed."""
 
-    __slots__ = ("captured", "chain", "family", "memory", "output")
+    __slots__ = ("captured", "chain", "family", "memory", "output", "result")
 
     def __init__(
-        self, family: Family, chain: Chain, output: int, captured: tuple[Value, ...]
+        self, family: Family, chain: Chain, output: int, captured: tuple[Value, ...], result: Any
     ) -> None:
         name = f"jit({getattr(family.f, '__name__', 'f')})"
         super().__init__(name, self._value, (self._partial,), -1)
@@ -342,6 +354,7 @@ class Call(Op):
         self.chain = chain
         self.output = output
         self.captured = captured
+        self.result = result  # the structure that it is a part of
         self.memory: tuple[Any, list[Any]] = None, []
 
     def _find(
@@ -352,6 +365,11 @@ class Call(Op):
         found = self.family.find(chain, list(numbers[:start]), live)
         if found is None:
             raise RuntimeError(f"{self.name}: it takes too many paths; call the function itself")
+        if found[0].result != self.result:
+            raise RuntimeError(
+                f"{self.name}: it takes another path now, whose result has another structure; "
+                "call it again"
+            )
         return found
 
     def _value(self, *xs: float) -> float:
@@ -403,6 +421,7 @@ class Compiled:
         self.families: dict[Any, Family] = {}
         self.lock = threading.RLock()
         self.last: Any = None  # the last of the built-in functions that are tried in turn
+        self.linked = 0
 
     def __new__(cls, *_: Any, **__: Any) -> Any:
         """An instance of a new class."""
@@ -428,13 +447,20 @@ class Compiled:
         """Wait until all code is optimised; whether it is, after at most `timeout` seconds."""
         families = list(self.families.values())
         codes = [code for family in families for path in family.paths for code in path.codes()]
-        return all(code.final.wait(timeout) for code in codes)
+        end = None if timeout is None else time.monotonic() + timeout
+        return all(
+            code.final.wait(None if end is None else max(0.0, end - time.monotonic()))
+            for code in codes
+        )
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         return self if instance is None else MethodType(self, instance)
 
     def enlist(self, entry: Any) -> None:
         """Let a built-in function answer calls, after those that there are already."""
+        self.linked += 1
+        if self.linked > LINKED:  # each one leads on to the next
+            return
         before, self.last = self.last, entry
         if before is None:
             entry.follow(lambda way: setattr(type(self), "__call__", way))
@@ -504,6 +530,11 @@ def jit(f: Function, *, fma: bool = False, backend: str = "auto") -> Any:
 
     Answers are the eager ones, bit for bit. Called with Values, or where f uses Values from
     outside, a result is one entry on the tape, to be differentiated like any other.
+
+    While a path is recorded f gets Values in the place of numbers (so ``isinstance(x, float)``
+    and ``x in {1.0}`` say no), and what it does besides returning a result happens then only.
+    A path keeps the very Values from outside that it met: give them other ``.data``, do not put
+    other ones in their place; pass what is computed anew each time as an argument.
 
     Args:
         f: function of numbers in nested lists, tuples, dicts and arrays; other arguments

@@ -196,7 +196,13 @@ class Program:
             TypeError: the structure differs, or an operation is unknown to such numbers.
         """
         xs = match(self.name, (args, kwargs), self.arguments)
-        if any(x.__class__ is Value for x in (*xs, *self.captured)):
+        live = any(x.__class__ is Value for x in (*xs, *self.captured))
+        if live and arithmetic([x for x in xs if x.__class__ is not Value]) is not None:
+            raise TypeError(
+                f"{self.name}: with Values, its own or others, a program takes single numbers; "
+                "for arrays use vmap"
+            )
+        if live:
             ys = self.run([*xs, *self.captured], lambda op: op)
             return self.rebuild([y if y.__class__ is Value else ops.real(y) for y in ys])
         kind = arithmetic(xs)

@@ -52,7 +52,7 @@ def is_number(x: Any) -> bool:
     """Whether a leaf of a structure is a number to compute with, rather than a setting."""
     if x.__class__ is Value or x.__class__ is float:
         return True
-    if isinstance(x, (bool, str, bytes)) or x is None:
+    if isinstance(x, (bool, str, bytes, Enum)) or x is None:
         return False
     if type(x).__name__ in ("bool", "bool_") and type(x).__module__ == "numpy":
         return False
@@ -72,11 +72,11 @@ def _split(tree: Any, numbers: list[Any]) -> Any:
             return tree
         numbers.append(tree)
         return HOLE
-    if is_array(tree) and all(map(is_number, parts)):
+    if is_array(tree) and tree.dtype != bool and all(map(is_number, parts)):
         numbers += parts
         return Numbers(tree.shape)
     if is_setting(tree):
-        return tree
+        return tree.copy()  # the caller may change it
     return rebuild(tree, [_split(part, numbers) for part in parts])
 
 
@@ -95,7 +95,9 @@ def _fill(tree: Any, numbers: Iterator[Any]) -> Any:
         return next(numbers)
     if isinstance(tree, Numbers):
         return array(list(islice(numbers, tree.size)), tree.shape)
-    parts = None if is_setting(tree) else children(tree)
+    if is_setting(tree):
+        return tree.copy()
+    parts = children(tree)
     return tree if parts is None else rebuild(tree, [_fill(part, numbers) for part in parts])
 
 
@@ -129,8 +131,8 @@ def key(tree: Any) -> Any:
                 f"{tree!r:.60} is a {type(tree).__name__}, neither a number nor hashable: a traced "
                 "function takes numbers in lists, tuples, dicts and arrays, and hashable settings"
             ) from None
-        return type(tree), tree
-    names = tuple(tree) if isinstance(tree, dict) else None
+        return type(tree), repr(tree) if isinstance(tree, complex) else tree
+    names = tuple([(type(name), name) for name in tree]) if isinstance(tree, dict) else None
     return type(tree), names, tuple([key(part) for part in parts])
 
 

@@ -874,8 +874,9 @@ class Value:
 
         The recorded entries are replayed in order. A branch that Python took while
         recording stays taken, and so does what a plain True or False of a comparison
-        chose; ``math.where(math.less(0, x), x, -x)`` chooses anew. Gradients stay as
-        they are. On an error nothing has changed.
+        chose; ``math.where(math.less(0, x), x, -x)`` chooses anew, and so does an entry
+        that a compiled function has made. Gradients stay as they are. On an error nothing
+        has changed.
 
         Raises:
             RuntimeError: self was computed on another thread.

@@ -39,7 +39,7 @@ def array(leaves: list[Any], shape: tuple[int, ...]) -> Any:
     """A NumPy array: of floats if all leaves are, of objects otherwise."""
     import numpy
 
-    plain = all(isinstance(leaf, (float, int)) for leaf in leaves)
+    plain = all(isinstance(leaf, (float, int)) and not isinstance(leaf, bool) for leaf in leaves)
     flat = numpy.empty(len(leaves), dtype=float if plain else object)
     flat[:] = leaves
     return flat.reshape(shape)
