@@ -7,6 +7,7 @@ a call would take another. An *expansion* is a row of the operation table as a p
 simpler rows.
 """
 
+import gc
 import operator
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -467,12 +468,17 @@ def record(f: Function, numbers: list[float], arguments: Any) -> Program:
     start, opened = table.count, table.opened
     table.held += 1  # rows stay where they are
     try:
-        return _record(table, f, numbers, arguments)
+        program = _record(table, f, numbers, arguments)
+        if not table.cut(start, opened):
+            gc.collect()  # Values in cycles
+            if not table.cut(start, opened):
+                raise RuntimeError(
+                    f"{program.name}: it keeps a Value outside that it has computed: its gradient "
+                    "would end there, and its number never change; return it instead"
+                )
+        return program
     finally:
-        try:
-            table.cut(start, opened)
-        finally:
-            table.held -= 1
+        table.held -= 1
         table.settle()
 
 
@@ -496,6 +502,7 @@ def _record(table: Table, f: Function, numbers: list[float], arguments: Any) -> 
             table, notes, names, start, (function_name(f), parameters, arguments), inputs, out
         )
     finally:
+        notes.guards.clear()  # Values go as soon as they can
         table.trace, table.muted = outer, muted
 
 

@@ -542,13 +542,13 @@ class Table:
         self.shrink()
         return True
 
-    def cut(self, start: int, opened: int) -> None:
-        """Drop the rows from `start` on again, unless a Value or a later scope needs one."""
+    def cut(self, start: int, opened: int) -> bool:
+        """Drop the rows from `start` on again; False if there are Values that stand for some."""
         count, version = self.count, self.version
         if any(x is not None for x in map(call, islice(self.owner, start, count))):
-            return
+            return False
         if any(k > opened for k in self.scopes.copy()):
-            return
+            return True
         sides: list[Any] = [
             {row: x for row, x in side.copy().items() if row < start}
             for side in (self.labels, self.grads, self.homes, self.wides)
@@ -567,6 +567,7 @@ class Table:
             self.count = start
             self.version = version + 1
         del dropped
+        return True
 
     def shrink(self) -> None:
         """Give back rows where there are many more than are in use."""

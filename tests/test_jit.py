@@ -21,6 +21,7 @@ import threading
 import warnings
 from collections import OrderedDict, namedtuple
 from decimal import Decimal
+from enum import IntEnum
 from fractions import Fraction
 
 import numpy as np
@@ -871,7 +872,7 @@ def test_settings_select_programs(compiled):
     recorded = []
 
     def f(x, how, extra=None):
-        recorded.append(how)
+        recorded.append(type(how))
         if how is True:
             return x * 2
         if how == "square":
@@ -888,6 +889,57 @@ def test_settings_select_programs(compiled):
         assert g(3.0, np.bool_(True)) == 3.0
         assert g(3.0, 1) == 3.0  # a number, not True
     assert len(recorded) == 7
+
+
+def test_a_mask_may_be_changed_by_its_owner(compiled):
+    def f(xs, mask):
+        total = sum(x for x, kept in zip(xs, mask, strict=True) if kept)
+        return total if xs[0] > 0 else -total
+
+    g, mask, xs = compiled(f), np.array([True, False]), np.array([1.0, 10.0])
+    assert g(xs, mask) == 1.0
+    mask[:] = [False, True]
+    assert g(-xs, np.array([True, False])) == 1.0
+    assert g(-xs, mask) == 10.0
+    result = compiled(lambda x: (x, np.array([True, False])))
+    result(1.0)[1][:] = False
+    assert result(2.0)[1].tolist() == [True, False]
+
+
+def test_enums_are_settings(compiled):
+    class Side(IntEnum):
+        LEFT = 1
+        RIGHT = 2
+
+    g = compiled(lambda x, side: x if side is Side.LEFT else -x)
+    assert [g(2.0, Side.LEFT), g(2.0, Side.RIGHT)] == [2.0, -2.0]
+
+
+def test_an_entry_does_not_follow_to_results_of_another_structure(compiled):
+    g = compiled(lambda x: (x * x, x * 10) if x > 0 else {"b": x * 10, "a": x * x})
+    x = Value(1.0)
+    a, _ = g(x)
+    x.data = -3.0
+    for follow in (a.backward, a.forward):
+        with pytest.raises(RuntimeError, match="another structure; call it again"):
+            follow()
+
+
+def test_more_structures_than_are_linked(compiled):
+    g = compiled(lambda xs: xs[0] * 2)
+    for count in (*range(1, 40), 3, 30):
+        assert g([1.5] * count) == 3.0
+
+
+def test_fused_operations_do_not_record_a_path_twice():
+    g = jit(lambda x, y: 1.0 if x * x - y > 0 else 0.0, fma=True)
+    for k in range(60):
+        x = 1 + k / 977
+        for _ in range(6):
+            assert g(x, x * x) in (0.0, 1.0)
+        g.ready()
+    (family,) = g.families.values()
+    assert len(family.paths) <= 2
 
 
 def test_settings_that_are_equal_but_not_the_same(compiled):

@@ -1913,8 +1913,33 @@ def test_formulas_to_fifty_digits(f, formula, x):
 def test_other_numbers_and_captured_values_do_not_mix_silently():
     w = Value(0.1)
     program = trace(lambda x: x * w, 1.0)
-    with pytest.raises(TypeError, match="mul"):
+    with pytest.raises(TypeError, match="for arrays use vmap"):
         program(np.array([1.0, 2.0]))
+
+
+@pytest.mark.parametrize("kept", [lambda x: x, lambda x: x * 2, lambda x: [x + LEAF]])
+def test_a_value_kept_outside_is_refused(kept):
+    """Its gradient would end there, and its number would be this call's for ever."""
+    outside = []
+
+    def f(x):
+        outside.append(kept(x))
+        return x * 3
+
+    with pytest.raises(RuntimeError, match="f: it keeps a Value outside that it has computed"):
+        trace(f, 1.0)
+    outside.clear()
+    assert here.table.trace is None
+    assert here.table.held == 0
+
+
+def test_values_in_cycles_are_not_kept_outside():
+    def f(x):
+        cycle = [x * 2]
+        cycle.append(cycle)
+        return cycle[0]
+
+    assert trace(f, 1.0)(3.0) == 6.0
 
 
 def test_miniflow_exports_programs():
