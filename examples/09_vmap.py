@@ -75,7 +75,7 @@ for epoch in range(1, 61):
     loss = step(loss_of, *train)
     if epoch % 10 == 0:
         print(f"{epoch:5}  {loss:.4f}           {accuracy_of(*test):.3f}")
-assert accuracy_of(*test).data >= 0.95
+assert accuracy_of(*test) >= 0.95
 
 # --- what it is worth ---------------------------------------------------------
 
