@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 from miniflow import ops
 from miniflow.hoist import BLOCK, PARTIALS, Shape
-from miniflow.jitted import Call, Chain, Compiled, Family, Path, captured_numbers, use_native
-from miniflow.ops import Op, real
+from miniflow.jitted import Call, Chain, Compiled, Family, Path, Whole, captured_numbers, use_native
+from miniflow.ops import real
 from miniflow.program import PathError, Program
 from miniflow.structures import HOLE, Numbers, fill, is_number, is_setting, key, split
 from miniflow.tape import Value, here
@@ -179,7 +179,7 @@ class Arguments:
 
 def _number(x: Any) -> float:
     """The number of a Value or of anything else that is one."""
-    return here.table.number(x, "vmap") if x.__class__ is Value else real(x, "vmap")
+    return here.table.number(x, "vmap")
 
 
 class Columns:
@@ -289,14 +289,10 @@ class Run:
         self.out: Any = None
         self.result: Any = None
         self.paths: dict[Path, None] = {}
-        path = family.root
-        if path is None or not arguments.count:
-            path = self._one(0) if arguments.count else None
-        if not arguments.count:
+        if arguments.count:
+            self._all()
+        else:
             self._none()
-        if arguments.count and path is not None:
-            self._clear()
-            self._all(path)
 
     @property
     def captured(self) -> tuple[Value, ...]:
@@ -321,11 +317,6 @@ class Run:
                 f"vmap: f returns {self.result!r:.80} for some elements and {result!r:.80} for "
                 "others; return one structure for all"
             )
-
-    def _clear(self) -> None:
-        """Forget the outputs of the element that the first path was recorded at."""
-        if self.out is not None:
-            self.out[...] = 0.0
 
     def _places(self, path: Path) -> Any:
         """Which outputs those of a path are: partials by the captured Values come in one order."""
@@ -376,8 +367,13 @@ class Run:
                 self.out[places, i] = outputs
         return path
 
-    def _all(self, path: Path) -> None:
-        """Run all elements on a path, then those that leave it on others."""
+    def _all(self) -> None:
+        """Run all elements on the first path, then those that leave it on others."""
+        path = self.family.root
+        if path is None:
+            found = self.family.find(self.chain, self._point(0), self.live)
+            assert found is not None  # the first path is not one too many
+            path = found[0]
         columns = self.arguments.columns()
         rows = self._over(path, columns, self.arguments.count, None)
         while len(rows):
@@ -442,7 +438,7 @@ class Run:
         if owner is None:
             return Batched(program, shape, fma=fma, precise=precise)
         found = Batched(program, shape, call, owner.otherwise, fma=fma, precise=precise)
-        if found.entry is not None:
+        if found.entry is not None and not owner.full:
             owner.enlist(found.entry)
         return found
 
@@ -465,24 +461,22 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
-class Total(Op):
+class Total(Whole):
     """An entry on the tape: one output of a function, added up over a batch."""
 
-    __slots__ = ("arguments", "captured", "family", "memory", "options", "output", "share")
+    __slots__ = ("arguments", "captured", "family", "options", "output", "share")
 
     def __init__(
         self, family: Family, output: int, arguments: Arguments, captured: tuple[Value, ...],
         options: Options, share: float,
     ) -> None:  # fmt: skip
-        name = f"vmap({getattr(family.f, '__name__', 'f')})"
-        super().__init__(name, self._value, (self._partial,), -1)
+        super().__init__(f"vmap({getattr(family.f, '__name__', 'f')})")
         self.family = family
         self.output = output
         self.arguments = arguments
         self.captured = captured
         self.options = options
         self.share = share  # what the sum is divided by
-        self.memory: tuple[Any, Any] = None, []
 
     def _run(self, chain: Chain, xs: Sequence[float]) -> Any:
         import numpy
@@ -497,14 +491,9 @@ class Total(Op):
     def _value(self, *xs: float) -> float:
         return float(self._run((), xs)[self.output])
 
-    def _partial(self, k: int, xs: Sequence[Any], y: Any) -> Any:
-        """dy/d(operand k); all are computed at once and kept until the next point."""
-        known, partials = self.memory
-        if known is not xs:
-            recorded = any(x.__class__ is Value for x in xs)
-            partials = self._recorded(xs) if recorded else self._totals(xs)
-            self.memory = xs, partials
-        return partials[k]
+    def _partials(self, xs: Sequence[Any]) -> list[Any]:
+        recorded = any(x.__class__ is Value for x in xs)
+        return self._recorded(xs) if recorded else self._totals(xs)
 
     def _totals(self, xs: Sequence[float]) -> list[float]:
         """The partials by the numbers that all elements have, and by captured Values."""

@@ -19,7 +19,7 @@ from types import MethodType
 from typing import Any
 
 from miniflow import source
-from miniflow.ops import Op, real
+from miniflow.ops import Op
 from miniflow.program import PathError, Program, expansion, record
 from miniflow.scope import pullback
 from miniflow.structures import HOLE, key, split
@@ -176,11 +176,12 @@ class Path:
     def codes(self) -> Iterator[Any]:
         """The machine code of everything that has been compiled."""
         for x in (self.entry, *list(self._evaluators.values())):
-            compiled = getattr(x, "compiled", x)
-            code = getattr(getattr(compiled, "entry", compiled), "code", None)
-            code = getattr(compiled, "code", None) or code
-            if code is not None:
-                yield code
+            compiled = getattr(x, "compiled", x)  # of an evaluator
+            holder: Any = (
+                compiled if hasattr(compiled, "code") else getattr(compiled, "entry", None)
+            )
+            if hasattr(holder, "code"):
+                yield holder.code
 
 
 def derivative(program: Program, output: int, xs: list[float]) -> Program:
@@ -319,7 +320,7 @@ class Family:
 
 
 def _number(x: Any) -> float:
-    return here.table.number(x, "jit") if x.__class__ is Value else real(x, "jit")
+    return here.table.number(x, "jit")
 
 
 def captured_numbers(program: Program, live: dict[int, float] | None) -> list[float]:
@@ -340,22 +341,44 @@ def _check_captured(program: Program, live: dict[int, float] | None) -> None:
         )
 
 
-class Call(Op):
-    """An entry on the tape: one output of a program, differentiated as often as is needed."""
+class Whole(Op):
+    """An operation for one entry on the tape, whose partials are all computed at once."""
 
-    __slots__ = ("captured", "chain", "family", "memory", "output", "result")
+    __slots__ = ("memory",)
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, self._value, (self._partial,), -1)
+        self.memory: tuple[Any, list[Any]] = None, []
+
+    def _value(self, *xs: float) -> float:
+        raise NotImplementedError
+
+    def _partials(self, xs: Sequence[Any]) -> list[Any]:
+        raise NotImplementedError
+
+    def _partial(self, k: int, xs: Sequence[Any], y: Any) -> Any:
+        """dy/d(operand k); what was computed with it is kept until the next point."""
+        known, partials = self.memory
+        if known is not xs:
+            partials = self._partials(xs)
+            self.memory = xs, partials
+        return partials[k]
+
+
+class Call(Whole):
+    """One output of a program, differentiated as often as is needed."""
+
+    __slots__ = ("captured", "chain", "family", "output", "result")
 
     def __init__(
         self, family: Family, chain: Chain, output: int, captured: tuple[Value, ...], result: Any
     ) -> None:
-        name = f"jit({getattr(family.f, '__name__', 'f')})"
-        super().__init__(name, self._value, (self._partial,), -1)
+        super().__init__(f"jit({getattr(family.f, '__name__', 'f')})")
         self.family = family
         self.chain = chain
         self.output = output
         self.captured = captured
         self.result = result  # the structure that it is a part of
-        self.memory: tuple[Any, list[Any]] = None, []
 
     def _find(
         self, chain: Chain, numbers: Sequence[float]
@@ -375,28 +398,16 @@ class Call(Op):
     def _value(self, *xs: float) -> float:
         return self._find(self.chain, xs)[2][self.output]
 
-    def _partial(self, k: int, xs: Sequence[Any], y: Any) -> Any:
-        """dy/d(operand k): all partials are computed at once and kept until the next point."""
-        known, partials = self.memory
-        if known is not xs:
-            partials = self._partials(xs)
-            self.memory = xs, partials
-        return partials[k]
-
     def _partials(self, xs: Sequence[Any]) -> list[Any]:
-        chain = (*self.chain, self.output)
+        chain, start = (*self.chain, self.output), len(xs) - len(self.captured)
         numbers = [plain(x) if x.__class__ is Value else x for x in xs]
         path, _, partials = self._find(chain, numbers)
-        order = {
-            id(v): k for k, v in enumerate(path.program.captured, len(xs) - len(self.captured))
-        }
+        order = {id(v): k for k, v in enumerate(path.program.captured, start)}
         if any(x.__class__ is Value for x in xs):
-            start = len(xs) - len(self.captured)
             given = dict(zip(map(id, self.captured), xs[start:], strict=True))
             operands = [*xs[:start], *[given[id(v)] for v in path.program.captured]]
             partials = self.family.apply(chain, path, operands, path.program.captured, partials)
-        inputs = len(xs) - len(self.captured)
-        slots = [*range(inputs), *[order.get(id(v)) for v in self.captured]]
+        slots = [*range(start), *[order.get(id(v)) for v in self.captured]]
         return [0.0 if slot is None else partials[slot] for slot in slots]
 
 
@@ -456,11 +467,14 @@ class Compiled:
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         return self if instance is None else MethodType(self, instance)
 
+    @property
+    def full(self) -> bool:
+        """Whether there are enough built-in functions: each one leads on to the next."""
+        return self.linked >= LINKED
+
     def enlist(self, entry: Any) -> None:
         """Let a built-in function answer calls, after those that there are already."""
         self.linked += 1
-        if self.linked > LINKED:  # each one leads on to the next
-            return
         before, self.last = self.last, entry
         if before is None:
             entry.follow(lambda way: setattr(type(self), "__call__", way))
@@ -516,12 +530,13 @@ class Jitted(Compiled):
         """Make a path's built-in function and lead to it from where it is reached."""
         from miniflow.native import entry
 
-        if path.program.captured:  # its result is on the tape
+        reached = not self.full if parent is None else parent.entry is not None
+        if path.program.captured or not reached:  # its result is on the tape, or it is never called
             return
         path.entry = entry(path.program, self.otherwise, fma=self.fma)
         if parent is None:
             self.enlist(path.entry)
-        elif parent.entry is not None:
+        else:
             path.entry.follow(lambda way: parent.entry.lead(guard, way))
 
 

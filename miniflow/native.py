@@ -511,7 +511,6 @@ class Batched:
     ) -> None:  # fmt: skip
         self.outputs = len(program.outputs)
         self.masked = bool(program.guards)
-        self.python = False
         self.lanes = lanes()
         target = Target(self.lanes, fma, functions(), frozenset() if precise else vectors())
         low = lowered(program)

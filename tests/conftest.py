@@ -41,6 +41,15 @@ def small_table(monkeypatch):
 
 
 @pytest.fixture
+def hasty():
+    """Threads take turns as often as can be: they meet everywhere."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.fixture
 def in_thread():
     """A function that calls another one on a thread of its own and hands on what comes out."""
 

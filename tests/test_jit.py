@@ -30,6 +30,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_graphs import assert_close, programs, recorded
 from test_native import anything, bits, python, randoms
+from test_threads import run_all
 
 from miniflow import (
     Tape,
@@ -1431,35 +1432,6 @@ def test_a_decorator_warns_where_it_stands(no_llvmlite):
 
 
 # --- threads -----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def hasty():
-    """Threads change all the time."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
-
-
-def run_all(jobs):
-    """Run each job on a thread of its own, all at the same time; hand on the first error."""
-    errors, start = [], threading.Barrier(len(jobs))
-
-    def guarded(job):
-        start.wait()
-        try:
-            job()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=guarded, args=(job,)) for job in jobs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
 
 
 def steps(x, y):

@@ -2,7 +2,6 @@
 
 import gc
 import itertools
-import sys
 import threading
 
 import pytest
@@ -13,16 +12,8 @@ from miniflow import Tape, Value, grad, jvp, no_grad, value_and_grad, vjp
 from miniflow import math as m
 from miniflow.tape import here
 
-HASTY = 1e-6  # seconds between switches of threads: they meet everywhere
+pytestmark = pytest.mark.usefixtures("hasty")
 REFUSAL = r"another thread.*\.data"
-
-
-@pytest.fixture(autouse=True)
-def hasty():
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(HASTY)
-    yield
-    sys.setswitchinterval(before)
 
 
 def run_all(jobs):

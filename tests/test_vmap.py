@@ -25,6 +25,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_threads import run_all
 
 import miniflow.math as m
 from miniflow import (
@@ -1792,35 +1793,6 @@ def test_a_method():
 
 
 # --- threads ------------------------------------------------------------------
-
-
-def run_all(jobs):
-    """Run each job on a thread of its own, all at the same time; hand on the first error."""
-    errors, start = [], threading.Barrier(len(jobs))
-
-    def guarded(job):
-        start.wait()
-        try:
-            job()
-        except BaseException as error:
-            errors.append(error)
-
-    workers = [threading.Thread(target=guarded, args=(job,)) for job in jobs]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    if errors:
-        raise errors[0]
-
-
-@pytest.fixture
-def hasty():
-    """Threads that take turns as often as can be."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
 
 
 def crooked(x):
