@@ -6,7 +6,7 @@ import typing as _typing
 from miniflow import math
 from miniflow.ops import define
 from miniflow.scope import Entry, Tape
-from miniflow.tape import Value, no_grad
+from miniflow.tape import Value, engine, no_grad
 from miniflow.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 if _typing.TYPE_CHECKING:
@@ -23,6 +23,7 @@ __all__ = [
     "Value",
     "__version__",
     "define",
+    "engine",
     "grad",
     "hessian",
     "hvp",

@@ -40,6 +40,9 @@ POSITIVE = (0.0, inf)
 UNIT = (-1.0, 1.0)
 
 
+OTHER = 3  # the code of operations that are in no table: a compiled function's results
+
+
 class Op:
     """One row of the table, and the function that it defines.
 
@@ -56,9 +59,10 @@ class Op:
         symbol: what diagrams write; the name where there is no usual sign.
         domain: for each operand the interval in which the value is finite.
         defaults: values of the last operands when they are left out.
+        code: its place in ROWS, if it has one there.
     """
 
-    __slots__ = ("arity", "defaults", "domain", "name", "partials", "symbol", "value")
+    __slots__ = ("arity", "code", "defaults", "domain", "name", "partials", "symbol", "value")
 
     def __init__(
         self,
@@ -77,6 +81,7 @@ class Op:
         self.symbol = symbol or name
         self.domain = domain
         self.defaults = defaults
+        self.code = OTHER
 
     def __call__(self, *operands: Any) -> Any:
         if len(operands) != self.arity:
@@ -107,6 +112,11 @@ class Op:
     def follows(self, k: int) -> bool:
         """Whether operand k has a partial at all, rather than a flat one."""
         return self.arity < 0 or self.partials[k] is not None
+
+    def number(self, *operands: float) -> float:
+        """The value on floats, if it is a real number."""
+        y = self.value(*operands)
+        return y if type(y) is float else real(y, f"the value of {self.name}")
 
     def advice(self) -> str:
         """What to say where a row's function raises."""
@@ -143,6 +153,7 @@ def _row(name: str) -> Op:
 
 
 TABLE: dict[str, Op] = {}
+ROWS: list[Op] = []  # the table's rows by their codes, and what else stands on a tape
 RESERVED: set[str] = set()  # names that a row cannot have: the engine adds Value's attributes
 
 
@@ -228,9 +239,28 @@ def define(
         rule if rule is None or callable(rule) else real(rule, f"define: {name}: partial")
         for rule in (partials or (each,))
     )
-    op = row(name, value, rules, arity, symbol, domain or (REAL,) * len(rules), defaults)
+    domain = domain or (REAL,) * len(rules)
+    op = _numbered(row(name, value, rules, arity, symbol, domain, defaults))
     TABLE[name] = op
     return op
+
+
+def _numbered(op: Op) -> Op:
+    """The operation, with a code of its own."""
+    op.code = len(ROWS)
+    ROWS.append(op)
+    return op
+
+
+def _nothing(*operands: float) -> float:
+    return nan
+
+
+# What stands on a tape and is no operation; a row that has never been used is a constant's.
+constant = _numbered(Op("constant", _nothing, (), 0))
+leaf = _numbered(Op("leaf", _nothing, (), 0))
+shared = _numbered(Op("shared", _nothing, (), 0))  # another thread's leaf, as one tape sees it
+_numbered(Op("other", _nothing, (_nothing,), -1))
 
 
 def ieee(f: Callable[..., Any], limit: Callable[..., float] = lambda *xs: nan) -> Any:
@@ -721,15 +751,4 @@ fsum = define("fsum", ieee(lambda *xs: math.fsum(xs), _sum), each=lambda k, xs, 
 dot = define("dot", _dot, each=lambda k, xs, y: xs[k - len(xs) // 2])
 
 
-# --- rows that are no operations ----------------------------------------------
-
-
-def _nothing() -> float:
-    return nan
-
-
 BUILTIN = frozenset(TABLE.values())  # rows that are not a user's
-
-leaf = Op("leaf", _nothing, (), 0)
-constant = Op("constant", _nothing, (), 0)
-shared = Op("shared", _nothing, (), 0)  # another thread's leaf, as one tape sees it

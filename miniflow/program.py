@@ -525,10 +525,10 @@ def _frozen(
     def node(row: int) -> int:
         """The node of a row: computed before, from outside, or a constant."""
         if row not in nodes:
-            op = table.operation[row]
+            op = table.op(row)
             live = op is shared or row < start
             nodes[row] = (
-                builder.capture(table.handle(row)) if live else builder.constant(table.value[row])
+                builder.capture(table.handle(row)) if live else builder.constant(table.value_of(row))
             )
         return nodes[row]
 
@@ -538,7 +538,7 @@ def _frozen(
         while guard is not None and guard[4] <= row:
             _guard(builder, node, guard)
             guard = next(guards, None)
-        op = table.operation[row]
+        op = table.op(row)
         if op.arity:
             operands = tuple([node(x) for x in table.operands(row)])
             builder.place = places[row]

@@ -7,7 +7,6 @@ from operator import add
 from typing import Any, NamedTuple
 
 from miniflow import trees
-from miniflow.ops import leaf
 from miniflow.tape import Table, Value, frozen, here
 
 
@@ -84,13 +83,13 @@ class Tape:
         try:
             rows = self._rows()
             for row in rows:
-                op = table.operation[row]
+                op = table.op(row)
                 entry = Entry(
                     row - rows.start,
                     op.name,
                     tuple([x - rows.start for x in table.operands(row)]),
-                    table.value[row],
-                    table.grads.get(row, 0.0) if op is leaf else table.adjoint[row],
+                    table.value_of(row),
+                    table.gradient_of(row),
                     table.labels.get(row, ""),
                 )
                 entries.append(entry)
@@ -147,7 +146,7 @@ def pullback(
     for v in (*targets, *sources):
         v._home("gradient")
     targets = [y if y._tape is table else +y for y in targets]
-    primal = table.primal if recorded else table.value.__getitem__
+    primal = table.primal if recorded else table.value_of
     adjoint: dict[int, Any] = {}
     origin = table.trace.origin if table.trace is not None else None
     table.held += 1
@@ -161,7 +160,7 @@ def pullback(
         for row in rows:
             if row not in adjoint or row not in follow:
                 continue
-            op, operands = table.operation[row], table.operands(row)
+            op, operands = table.op(row), table.operands(row)
             if table.trace is not None:
                 table.trace.note(table.count, row)
                 _name_adjoint(table, adjoint, row)

@@ -2,47 +2,58 @@
 
 The tape is a table with one row per entry. Its columns:
 
-    operation      a row of the operation table; or leaf, constant, shared
-    left, right    the rows of the operands (more than two are in `wides`)
+    operation      the code of a row of the operation table; or of leaf, constant, shared
+    left, right    the rows of the operands; or where in `pool` their rows are, and how many
     value          the primal: what the entry evaluates to
     adjoint        d(output)/d(this entry), filled in by a sweep
     mark           what a running sweep has reached
-    owner          a weak reference to the one Value that stands for the row
+    owner          who the one Value is that stands for the row, without keeping it alive
 
 A Value is a handle: its table and its row. Rows are in order of creation, so
 operands come before results: a sweep is a loop over row numbers, and no depth of
 graph can overflow anything. Rows that nobody needs any more are compacted away.
 
-Finalizers, signal handlers and other threads may run, and record, in between. CPython lets
-them in after calls, in loops, and where it allocates a container; so what must come in one
-go is written without any of these, and says so. What is prepared outside is checked
-against `count` and `version` first; loops over row numbers hold compaction off (`held`).
+This file runs as it is, its columns lists (`columns.py`); where a C compiler is at hand,
+Cython compiles it, its columns arrays (`tape.pxd`). Other code may run in between, as
+`columns.py` tells; loops over row numbers hold compaction off (`held`).
 """
 
-import gc
+import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import ContextDecorator
-from itertools import compress, islice, repeat
 from numbers import Rational
-from operator import call, eq, ge, gt, index, is_not, le, lt, ne
-from typing import Any, final
-from weakref import ReferenceType, ref
+from operator import eq, ge, gt, index, le, lt, ne
+from typing import TYPE_CHECKING, Any, final
 
 from miniflow import ops
-from miniflow.ops import Op, constant, leaf, real, shared, stop_gradient
+from miniflow.ops import OTHER, ROWS, Op, real, stop_gradient
 
+if TYPE_CHECKING:
+    import cython
+else:
+    from miniflow.columns import cython
+
+if not cython.compiled:
+    from miniflow.columns import (
+        ARITY, DIRECT, FOLLOWS, commit, evaluate, gather, get_ident, known, last, living, numbered,
+        owned, partial1, partial2, pending_row, pointer, pull_wide, release, resize, value1, value2,
+    )  # fmt: skip
+
+if not getattr(sys, "_is_gil_enabled", lambda: True)():
+    raise ImportError(
+        "miniflow needs the interpreter lock, which this free-threaded Python has switched off; "
+        "run it with PYTHON_GIL=1, or use the ordinary build of Python"
+    )
+
+engine = "compiled" if cython.compiled else "python"
 SMALLEST = 1 << 13  # rows that a table has at least
 PENDING, DONE = 1, 2  # marks of a sweep: to be replayed; a leaf that was reached
-new = object.__new__
-
-
-class _Gone:
-    """What `nobody` referred to."""
-
-
-nobody: Any = ref(_Gone())  # the owner of a row that no Value stands for
+CONSTANT, LEAF, SHARED = ops.constant.code, ops.leaf.code, ops.shared.code
+ADD, SUB, MUL, DIV, POW = [x.code for x in (ops.add, ops.sub, ops.mul, ops.div, ops.pow)]
+MOD, FLOORDIV = ops.mod.code, ops.floordiv.code
+NEG, POS, ABS = [x.code for x in (ops.neg, ops.pos, ops.absolute)]
+RINT, TRUNC, FLOOR, CEIL = [x.code for x in (ops.rint, ops.trunc, ops.floor, ops.ceil)]
 
 # What NumPy calls on the elements of an object array, where its name is not ours.
 ALIASES = {
@@ -93,92 +104,84 @@ class Table:
 
     __slots__ = (
         "adjoint", "capacity", "count", "dirty", "due", "grads", "held", "homes", "labels", "left",
-        "mark", "muted", "opened", "operation", "owner", "right", "scopes", "sweeping", "trace",
-        "value", "version", "wides",
+        "mark", "muted", "opened", "operation", "others", "owner", "pool", "pooled", "right",
+        "scopes", "swept", "sweeping", "thread", "trace", "value", "version",
     )  # fmt: skip
+    operation: list[int]
+    left: list[int]
+    right: list[int]
+    value: list[float]
+    adjoint: list[float]
+    mark: bytearray
+    owner: list[Any]
+    pool: list[int]
 
     def __init__(self) -> None:
         self.count = 0
         self.capacity = 0
-        self.operation: list[Op] = []
-        self.left: list[int] = []
-        self.right: list[int] = []
-        self.value: list[float] = []
-        self.adjoint: list[float] = []
-        self.mark = bytearray()
-        self.owner: list[ReferenceType[Value]] = []
-        self.wides: dict[int, tuple[int, ...]] = {}  # operands of entries with more than two
+        self.pooled = 0  # how much of the pool is in use
+        self.thread = 0  # the thread whose tape this is at present
         self.labels: dict[int, str] = {}
         self.grads: dict[int, float] = {}  # what leaves have accumulated
         self.homes: dict[int, Value] = {}  # of shared rows: the other thread's leaf
+        self.others: dict[int, Op] = {}  # operations that are in no table
         self.scopes: dict[int, tuple[int, int | None]] = {}  # stretches of rows to be kept
         self.opened = 0  # how many scopes there have been
         self.muted = 0  # inside how many no_grad()
         self.held = 0  # inside how many loops over row numbers: no compaction
         self.due = False  # whether a compaction waits for them
         self.trace: Trace | None = None  # filled in while a function is traced
+        self.swept: Callable[[Value], None] | None = None  # told of each sweep
         self.sweeping = False
         self.dirty = False  # whether a sweep may have left marks behind
         self.version = 0  # counts all changes but appended rows
-        self.grow(SMALLEST)
+        resize(self, SMALLEST)
+
+    def __dealloc__(self) -> None:
+        release(self)
 
     # --- recording ------------------------------------------------------------
 
     def record(self, op: Op, operands: Iterable[Any], y: Any = None) -> "Value":
         """Append an entry for `op` on any operands (the general path); `y` if it is known."""
-        operands = list(operands)
-        numbers = [self.number(x, op.name) for x in operands]
-        if y is None:
-            y = op.value(*numbers)
-        if y.__class__ is not float:
-            y = real(y, f"the value of {op.name}")
-        handle = new(Value)
+        operands = [self.operand(x, op.name) for x in operands]
+        number = evaluate(op, operands) if y is None else real(y, f"the value of {op.name}")
+        if self.muted:
+            if self.trace is None:
+                return self.enter(Value.__new__(Value), CONSTANT, number)
+            if op is not stop_gradient:
+                return self.record(stop_gradient, [self._record_muted(op, operands, number)])
+        code, arity = known(op.code), op.arity
+        handle = Value.__new__(Value)
         handle._tape = self
-        if self.silent:
-            return self.enter(handle, constant, y)
-        if self.muted and op is not stop_gradient:
-            return self.record(stop_gradient, [self._record_muted(op, operands, y)])
-        reference = ref(handle)
-        while True:
-            start, version = self.count, self.version
-            operations: list[Op] = []
-            values: list[float] = []
-            rows: list[int] = []
-            homes: dict[int, Value] = {}
-            for x, number in zip(operands, numbers, strict=True):
-                known = x.__class__ is Value
-                if known and x._tape is self:
-                    rows.append(x._row)
-                    continue
-                foreign = known and x._tape.operation[x._row] is leaf
-                if foreign:
-                    homes[start + len(values)] = x
-                rows.append(start + len(values))
-                operations.append(shared if foreign else constant)
-                values.append(number)
-            n = start + len(values)
-            operations.append(op)
-            values.append(y)
-            owners = [*repeat(nobody, n - start), reference]
-            wide, span = tuple(rows), slice(start, n + 1)
-            if n >= self.capacity:
-                self.make_room(n + 1 - start)
-            if self.count != start or self.version != version:
-                continue
-            # in one go: no call, no loop, no new container
-            self.operation[span] = operations
-            self.value[span] = values
-            self.owner[span] = owners
-            if 0 <= op.arity <= 2:
-                self.left[n] = rows[0]
-                self.right[n] = rows[-1]
+        reference = pointer(handle)
+        left = right = 0
+        if self.count + len(operands) >= self.capacity:
+            self.make_room(len(operands) + 1)
+        self.held += 1  # the rows of operands stay where they are
+        try:
+            if arity == 1 or arity == 2:
+                left = self.row(operands[0])
+                right = left if arity == 1 else self.row(operands[1])
             else:
-                self.wides[n] = wide
-            if homes:
-                self.homes |= homes
+                left, right = gather(self, operands), len(operands)
+            while self.count >= self.capacity:
+                self.make_room(1)
+            # in one go: no call, no loop, no new container
+            n = self.count
+            self.operation[n] = code
+            self.left[n] = left
+            self.right[n] = right
+            self.value[n] = number
+            self.owner[n] = reference
+            if code == OTHER:
+                self.others[n] = op
             handle._row = n
             self.count = n + 1
-            return handle
+        finally:
+            self.held -= 1
+        self.settle()
+        return handle
 
     def _record_muted(self, op: Op, operands: list[Any], y: float) -> "Value":
         """Record inside no_grad() what a trace has to compute anew at each call."""
@@ -193,58 +196,104 @@ class Table:
         """Whether results are constants: inside no_grad(), but a trace records even there."""
         return self.muted > 0 and self.trace is None
 
-    def enter(self, handle: "Value", op: Op, number: float) -> "Value":
+    def enter(self, handle: "Value", code: int, number: float) -> "Value":
         """Append a row without operands and let `handle` stand for it."""
         handle._tape = self
-        reference = ref(handle)
+        reference = pointer(handle)
         while self.count >= self.capacity:
             self.make_room(1)
         # in one go: no call, no loop, no new container
         n = self.count
-        self.operation[n] = op
+        self.operation[n] = code
         self.value[n] = number
         self.owner[n] = reference
         handle._row = n
         self.count = n + 1
         return handle
 
-    def number(self, x: Any, what: str) -> float:
-        """The plain number of an operand.
+    def row(self, x: Any) -> int:
+        """The row of an operand, a new one for a plain number or another thread's leaf."""
+        home: Value | None = None
+        if type(x) is Value:
+            home = x
+            if home._tape is self:
+                return home._row
+            number = plain(home)
+            if home._tape.operation[home._row] != LEAF:
+                home = None
+        else:
+            number = x
+        while self.count >= self.capacity:
+            self.make_room(1)
+        # in one go: no call, no loop, no new container
+        n = self.count
+        self.value[n] = number
+        if home is not None:
+            self.operation[n] = SHARED
+            self.homes[n] = home
+        self.count = n + 1
+        return n
+
+    def operand(self, x: Any, what: str) -> Any:
+        """A Value that can be used here, or the plain number of anything else.
 
         Raises:
             TypeError: `x` is neither a Value nor a real number.
             RuntimeError: `x` was computed on another thread.
         """
-        if x.__class__ is not Value:
+        if type(x) is float:
+            return x
+        if type(x) is not Value:
             return real(x, what)
-        if x._tape is not self:
-            x._check_foreign(what)
-        return plain(x)
+        v: Value = x
+        if v._tape is not self:
+            v._check_foreign(what)
+        return x
+
+    def number(self, x: Any, what: str) -> float:
+        """The plain number of an operand, with the errors of `operand`."""
+        x = self.operand(x, what)
+        return plain(x) if type(x) is Value else x
 
     # --- reading --------------------------------------------------------------
 
+    def op(self, row: int) -> Op:
+        """The operation of a row."""
+        code = self.operation[row]
+        return self.others[row] if code == OTHER else ROWS[code]
+
+    def value_of(self, row: int) -> float:
+        """The primal of a row."""
+        return self.value[row]
+
+    def gradient_of(self, row: int) -> float:
+        """The gradient of a leaf, the adjoint of any other row."""
+        if self.operation[row] == LEAF:
+            return self.grads.get(row, 0.0)
+        return self.adjoint[row]
+
     def operands(self, row: int) -> tuple[int, ...]:
         """The rows of an entry's operands."""
-        arity = self.operation[row].arity
+        arity, left, right = ARITY[self.operation[row]], self.left[row], self.right[row]
         if arity == 2:
-            return self.left[row], self.right[row]
+            return left, right
         if arity == 1:
-            return (self.left[row],)
-        return self.wides[row] if arity else ()
+            return (left,)
+        return tuple([self.pool[k] for k in range(left, left + right)]) if arity else ()
 
     def handle(self, row: int) -> "Value":
         """The Value that stands for a row; made anew where nobody keeps one (hold the rows)."""
-        if self.operation[row] is shared:
+        if self.operation[row] == SHARED:
             return self.homes[row]
         while True:
             reference = self.owner[row]
-            found = reference()
+            found = living(reference)
             if found is not None:
-                return found
-            found = new(Value)
+                return found  # type: ignore[no-any-return]
+            found = Value.__new__(Value)
             found._tape = self
             found._row = row
-            fresh = ref(found)
+            fresh = pointer(found)
             if self.owner[row] is reference:
                 self.owner[row] = fresh
                 self.version += 1
@@ -258,7 +307,7 @@ class Table:
 
     def primal(self, row: int) -> Any:
         """What a formula sees of a row: its Value, or the plain number of a constant."""
-        return self.value[row] if self.operation[row] is constant else self.handle(row)
+        return self.value[row] if self.operation[row] == CONSTANT else self.handle(row)
 
     def reached(self, rows: Iterable[int], floor: int = 0) -> list[int]:
         """The rows that `rows` come from, themselves included, down to `floor`; newest first."""
@@ -267,13 +316,22 @@ class Table:
             if row >= floor:
                 mark[row - floor] = 1
         found = []
-        place = mark.rfind(1)
+        place = last(mark, len(mark))
         while place >= 0:
-            found.append(place + floor)
-            for x in self.operands(place + floor):
-                if x >= floor:
-                    mark[x - floor] = 1
-            place = mark.rfind(1, 0, place)
+            row = place + floor
+            found.append(row)
+            arity, left, right = ARITY[self.operation[row]], self.left[row], self.right[row]
+            if arity == 1 or arity == 2:
+                if left >= floor:
+                    mark[left - floor] = 1
+                if arity == 2 and right >= floor:
+                    mark[right - floor] = 1
+            elif arity:
+                for k in range(left, left + right):
+                    x = self.pool[k]
+                    if x >= floor:
+                        mark[x - floor] = 1
+            place = last(mark, place)
         return found
 
     def dependent(self, rows: Iterable[int], sources: Iterable[int]) -> set[int]:
@@ -312,80 +370,83 @@ class Table:
             self.sweeping = False
             self.held -= 1
         self.settle()
+        if self.swept is not None:
+            self.swept(v)
 
     def _pull(self, row: int, seed: float) -> list[int]:
         """The loop of a sweep: each entry passes its adjoint x partial to its operands."""
         operation, left, right = self.operation, self.left, self.right
         value, adjoint, mark = self.value, self.adjoint, self.mark
         leaves: list[int] = []
-
-        def reach(x: int, contribution: float) -> int:
-            """Add to the adjoint of a row; 1 if that makes it pending."""
-            if mark[x]:
-                adjoint[x] += contribution
-                return 0
-            adjoint[x] = contribution
-            if operation[x].arity:
-                mark[x] = PENDING
-                return 1
-            mark[x] = DONE
-            leaves.append(x)
-            return 0
-
-        pending = reach(row, seed)
+        adjoint[row], mark[row], pending = seed, PENDING, 1
         row += 1
         try:
             while pending:
                 row -= 1
                 if mark[row] != PENDING:
-                    row = mark.rfind(PENDING, 0, row)
+                    row = pending_row(mark, row)
                 mark[row] = 0
                 pending -= 1
-                op, g, y = operation[row], adjoint[row], value[row]
+                code, g, y, a, b = operation[row], adjoint[row], value[row], left[row], right[row]
+                direct = DIRECT[code]
                 # plain numbers are constants: their partials are never evaluated
-                if op.arity == 2:
-                    a, b = left[row], right[row]
-                    by_a, by_b = op.partials
-                    if by_a is not None and operation[a] is not constant:
-                        slope = by_a if by_a.__class__ is float else by_a(value[a], value[b], y)
-                        pending += reach(a, g * slope)
-                    if by_b is not None and operation[b] is not constant:
-                        slope = by_b if by_b.__class__ is float else by_b(value[a], value[b], y)
-                        pending += reach(b, g * slope)
-                elif op.arity == 1:
-                    a, by_a = left[row], op.partials[0]
-                    if by_a is not None and operation[a] is not constant:
-                        slope = by_a if by_a.__class__ is float else by_a(value[a], y)
-                        pending += reach(a, g * slope)
+                if direct == 2:
+                    i = 2 * code
+                    if FOLLOWS[i] and operation[a] != CONSTANT:
+                        slope = partial2[i](value[a], value[b], y)
+                        pending += self._reach(a, g * slope, leaves)
+                    if FOLLOWS[i + 1] and operation[b] != CONSTANT:
+                        slope = partial2[i + 1](value[a], value[b], y)
+                        pending += self._reach(b, g * slope, leaves)
+                elif direct == 1:
+                    if FOLLOWS[2 * code] and operation[a] != CONSTANT:
+                        slope = partial1[code](value[a], y)
+                        pending += self._reach(a, g * slope, leaves)
                 else:
-                    operands = self.wides[row]
-                    xs = [value[x] for x in operands]
-                    for k, x in enumerate(operands):
-                        if op.follows(k) and operation[x] is not constant:
-                            pending += reach(x, g * op.partial(k, xs, y))
+                    pending += pull_wide(self, row, leaves)
         except ArithmeticError as error:
-            error.add_note(op.advice())
+            error.add_note(self.op(row).advice())
             raise
         return leaves
 
+    def _pull_any(self, row: int, leaves: list[int]) -> int:
+        """Pass on the adjoint of an entry of any kind; how many rows that makes pending."""
+        op, rows, pending = self.op(row), self.operands(row), 0
+        xs = [self.value[x] for x in rows]
+        for k, x in enumerate(rows):
+            if op.follows(k) and self.operation[x] != CONSTANT:
+                slope = op.partial(k, xs, self.value[row])
+                pending += self._reach(x, self.adjoint[row] * slope, leaves)
+        return pending
+
+    def _reach(self, x: int, contribution: float, leaves: list[int]) -> int:
+        """Add to the adjoint of a row; 1 if that makes it pending."""
+        if self.mark[x]:
+            self.adjoint[x] += contribution
+            return 0
+        self.adjoint[x] = contribution
+        if ARITY[self.operation[x]]:
+            self.mark[x] = PENDING
+            return 1
+        self.mark[x] = DONE
+        leaves.append(x)
+        return 0
+
     def _unmark(self) -> None:
         """Take away the marks of a sweep that was broken off."""
-        for mark in (PENDING, DONE):
-            row = self.mark.rfind(mark)
-            while row >= 0:
-                self.mark[row] = 0
-                row = self.mark.rfind(mark, 0, row)
+        for row in range(self.count):
+            self.mark[row] = 0
         self.dirty = False
 
     def accumulate(self, leaves: list[int]) -> None:
         """Add the adjoints of a finished sweep to the gradients of its leaves."""
-        foreign = [(self.homes[x], self.adjoint[x]) for x in leaves if x in self.homes]
+        foreign = [(self.homes[x], self.adjoint[x]) for x in leaves if self.operation[x] == SHARED]
         while True:
             version = self.version
             grads = {
                 x: self.grads.get(x, 0.0) + self.adjoint[x]
                 for x in leaves
-                if self.operation[x] is leaf
+                if self.operation[x] == LEAF
             }
             if self.version == version:
                 break
@@ -420,11 +481,15 @@ class Table:
 
     def evaluate(self, row: int) -> float:
         """What a row is worth by its operands' values, or by another thread's leaf."""
-        op = self.operation[row]
+        op = self.op(row)
         if op.arity:
-            y = op.value(*[self.value[x] for x in self.operands(row)])
-            return real(y, f"the value of {op.name}")
-        return plain(self.homes[row]) if op is shared else self.value[row]
+            return op.number(*[self.value[x] for x in self.operands(row)])
+        return plain(self.homes[row]) if op is ops.shared else self.value[row]
+
+    def idle(self) -> bool:
+        """Whether no loop over rows is under way, and none has left anything behind."""
+        busy = self.held or self.muted or self.sweeping
+        return not busy and pending_row(self.mark, self.capacity) < 0
 
     # --- room -----------------------------------------------------------------
 
@@ -432,51 +497,13 @@ class Table:
         """Make room for some more rows: compact, and grow where that gained little."""
         self.compact()
         if 4 * (self.count + rows) > 3 * self.capacity:
-            self.grow(2 * (self.count + rows))
+            resize(self, 2 * (self.count + rows))
 
     def settle(self) -> None:
         """After a loop over row numbers: do what had to wait for it."""
         if self.due and not self.held:
             self.due = False
             self.make_room(0)
-
-    def grow(self, capacity: int) -> None:
-        """Lengthen every column to at least `capacity` rows."""
-        for column, blank in self.columns():
-            column.extend([blank] * (capacity - len(column)))
-        self.mark.extend(bytes(max(capacity - len(self.mark), 0)))
-        if capacity > self.capacity:
-            self.capacity = capacity
-        self.version += 1
-
-    def columns(self) -> list[tuple[list[Any], Any]]:
-        """Every column with what an unused row of it holds."""
-        return [
-            (self.operation, constant),
-            (self.left, 0),
-            (self.right, 0),
-            (self.value, 0.0),
-            (self.adjoint, 0.0),
-            (self.owner, nobody),
-        ]
-
-    def needed(self, count: int) -> tuple[bytearray, list["Value"]]:
-        """A mark for each of `count` rows that a live Value or scope needs; the live Values."""
-        owners = list(map(call, islice(self.owner, count)))
-        marks = bytearray(map(is_not, owners, repeat(None)))
-        handles = list(compress(owners, marks))
-        for start, stop in self.scopes.copy().values():
-            rows = range(start, len(marks) if stop is None else stop)
-            marks[rows.start : rows.stop] = b"\1" * len(rows)
-        row = len(marks)
-        while row > 0:
-            row -= 1
-            if not marks[row]:
-                row = marks.rfind(1, 0, row)
-            if row >= 0:
-                for x in self.operands(row):
-                    marks[x] = 1
-        return marks, handles  # type: ignore[return-value]
 
     def compact(self) -> None:
         """Drop the rows that nobody needs; move the others together, in order."""
@@ -486,133 +513,111 @@ class Table:
         self.held += 1
         try:
             for _ in range(9):  # if the table changes all the time, another day
-                if self._compact():
+                count, version = self.count, self.version
+                marks = self.needed(count)
+                if marks.count(1) > 3 * count // 4 or self.keep(marks, version, 1):
                     break
         finally:
             self.held -= 1
+        if max(SMALLEST, 4 * self.count) < self.capacity // 2:
+            resize(self, max(SMALLEST, 4 * self.count))
 
-    def _compact(self) -> bool:
-        """One try; False, with nothing changed, where the table changed meanwhile."""
-        count, version = self.count, self.version
-        marks, handles = self.needed(count)
-        kept = marks.count(1)
-        if kept > 3 * count // 4:
-            return True
-        rows = list(compress(range(count), marks))
-        places = dict(zip(rows, range(kept), strict=True))
-        operation, left, right, value, adjoint, owner = [
-            [column[row] for row in rows] for column, _ in self.columns()
+    def needed(self, count: int) -> bytearray:
+        """A mark for each of `count` rows that a live Value or scope needs."""
+        marks = owned(self, count)
+        for start, stop in self.scopes.copy().values():
+            for row in range(start, count if stop is None else min(stop, count)):
+                marks[row] = 1
+        row = last(marks, count)
+        while row >= 0:
+            arity, left, right = ARITY[self.operation[row]], self.left[row], self.right[row]
+            if arity == 1 or arity == 2:
+                marks[left] = 1
+                if arity == 2:
+                    marks[right] = 1
+            elif arity:
+                for k in range(left, left + right):
+                    marks[self.pool[k]] = 1
+            row = last(marks, row)
+        return marks
+
+    def keep(self, marks: bytearray, version: int, held: int) -> bool:
+        """Drop all rows but the marked ones; False, with nothing changed, if others came between."""
+        count = len(marks)
+        places = numbered(marks)
+        sides: Any = [
+            {places[row]: x for row, x in side.copy().items() if row < count and marks[row]}
+            for side in (self.labels, self.grads, self.homes, self.others)
         ]
-        left = [places.get(row, 0) for row in left]
-        right = [places.get(row, 0) for row in right]
-        # rows given up are unused ones again; numbers may stay
-        unused = count - kept
-        operation += [constant] * unused
-        adjoint += [0.0] * unused
-        owner += [nobody] * unused
-        sides: list[Any] = [
-            {places[row]: x for row, x in side.copy().items() if row in places}
-            for side in (self.labels, self.grads, self.homes, self.wides)
-        ]
-        labels, grads, homes, wides = sides
-        for row, rows_of in wides.items():
-            wides[row] = tuple([places[x] for x in rows_of])
         scopes = {
             k: (marks.count(1, 0, start), None if stop is None else marks.count(1, 0, stop))
             for k, (start, stop) in self.scopes.copy().items()
         }
-        moves = map(_set_row, handles, [places[handle._row] for handle in handles])
-        # what the table was the last to know stays until the end: it may have finalizers
-        dropped = [self.operation[:count], self.homes]
-        collecting = gc.isenabled()
-        try:
-            gc.disable()
-            if self.count != count or self.version != version or self.held > 1:
-                return False
-            # in one go: nothing runs Python code, and there is no collection
-            self.operation[:count], self.left[:kept], self.right[:kept] = operation, left, right
-            self.value[:kept], self.adjoint[:count], self.owner[:count] = value, adjoint, owner
-            self.labels, self.grads, self.homes, self.wides = labels, grads, homes, wides
-            self.scopes, self.count, self.version = scopes, kept, version + 1
-            deque(moves, 0)
-        finally:
-            if collecting:
-                gc.enable()
-        del dropped
-        self.shrink()
-        return True
+        return commit(self, version, held, marks, places, (*sides, scopes))
 
     def cut(self, start: int, opened: int) -> bool:
         """Drop the rows from `start` on again; False if there are Values that stand for some."""
         count, version = self.count, self.version
-        if any(x is not None for x in map(call, islice(self.owner, start, count))):
+        if last(owned(self, count), count) >= start:
             return False
         if any(k > opened for k in self.scopes.copy()):
             return True
-        sides: list[Any] = [
-            {row: x for row, x in side.copy().items() if row < start}
-            for side in (self.labels, self.grads, self.homes, self.wides)
-        ]
-        labels, grads, homes, wides = sides
-        unused = count - start
-        operation, owner, adjoint = [constant] * unused, [nobody] * unused, [0.0] * unused
-        rows = slice(start, count)
-        dropped = [self.operation[rows], self.homes]  # they may have finalizers
-        if self.count == count and self.version == version:
-            # in one go: no call, no loop, no new container
-            self.operation[rows] = operation
-            self.owner[rows] = owner
-            self.adjoint[rows] = adjoint
-            self.labels, self.grads, self.homes, self.wides = labels, grads, homes, wides
-            self.count = start
-            self.version = version + 1
-        del dropped
+        self.keep(bytearray(b"\1" * start + bytes(count - start)), version, self.held)
         return True
-
-    def shrink(self) -> None:
-        """Give back rows where there are many more than are in use."""
-        capacity = max(SMALLEST, 4 * self.count)
-        tail = slice(capacity, None)
-        dropped = self.operation[tail]  # it may have finalizers
-        if self.count <= capacity < self.capacity // 2:
-            # in one go: no call, no loop, no new container
-            self.capacity = capacity
-            del self.operation[tail]
-            del self.left[tail]
-            del self.right[tail]
-            del self.value[tail]
-            del self.adjoint[tail]
-            del self.owner[tail]
-            del self.mark[tail]
-        del dropped
 
 
 class _Here(threading.local):
     """Each thread's own tape."""
 
     def __init__(self) -> None:
-        self.table = Table()
+        self._table = _Owner(Table())
+
+    @property
+    def table(self) -> Table:
+        """This thread's."""
+        return self._table.table
+
+    @table.setter
+    def table(self, table: Table) -> None:
+        self._table.leave()
+        self._table = _Owner(table)
+
+
+class _Owner:
+    """A thread's hold on its tape: when the thread is gone, nobody records there."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        table.thread = get_ident()
+
+    def leave(self) -> None:
+        self.table.thread = 0
+
+    __del__ = leave
 
 
 here = _Here()
 
 
-def _unary(op: Op, a: "Value") -> "Value":
+def current() -> Table:
+    """This thread's tape."""
+    return here.table
+
+
+def _unary(code: int, a: "Value") -> "Value":
     """Append an entry on one operand: the fast path of `Table.record`."""
-    table = here.table
-    if a._tape is not table or table.muted:
-        return table.record(op, (a,))
-    y = op.value(table.value[a._row])
-    if y.__class__ is not float:
-        y = real(y, f"the value of {op.name}")
-    handle = new(Value)
+    table = a._tape
+    if table.thread != get_ident() or table.muted:
+        return current().record(ROWS[code], (a,))
+    y = value1[code](table.value[a._row])
+    handle = Value.__new__(Value)
     handle._tape = table
-    reference = ref(handle)
+    reference = pointer(handle)
     while table.count >= table.capacity:
         table.make_room(1)
     # in one go: no call, no loop, no new container
     n = table.count
-    table.operation[n] = op
+    table.operation[n] = code
     table.left[n] = a._row
     table.value[n] = y
     table.owner[n] = reference
@@ -621,48 +626,54 @@ def _unary(op: Op, a: "Value") -> "Value":
     return handle
 
 
-def _binary(op: Op, a: Any, b: Any) -> "Value":
+def _binary(code: int, a: Any, b: Any) -> Any:
     """Append an entry on two operands, one at least a Value: the fast path of `Table.record`."""
-    table = here.table
-    value = table.value
     left = right = -1  # a plain number: it gets a row, which is a constant's until used
-    if a.__class__ is Value and a._tape is table:
-        left = a._row
-        if b.__class__ is float:
-            y = op.value(value[left], b)
-        elif b.__class__ is Value and b._tape is table:
-            right = b._row
-            y = op.value(value[left], value[right])
+    if type(a) is Value:
+        u: Value = a
+        table = u._tape
+        left = u._row
+        if type(b) is float:
+            v = u
+            y = value2[code](table.value[left], b)
+        elif type(b) is Value:
+            v = b
+            if v._tape is not table:
+                return _slow_binary(code, a, b)
+            right = v._row
+            y = value2[code](table.value[left], table.value[right])
         else:
-            return _slow_binary(op, a, b)
-    elif a.__class__ is float and b._tape is table:
-        right = b._row
-        y = op.value(a, value[right])
+            return _slow_binary(code, a, b)
+    elif type(a) is float:
+        u = v = b
+        table = v._tape
+        right = v._row
+        y = value2[code](a, table.value[right])
     else:
-        return _slow_binary(op, a, b)
-    if y.__class__ is not float or table.muted:
-        return table.record(op, (a, b))
-    handle = new(Value)
+        return _slow_binary(code, a, b)
+    if table.thread != get_ident() or table.muted:
+        return current().record(ROWS[code], (a, b))
+    handle = Value.__new__(Value)
     handle._tape = table
-    reference = ref(handle)
+    reference = pointer(handle)
     while table.count + 2 > table.capacity:
         table.make_room(2)
     # in one go: no call, no loop, no new container
     n = table.count
     if right < 0:
         table.value[n] = b
-        table.left[n + 1] = a._row
+        table.left[n + 1] = u._row
         table.right[n + 1] = n
         n += 1
     elif left < 0:
         table.value[n] = a
         table.left[n + 1] = n
-        table.right[n + 1] = b._row
+        table.right[n + 1] = v._row
         n += 1
     else:
-        table.left[n] = a._row
-        table.right[n] = b._row
-    table.operation[n] = op
+        table.left[n] = u._row
+        table.right[n] = v._row
+    table.operation[n] = code
     table.value[n] = y
     table.owner[n] = reference
     handle._row = n
@@ -670,24 +681,26 @@ def _binary(op: Op, a: Any, b: Any) -> "Value":
     return handle
 
 
-def _slow_binary(op: Op, a: Any, b: Any) -> "Value":
+def _slow_binary(code: int, a: Any, b: Any) -> Any:
     """An operator on whatever Python hands it; NotImplemented where it is no number."""
+    name = ROWS[code].name
     for x in (a, b):
         if x is None or isinstance(x, (str, complex)):
-            real(x, op.name)  # raises: no other type will know better
+            real(x, name)  # raises: no other type will know better
     try:
-        a, b = [x if x.__class__ is Value else real(x, op.name) for x in (a, b)]
+        a, b = [x if type(x) is Value else real(x, name) for x in (a, b)]
     except TypeError:
-        return NotImplemented  # type: ignore[no-any-return]
-    table = here.table
-    if table.muted or any(x.__class__ is Value and x._tape is not table for x in (a, b)):
-        return table.record(op, (a, b))
-    return _binary(op, a, b)
+        return NotImplemented
+    table = current()
+    for x in (a, b):
+        if type(x) is Value and x._tape is not table:
+            return table.record(ROWS[code], (a, b))
+    return _binary(code, a, b)
 
 
 def _comparable(x: Any) -> Any:
     """The number to compare with, or NotImplemented."""
-    if x.__class__ is Value:
+    if type(x) is Value:
         return plain(x)
     if isinstance(x, Rational) and not hasattr(x, "dtype"):
         return x  # Python compares floats with ints and fractions exactly
@@ -703,11 +716,11 @@ def _compare(holds: Callable[[Any, Any], bool], a: "Value", b: Any) -> Any:
     if number is NotImplemented:
         return number
     answer = holds(plain(a), number)
-    table = here.table
+    table = current()
     if table.trace is not None:
         # another thread's leaf gets a row here
-        sides = [+x if x.__class__ is Value and x._tape is not table else x for x in (a, b)]
-        right = sides[1] if b.__class__ is Value else number
+        sides = [+x if type(x) is Value and x._tape is not table else x for x in (a, b)]
+        right = sides[1] if type(b) is Value else number
         table.trace.guards.append((holds, sides[0], right, answer, table.count))
     return answer
 
@@ -719,7 +732,7 @@ def plain(x: "Value") -> float:
 
 def frozen(what: str) -> None:
     """Refuse, while a function is traced, what its program could not do again."""
-    if here.table.trace is not None:
+    if current().trace is not None:
         raise RuntimeError(
             f"{what} while a function is traced: its program would keep this call's number for "
             "ever; compute with the Value itself, or take this out of the function"
@@ -758,11 +771,11 @@ class Value:
     _row: int
 
     def __init__(self, data: Any, label: str = "") -> None:
-        if data.__class__ is not float:
+        if type(data) is not float:
             data = real(data, "Value")
         if not isinstance(label, str):
             raise TypeError(f"Value: label {label!r:.60} is no string")
-        here.table.enter(self, leaf, data)
+        current().enter(self, LEAF, data)
         if label:
             self.label = label
 
@@ -781,7 +794,7 @@ class Value:
         frozen("setting .data")
         number = real(number, "Value.data")
         table = self._tape
-        if table.operation[self._row].arity:
+        if ARITY[table.operation[self._row]]:
             raise AttributeError(
                 "Value.data: this Value was computed; change the leaves it comes from and "
                 "call its forward(), or start anew from detach()"
@@ -799,7 +812,7 @@ class Value:
         frozen("setting .grad")
         number = real(number, "Value.grad")
         table = self._tape
-        if table.operation[self._row] is leaf:
+        if table.operation[self._row] == LEAF:
             table.grads[self._row] = number
         else:
             table.adjoint[self._row] = number
@@ -807,7 +820,7 @@ class Value:
 
     def _gradient(self) -> float:
         table, row = self._tape, self._row
-        if table.operation[row] is leaf:
+        if table.operation[row] == LEAF:
             return table.grads.get(row, 0.0)
         return table.adjoint[row]
 
@@ -825,7 +838,7 @@ class Value:
 
     @property
     def op(self) -> str:
-        return self._tape.operation[self._row].name
+        return self._operation().name
 
     @property
     def inputs(self) -> tuple["Value", ...]:
@@ -839,8 +852,14 @@ class Value:
     @property
     def _op(self) -> str:
         """What micrograd calls the operation: its symbol, "" for a leaf."""
-        op = self._tape.operation[self._row]
+        op = self._operation()
         return op.symbol if op.arity else ""
+
+    def _operation(self) -> Op:
+        # the row is asked for once nothing can come in between
+        table = self._tape
+        code = table.operation[self._row]
+        return table.others[self._row] if code == OTHER else ROWS[code]
 
     @property
     def _prev(self) -> set["Value"]:
@@ -860,10 +879,10 @@ class Value:
         """
         frozen("backward()")
         table, seed = self._home("backward"), real(seed, "backward")
-        if table.operation[self._row] is leaf:
+        if table.operation[self._row] == LEAF:
             table.feed(self, seed)
             return
-        if table.operation[self._row] is constant:
+        if table.operation[self._row] == CONSTANT:
             raise RuntimeError(
                 "backward: this Value is a constant, nothing was recorded; "
                 "compute it outside of no_grad() and without detach()"
@@ -884,24 +903,24 @@ class Value:
         """
         frozen("forward()")
         table = self._home("forward")
-        if table.operation[self._row].arity:
+        if ARITY[table.operation[self._row]]:
             table.replay(self)
         return self
 
     def detach(self) -> "Value":
         """A constant with the same data: gradients stop there."""
-        if here.table.trace is not None:
-            return _unary(stop_gradient, self)
+        if current().trace is not None:
+            return _unary(known(stop_gradient.code), self)
         return literal(plain(self))
 
     def _home(self, what: str) -> Table:
         """The table of this thread, if self can be used there."""
-        if self._tape is not here.table:
+        if self._tape is not current():
             self._check_foreign(what)
         return self._tape
 
     def _check_foreign(self, what: str) -> None:
-        if self._tape.operation[self._row].arity:
+        if ARITY[self._tape.operation[self._row]]:
             raise RuntimeError(
                 f"{what}: this Value was computed on another thread, whose tape cannot be "
                 "followed from here; compute it here, or pass its .data (or detach())"
@@ -911,13 +930,14 @@ class Value:
     def _record(op: Op, operands: tuple[Any, ...]) -> "Value":
         """Record `op`: how a row of the operation table reaches the tape."""
         try:
-            if op.arity == 1:
-                return _unary(op, operands[0])
-            if op.arity == 2:
-                entry = _binary(op, *operands)
+            code = known(op.code)
+            if DIRECT[code] == 1:
+                return _unary(code, operands[0])
+            if DIRECT[code] == 2:
+                entry = _binary(code, operands[0], operands[1])
                 if entry is not NotImplemented:
                     return entry
-            return here.table.record(op, operands)
+            return current().record(op, operands)
         except ArithmeticError as error:
             error.add_note(op.advice())
             raise
@@ -925,46 +945,46 @@ class Value:
     # --- operators ------------------------------------------------------------
 
     def __add__(self, other: Any) -> "Value":
-        return _binary(ops.add, self, other)
+        return _binary(ADD, self, other)
 
     def __radd__(self, other: Any) -> "Value":
-        return _binary(ops.add, other, self)
+        return _binary(ADD, other, self)
 
     def __sub__(self, other: Any) -> "Value":
-        return _binary(ops.sub, self, other)
+        return _binary(SUB, self, other)
 
     def __rsub__(self, other: Any) -> "Value":
-        return _binary(ops.sub, other, self)
+        return _binary(SUB, other, self)
 
     def __mul__(self, other: Any) -> "Value":
-        return _binary(ops.mul, self, other)
+        return _binary(MUL, self, other)
 
     def __rmul__(self, other: Any) -> "Value":
-        return _binary(ops.mul, other, self)
+        return _binary(MUL, other, self)
 
     def __truediv__(self, other: Any) -> "Value":
-        return _binary(ops.div, self, other)
+        return _binary(DIV, self, other)
 
     def __rtruediv__(self, other: Any) -> "Value":
-        return _binary(ops.div, other, self)
+        return _binary(DIV, other, self)
 
     def __pow__(self, other: Any) -> "Value":
-        return _binary(ops.pow, self, other)
+        return _binary(POW, self, other)
 
     def __rpow__(self, other: Any) -> "Value":
-        return _binary(ops.pow, other, self)
+        return _binary(POW, other, self)
 
     def __mod__(self, other: Any) -> "Value":
-        return _binary(ops.mod, self, other)
+        return _binary(MOD, self, other)
 
     def __rmod__(self, other: Any) -> "Value":
-        return _binary(ops.mod, other, self)
+        return _binary(MOD, other, self)
 
     def __floordiv__(self, other: Any) -> "Value":
-        return _binary(ops.floordiv, self, other)
+        return _binary(FLOORDIV, self, other)
 
     def __rfloordiv__(self, other: Any) -> "Value":
-        return _binary(ops.floordiv, other, self)
+        return _binary(FLOORDIV, other, self)
 
     def __divmod__(self, other: Any) -> tuple["Value", "Value"]:
         return self // other, self % other
@@ -973,25 +993,25 @@ class Value:
         return other // self, other % self
 
     def __neg__(self) -> "Value":
-        return _unary(ops.neg, self)
+        return _unary(NEG, self)
 
     def __pos__(self) -> "Value":
-        return _unary(ops.pos, self)
+        return _unary(POS, self)
 
     def __abs__(self) -> "Value":
-        return _unary(ops.absolute, self)
+        return _unary(ABS, self)
 
     def __round__(self, digits: int | None = None) -> "Value":
-        return _unary(ops.rint, self) if digits is None else ops.round_to(self, index(digits))
+        return _unary(RINT, self) if digits is None else ops.round_to(self, index(digits))
 
     def __trunc__(self) -> "Value":
-        return _unary(ops.trunc, self)
+        return _unary(TRUNC, self)
 
     def __floor__(self) -> "Value":
-        return _unary(ops.floor, self)
+        return _unary(FLOOR, self)
 
     def __ceil__(self) -> "Value":
-        return _unary(ops.ceil, self)
+        return _unary(CEIL, self)
 
     # --- comparisons: of numbers ----------------------------------------------
 
@@ -1013,7 +1033,8 @@ class Value:
     def __ge__(self, other: Any) -> Any:
         return _compare(ge, self, other)
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        return object.__hash__(self)
 
     def __bool__(self) -> bool:
         return _compare(ne, self, 0.0)  # type: ignore[no-any-return]
@@ -1062,7 +1083,7 @@ class Value:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles: leaves only, their number and label."""
-        if self._tape.operation[self._row].arity:
+        if ARITY[self._tape.operation[self._row]]:
             raise TypeError(
                 "a computed Value cannot be copied or pickled, its graph would be lost; "
                 "use its .data, or copy the leaves it comes from"
@@ -1072,16 +1093,15 @@ class Value:
 
 
 ops.RESERVED.update(dir(Value), ALIASES)
-_set_row: Any = vars(Value)["_row"].__set__
 
 
 def literal(number: Any) -> Value:
     """A constant with a handle of its own."""
-    return here.table.enter(new(Value), constant, real(number))
+    return current().enter(Value.__new__(Value), CONSTANT, real(number))
 
 
 def _lost(what: str) -> TypeError:
-    if here.table.trace is not None:
+    if current().trace is not None:
         return TypeError(
             f"a Value cannot become {what} while a function is traced; use miniflow.math for "
             "functions, and pass what is to be a plain number in another way: by a closure, or "
@@ -1105,8 +1125,8 @@ class no_grad(ContextDecorator):  # noqa: N801 - PyTorch's name
     """
 
     def __enter__(self) -> "no_grad":
-        here.table.muted += 1
+        current().muted += 1
         return self
 
     def __exit__(self, *exception: object) -> None:
-        here.table.muted -= 1
+        current().muted -= 1

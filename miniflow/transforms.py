@@ -97,8 +97,8 @@ class _Call:
             inside = table.reached(outputs, floor)
             used = {*outputs, *inside, *chain(*map(table.operands, inside))}
             return any(
-                table.operation[x] is ops.shared
-                or (x < floor and table.operation[x] is not ops.constant)
+                table.op(x) is ops.shared
+                or (x < floor and table.op(x) is not ops.constant)
                 for x in used
             )
         finally:
@@ -302,7 +302,7 @@ def _push(call: _Call, tangents: list[Any]) -> list[Any]:
         pairs = zip(call.inputs, tangents, strict=True)
         tangent = {x._row: t for x, t in pairs if t.__class__ is Value or t}  # 0 * inf is nan
         for row in reversed(table.reached([y._row for y in call.outputs], min(tangent, default=0))):
-            op, operands = table.operation[row], table.operands(row)
+            op, operands = table.op(row), table.operands(row)
             terms = [k for k, x in enumerate(operands) if x in tangent and op.follows(k)]
             if terms and row not in tangent:
                 xs, y = [primal(x) for x in operands], primal(row)
