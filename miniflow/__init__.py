@@ -3,6 +3,10 @@
 import importlib as _importlib
 import typing as _typing
 
+from miniflow import engines as _engines
+
+tape = _engines.load()
+
 from miniflow import math
 from miniflow.ops import define
 from miniflow.scope import Entry, Tape

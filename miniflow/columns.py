@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from miniflow.tape import Table
 
 __all__ = [
-    "ARITY", "DIRECT", "FOLLOWS", "commit", "cython", "evaluate", "gather", "get_ident", "known",
-    "last", "living", "nobody", "numbered", "owned", "partial1", "partial2", "pending_row",
+    "ARITY", "DIRECT", "FOLLOWS", "MADE_OF", "commit", "cython", "evaluate", "gather", "get_ident", "known",
+    "last", "living", "new", "nobody", "numbered", "owned", "partial1", "partial2", "pending_row",
     "pointer", "pull_wide", "release", "resize", "value1", "value2",
 ]  # fmt: skip
 
@@ -33,10 +33,14 @@ class cython:  # noqa: N801 - stands in for the compiler's module
     compiled = False
 
 
+MADE_OF = b""
+
+
 class _Gone:
     """What `nobody` referred to."""
 
 
+new = object.__new__  # a Value without a tape
 pointer = ref  # what the owner column has of a Value
 nobody: Any = ref(_Gone())  # the owner of a row that no Value stands for
 ARITY: list[int] = []  # by an operation's code

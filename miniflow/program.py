@@ -262,6 +262,19 @@ class Program:
         """The program as Python that runs without miniflow: a function of the same name."""
         return source.text(self, expansion)
 
+    def c_source(self) -> str:
+        """The program as C99 that stands alone: ``int name(const double *x, double *y)``.
+
+        `x` has the inputs, then the captured Values' numbers; `y` gets the outputs. The
+        function returns 0, or k + 1 where guard k fails.
+
+        Raises:
+            TypeError: an operation is a Python function.
+        """
+        from miniflow import csource
+
+        return csource.text(self)
+
     def __str__(self) -> str:
         return source.listing(self)
 

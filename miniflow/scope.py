@@ -7,7 +7,7 @@ from operator import add
 from typing import Any, NamedTuple
 
 from miniflow import trees
-from miniflow.tape import Table, Value, frozen, here
+from miniflow.tape import Table, Value, frozen, here, home
 
 
 class Entry(NamedTuple):
@@ -144,7 +144,7 @@ def pullback(
     """
     table = here.table
     for v in (*targets, *sources):
-        v._home("gradient")
+        home(v, "gradient")
     targets = [y if y._tape is table else +y for y in targets]
     primal = table.primal if recorded else table.value_of
     adjoint: dict[int, Any] = {}

@@ -102,44 +102,44 @@ def number(x: float) -> Text:
 # --- expressions --------------------------------------------------------------
 
 
-def _in(x: Text, binds: int) -> str:
+def operand(x: Text, binds: int) -> str:
     """An expression as an operand of something that binds so tightly."""
     return x.text if x.binds >= binds else f"({x.text})"
 
 
-def _infix(sign: str, binds: int, a: Text, b: Text) -> Text:
+def infix(sign: str, binds: int, a: Text, b: Text) -> Text:
     # floats do not associate: a + (b + c) keeps its parentheses
-    return Text(f"{_in(a, binds)} {sign} {_in(b, binds + 1)}", binds)
+    return Text(f"{operand(a, binds)} {sign} {operand(b, binds + 1)}", binds)
 
 
-def _total(terms: Iterable[Text]) -> Text:
+def chained(terms: Iterable[Text]) -> Text:
     first, *rest = terms
     for term in rest:
-        first = _infix("+", SUM, first, term)
+        first = infix("+", SUM, first, term)
     return first
 
 
 def expression(op: Op, xs: list[Text]) -> Text:
     """An operation on expressions."""
     if op.name in INFIX:
-        return _infix(*INFIX[op.name], *xs)
+        return infix(*INFIX[op.name], *xs)
     if op.name == "neg":
-        return Text(f"-{_in(xs[0], SIGN)}", SIGN)
+        return Text(f"-{operand(xs[0], SIGN)}", SIGN)
     if op.name in ("pos", "stop_gradient"):
         return xs[0]
     if op.name in ("less", "equal"):
         sign = "<" if op.name == "less" else "=="
-        return Text(f"float({_infix(sign, COMPARISON, *xs).text})", ATOM)
+        return Text(f"float({infix(sign, COMPARISON, *xs).text})", ATOM)
     if op.name == "where":
         c, a, b = xs
         if c.binds == ATOM and c.text.startswith("float(") and re.search(" (<|==) ", c.text):
             c = Text(c.text[6:-1], COMPARISON)
-        return Text(f"{_in(a, COMPARISON)} if {_in(c, COMPARISON)} else {_in(b, CHOICE)}", CHOICE)
+        return Text(f"{operand(a, COMPARISON)} if {operand(c, COMPARISON)} else {operand(b, CHOICE)}", CHOICE)
     if op.name == "sum":
-        return _total(xs)
+        return chained(xs)
     if op.name == "dot":
         half = len(xs) // 2
-        return _total([_infix("*", PRODUCT, *pair) for pair in zip(xs, xs[half:], strict=False)])
+        return chained([infix("*", PRODUCT, *pair) for pair in zip(xs, xs[half:], strict=False)])
     if op.name == "pow":
         return _power(*xs)
     arguments = ", ".join([x.text for x in xs])
@@ -148,9 +148,9 @@ def expression(op: Op, xs: list[Text]) -> Text:
 
 def _power(a: Text, b: Text) -> Text:
     if b.text == "2.0" and a.text.isidentifier():  # the table's square, to the last bit
-        return _infix("*", PRODUCT, a, a)
+        return infix("*", PRODUCT, a, a)
     if b.binds == ATOM and b.text.endswith(".0") and b.text != "2.0":
-        return Text(f"{_in(a, ATOM)} ** {b.text[:-2]}", POWER)
+        return Text(f"{operand(a, ATOM)} ** {b.text[:-2]}", POWER)
     return Text(f"pow({a.text}, {b.text})", ATOM)
 
 
@@ -236,10 +236,10 @@ class Writer:
         """A long sum from left to right, all but its end in lines of its own."""
         if op.name == "dot":
             half = len(xs) // 2
-            xs = [_infix("*", PRODUCT, *x) for x in zip(xs[:half], xs[half:], strict=True)]
+            xs = [infix("*", PRODUCT, *x) for x in zip(xs[:half], xs[half:], strict=True)]
         name = self.fresh("t")
         while len(xs) > MANY:
-            self.lines += wrapped(f"{name} = ", _total(xs[:MANY]).text)
+            self.lines += wrapped(f"{name} = ", chained(xs[:MANY]).text)
             xs = [Text(name, ATOM), *xs[MANY:]]
         return xs, TABLE["sum"]
 
@@ -288,7 +288,7 @@ def _relation(guard: "Guard", left: Text, right: Text, holds: bool) -> str:
     sign = guard.relation
     if left.text[-1].isdigit() and left.binds >= SIGN and not left.text.isidentifier():
         left, right, sign = right, left, sign.replace("<", ">")
-    text = _infix(sign, COMPARISON, left, right).text
+    text = infix(sign, COMPARISON, left, right).text
     return text if holds else f"not {text}"
 
 

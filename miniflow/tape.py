@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ContextDecorator
 from numbers import Rational
 from operator import eq, ge, gt, index, le, lt, ne
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any
 
 from miniflow import ops
 from miniflow.ops import OTHER, ROWS, Op, real, stop_gradient
@@ -36,8 +36,8 @@ else:
 
 if not cython.compiled:
     from miniflow.columns import (
-        ARITY, DIRECT, FOLLOWS, commit, evaluate, gather, get_ident, known, last, living, numbered,
-        owned, partial1, partial2, pending_row, pointer, pull_wide, release, resize, value1, value2,
+        ARITY, DIRECT, FOLLOWS, MADE_OF, commit, evaluate, gather, get_ident, known, last, living, new,
+        numbered, owned, partial1, partial2, pending_row, pointer, pull_wide, release, resize, value1, value2,
     )  # fmt: skip
 
 if not getattr(sys, "_is_gil_enabled", lambda: True)():
@@ -47,10 +47,12 @@ if not getattr(sys, "_is_gil_enabled", lambda: True)():
     )
 
 engine = "compiled" if cython.compiled else "python"
+made_of = MADE_OF.decode()  # what a compiled engine was made of, in short
 SMALLEST = 1 << 13  # rows that a table has at least
 PENDING, DONE = 1, 2  # marks of a sweep: to be replayed; a leaf that was reached
 CONSTANT, LEAF, SHARED = ops.constant.code, ops.leaf.code, ops.shared.code
 ADD, SUB, MUL, DIV, POW = [x.code for x in (ops.add, ops.sub, ops.mul, ops.div, ops.pow)]
+DOT, SUM = ops.dot.code, ops.sum.code
 MOD, FLOORDIV = ops.mod.code, ops.floordiv.code
 NEG, POS, ABS = [x.code for x in (ops.neg, ops.pos, ops.absolute)]
 RINT, TRUNC, FLOOR, CEIL = [x.code for x in (ops.rint, ops.trunc, ops.floor, ops.ceil)]
@@ -148,11 +150,11 @@ class Table:
         number = evaluate(op, operands) if y is None else real(y, f"the value of {op.name}")
         if self.muted:
             if self.trace is None:
-                return self.enter(Value.__new__(Value), CONSTANT, number)
+                return self.enter(new(Value), CONSTANT, number)
             if op is not stop_gradient:
                 return self.record(stop_gradient, [self._record_muted(op, operands, number)])
         code, arity = known(op.code), op.arity
-        handle = Value.__new__(Value)
+        handle = new(Value)
         handle._tape = self
         reference = pointer(handle)
         left = right = 0
@@ -213,7 +215,7 @@ class Table:
 
     def row(self, x: Any) -> int:
         """The row of an operand, a new one for a plain number or another thread's leaf."""
-        home: Value | None = None
+        home = None
         if type(x) is Value:
             home = x
             if home._tape is self:
@@ -245,7 +247,7 @@ class Table:
             return x
         if type(x) is not Value:
             return real(x, what)
-        v: Value = x
+        v = x
         if v._tape is not self:
             v._check_foreign(what)
         return x
@@ -290,7 +292,7 @@ class Table:
             found = living(reference)
             if found is not None:
                 return found  # type: ignore[no-any-return]
-            found = Value.__new__(Value)
+            found = new(Value)
             found._tape = self
             found._row = row
             fresh = pointer(found)
@@ -375,9 +377,9 @@ class Table:
 
     def _pull(self, row: int, seed: float) -> list[int]:
         """The loop of a sweep: each entry passes its adjoint x partial to its operands."""
+        leaves: list[int] = []
         operation, left, right = self.operation, self.left, self.right
         value, adjoint, mark = self.value, self.adjoint, self.mark
-        leaves: list[int] = []
         adjoint[row], mark[row], pending = seed, PENDING, 1
         row += 1
         try:
@@ -404,6 +406,9 @@ class Table:
                         pending += self._reach(a, g * slope, leaves)
                 else:
                     pending += pull_wide(self, row, leaves)
+                    # Python may have been asked, and have recorded: columns may have moved
+                    operation, left, right = self.operation, self.left, self.right
+                    value, adjoint, mark = self.value, self.adjoint, self.mark
         except ArithmeticError as error:
             error.add_note(self.op(row).advice())
             raise
@@ -470,7 +475,7 @@ class Table:
             rows = self.reached([v._row])
             old = [self.value[x] for x in rows]
             for x in reversed(rows):
-                self.value[x] = self.evaluate(x)
+                self.value[x] = self._recomputed(x)
         except BaseException:
             for x, number in zip(rows, old, strict=False):
                 self.value[x] = number
@@ -479,7 +484,7 @@ class Table:
             self.held -= 1
         self.settle()
 
-    def evaluate(self, row: int) -> float:
+    def _recomputed(self, row: int) -> float:
         """What a row is worth by its operands' values, or by another thread's leaf."""
         op = self.op(row)
         if op.arity:
@@ -599,9 +604,16 @@ class _Owner:
 here = _Here()
 
 
+latest = here.table  # the tape that was asked for last
+
+
 def current() -> Table:
     """This thread's tape."""
-    return here.table
+    global latest
+    table = latest
+    if table.thread != get_ident():
+        table = latest = here.table
+    return table
 
 
 def _unary(code: int, a: "Value") -> "Value":
@@ -610,7 +622,7 @@ def _unary(code: int, a: "Value") -> "Value":
     if table.thread != get_ident() or table.muted:
         return current().record(ROWS[code], (a,))
     y = value1[code](table.value[a._row])
-    handle = Value.__new__(Value)
+    handle = new(Value)
     handle._tape = table
     reference = pointer(handle)
     while table.count >= table.capacity:
@@ -630,7 +642,7 @@ def _binary(code: int, a: Any, b: Any) -> Any:
     """Append an entry on two operands, one at least a Value: the fast path of `Table.record`."""
     left = right = -1  # a plain number: it gets a row, which is a constant's until used
     if type(a) is Value:
-        u: Value = a
+        u = a
         table = u._tape
         left = u._row
         if type(b) is float:
@@ -653,7 +665,7 @@ def _binary(code: int, a: Any, b: Any) -> Any:
         return _slow_binary(code, a, b)
     if table.thread != get_ident() or table.muted:
         return current().record(ROWS[code], (a, b))
-    handle = Value.__new__(Value)
+    handle = new(Value)
     handle._tape = table
     reference = pointer(handle)
     while table.count + 2 > table.capacity:
@@ -730,6 +742,27 @@ def plain(x: "Value") -> float:
     return x._tape.value[x._row]
 
 
+def home(v: "Value", what: str) -> Table:
+    """The table of this thread, if a Value can be used there."""
+    if v._tape is not current():
+        v._check_foreign(what)
+    return v._tape
+
+
+def _operation(v: "Value") -> Op:
+    # the row is asked for where nothing can come in between
+    table = v._tape
+    code = table.operation[v._row]
+    return table.others[v._row] if code == OTHER else ROWS[code]
+
+
+def _gradient(v: "Value") -> float:
+    table, row = v._tape, v._row
+    if table.operation[row] == LEAF:
+        return table.grads.get(row, 0.0)
+    return table.adjoint[row]
+
+
 def frozen(what: str) -> None:
     """Refuse, while a function is traced, what its program could not do again."""
     if current().trace is not None:
@@ -739,7 +772,6 @@ def frozen(what: str) -> None:
         )
 
 
-@final
 class Value:
     """A number that remembers what it was computed from.
 
@@ -779,9 +811,6 @@ class Value:
         if label:
             self.label = label
 
-    def __init_subclass__(cls) -> None:
-        raise TypeError("Value cannot be subclassed; keep a Value in an attribute instead")
-
     # --- what the table knows -------------------------------------------------
 
     @property
@@ -805,7 +834,7 @@ class Value:
     @property
     def grad(self) -> float:
         frozen("reading .grad")
-        return self._gradient()
+        return _gradient(self)
 
     @grad.setter
     def grad(self, number: Any) -> None:
@@ -817,12 +846,6 @@ class Value:
         else:
             table.adjoint[self._row] = number
         table.version += 1
-
-    def _gradient(self) -> float:
-        table, row = self._tape, self._row
-        if table.operation[row] == LEAF:
-            return table.grads.get(row, 0.0)
-        return table.adjoint[row]
 
     @property
     def label(self) -> str:
@@ -838,7 +861,7 @@ class Value:
 
     @property
     def op(self) -> str:
-        return self._operation().name
+        return _operation(self).name
 
     @property
     def inputs(self) -> tuple["Value", ...]:
@@ -852,14 +875,8 @@ class Value:
     @property
     def _op(self) -> str:
         """What micrograd calls the operation: its symbol, "" for a leaf."""
-        op = self._operation()
+        op = _operation(self)
         return op.symbol if op.arity else ""
-
-    def _operation(self) -> Op:
-        # the row is asked for once nothing can come in between
-        table = self._tape
-        code = table.operation[self._row]
-        return table.others[self._row] if code == OTHER else ROWS[code]
 
     @property
     def _prev(self) -> set["Value"]:
@@ -878,7 +895,8 @@ class Value:
             RuntimeError: self was computed on another thread, or nothing was recorded.
         """
         frozen("backward()")
-        table, seed = self._home("backward"), real(seed, "backward")
+        table = home(self, "backward")
+        seed = real(seed, "backward")
         if table.operation[self._row] == LEAF:
             table.feed(self, seed)
             return
@@ -902,7 +920,7 @@ class Value:
             RuntimeError: self was computed on another thread.
         """
         frozen("forward()")
-        table = self._home("forward")
+        table = home(self, "forward")
         if ARITY[table.operation[self._row]]:
             table.replay(self)
         return self
@@ -912,12 +930,6 @@ class Value:
         if current().trace is not None:
             return _unary(known(stop_gradient.code), self)
         return literal(plain(self))
-
-    def _home(self, what: str) -> Table:
-        """The table of this thread, if self can be used there."""
-        if self._tape is not current():
-            self._check_foreign(what)
-        return self._tape
 
     def _check_foreign(self, what: str) -> None:
         if ARITY[self._tape.operation[self._row]]:
@@ -1079,7 +1091,7 @@ class Value:
 
     def __repr__(self) -> str:
         label = f", label={self.label!r}" if self.label else ""
-        return f"Value(data={plain(self)!r}, grad={self._gradient()!r}{label})"
+        return f"Value(data={plain(self)!r}, grad={_gradient(self)!r}{label})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles: leaves only, their number and label."""
@@ -1095,9 +1107,19 @@ class Value:
 ops.RESERVED.update(dir(Value), ALIASES)
 
 
+def _refuse_subclass(cls: type) -> None:
+    raise TypeError("Value cannot be subclassed; keep a Value in an attribute instead")
+
+
+if cython.compiled:
+    prepare(Value, latest, latest.owner)
+else:
+    Value.__init_subclass__ = classmethod(_refuse_subclass)  # type: ignore[assignment]
+
+
 def literal(number: Any) -> Value:
     """A constant with a handle of its own."""
-    return current().enter(Value.__new__(Value), CONSTANT, real(number))
+    return current().enter(new(Value), CONSTANT, real(number))
 
 
 def _lost(what: str) -> TypeError:
@@ -1125,8 +1147,10 @@ class no_grad(ContextDecorator):  # noqa: N801 - PyTorch's name
     """
 
     def __enter__(self) -> "no_grad":
-        current().muted += 1
+        table = current()
+        table.muted += 1
         return self
 
     def __exit__(self, *exception: object) -> None:
-        current().muted -= 1
+        table = current()
+        table.muted -= 1

@@ -1,0 +1,69 @@
+"""Which engine runs: `tape.py` compiled, if it has been, or as it is.
+
+The environment variable MINIFLOW_ENGINE asks for one of them, "compiled" or "python".
+"""
+
+import hashlib
+import importlib
+import importlib.util
+import os
+import sys
+import warnings
+from pathlib import Path
+from types import ModuleType
+
+ENGINES = ("compiled", "python")
+NAME = "miniflow.tape"
+SOURCES = ("ops.py", "tape.py", "tape.pxd", "engine.h", "csource.py")
+
+
+def digest() -> str:
+    """What the compiled engine is made of, in short."""
+    found = hashlib.sha256()
+    for name in SOURCES:
+        # with the line ends that there are everywhere
+        found.update(Path(__file__).with_name(name).read_bytes().replace(b"\r\n", b"\n"))
+    return found.hexdigest()[:32]
+
+
+def load() -> ModuleType:
+    """The engine, as `miniflow.tape`.
+
+    Raises:
+        ImportError: the one asked for is not there.
+    """
+    wanted = os.environ.get("MINIFLOW_ENGINE", "")
+    if wanted not in ("", *ENGINES):
+        raise ImportError(f"MINIFLOW_ENGINE={wanted!r}: it is none of {', '.join(ENGINES)}")
+    if wanted == "python":
+        return _as_it_is()
+    tape = importlib.import_module(NAME)
+    if tape.engine == "compiled" and tape.made_of != digest():
+        del sys.modules[NAME]
+        tape = _as_it_is()
+        reason = "it was compiled from other files than these; install miniflow again"
+        warnings.warn(
+            f"miniflow: the engine runs as Python: {reason}", RuntimeWarning, stacklevel=3
+        )
+    if tape.engine != "compiled" and wanted:
+        raise ImportError(
+            "MINIFLOW_ENGINE=compiled: this installation has no compiled engine; install miniflow "
+            "again where there is a C compiler"
+        )
+    return tape
+
+
+def _as_it_is() -> ModuleType:
+    """`tape.py` as Python, whatever lies beside it."""
+    if NAME in sys.modules:
+        return sys.modules[NAME]
+    spec = importlib.util.spec_from_file_location(NAME, Path(__file__).with_name("tape.py"))
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{NAME}: there is no tape.py")
+    tape = sys.modules[NAME] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(tape)
+    except BaseException:
+        del sys.modules[NAME]
+        raise
+    return tape

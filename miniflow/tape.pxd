@@ -1,0 +1,349 @@
+# C types for tape.py, and in C what columns.py is in Python.
+#
+# C code that calls no Python comes in one go: nothing can run in between.
+
+cimport cython
+from cpython.array cimport array, clone
+from cpython.bytearray cimport PyByteArray_AS_STRING
+from cpython.object cimport PyObject
+from libc.stdint cimport uint64_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memset
+
+
+cdef extern from "engine.h":
+    const int BUILTINS
+    const char *MADE_OF
+    const int CODES
+    int ARITY[]
+    int DIRECT[]
+    unsigned char FOLLOWS[]
+    ctypedef double (*Unary)(double) noexcept
+    ctypedef double (*Binary)(double, double) noexcept
+    ctypedef double (*Ternary)(double, double, double) noexcept
+    ctypedef double (*Quaternary)(double, double, double, double) noexcept
+    const Unary value1[]
+    const Binary value2[]
+    const Ternary value3[]
+    const Binary partial1[]
+    const Ternary partial2[]
+    const Quaternary partial3[]
+    ctypedef struct Handle:
+        Py_ssize_t row
+    uint64_t get_ident()
+    Value new(object kind)
+    int prepare(object kind, object table, void **owner) except -1
+    Py_ssize_t pending_row(const unsigned char *mark, Py_ssize_t stop)
+    Py_ssize_t last_mark(const char *marks, Py_ssize_t stop)
+    int lengthen(void *column, size_t used, size_t size, size_t item) except -1
+    void set_row(void *owner, Py_ssize_t row)
+
+
+cdef int CONSTANT, LEAF, SHARED, PENDING, DONE, DOT, SUM
+cdef int ADD, SUB, MUL, DIV, POW, MOD, FLOORDIV, NEG, POS, ABS, RINT, TRUNC, FLOOR, CEIL
+
+
+@cython.final
+cdef class Table:
+    cdef void **owner
+    cdef int *operation
+    cdef int *left
+    cdef int *right
+    cdef int *pool
+    cdef double *value
+    cdef double *adjoint
+    cdef unsigned char *mark
+    cdef readonly Py_ssize_t count, capacity, pooled
+    cdef Py_ssize_t reserve  # of the pool
+    cdef public Py_ssize_t held, muted, opened, version
+    cdef public dict labels, grads, homes, others, scopes
+    cdef public object trace, swept
+    cdef public uint64_t thread
+    cdef readonly bint sweeping
+    cdef bint dirty, due
+
+    @cython.locals(code=int, arity=int, left=int, right=int, n=Py_ssize_t, number=double,
+                   handle=Value)
+    cpdef Value record(self, object op, object operands, object y=*)
+    @cython.locals(n=Py_ssize_t)
+    cpdef Value enter(self, Value handle, int code, double number)
+    @cython.locals(home=Value, n=Py_ssize_t, number=double)
+    cpdef int row(self, object x) except -1
+    @cython.locals(v=Value)
+    cpdef object operand(self, object x, object what)
+    cpdef double number(self, object x, object what) except? -1.0
+    @cython.locals(code=int)
+    cpdef object op(self, Py_ssize_t row)
+    cpdef double value_of(self, Py_ssize_t row) except? -1.0
+    cpdef double gradient_of(self, Py_ssize_t row) except? -1.0
+    @cython.locals(arity=int, left=int, right=int, k=Py_ssize_t)
+    cpdef tuple operands(self, Py_ssize_t row)
+    @cython.locals(found=Value)
+    cpdef Value handle(self, Py_ssize_t row)
+    cpdef list rows_of(self, Value x)
+    cpdef object primal(self, Py_ssize_t row)
+    @cython.locals(row=Py_ssize_t, place=Py_ssize_t, arity=int, left=Py_ssize_t, right=Py_ssize_t,
+                   k=Py_ssize_t, x=Py_ssize_t, mark=bytearray, found=list)
+    cpdef list reached(self, object rows, Py_ssize_t floor=*)
+    @cython.locals(leaves=list, x=Py_ssize_t)
+    cpdef sweep(self, Value v, double seed)
+    @cython.locals(operation="int *", left="int *", right="int *", value="double *",
+                   adjoint="double *", mark="unsigned char *", pending=Py_ssize_t, code=int,
+                   g=double, y=double, slope=double, a=int, b=int, direct=int, i=int, leaves=list)
+    cdef list _pull(self, Py_ssize_t row, double seed)
+    @cython.locals(pending=int, slope=double, x=Py_ssize_t, k=Py_ssize_t, xs=list, rows=tuple)
+    cdef int _pull_any(self, Py_ssize_t row, list leaves) except -1
+    cdef int _reach(self, Py_ssize_t x, double contribution, list leaves) except -1
+    @cython.locals(row=Py_ssize_t)
+    cdef _unmark(self)
+    @cython.locals(x=Py_ssize_t, version=Py_ssize_t)
+    cdef accumulate(self, list leaves)
+    @cython.locals(row=Py_ssize_t)
+    cpdef feed(self, Value v, double adjoint)
+    cdef double _recomputed(self, Py_ssize_t row) except? -1.0
+    cpdef make_room(self, Py_ssize_t rows)
+    cpdef settle(self)
+    cpdef bint idle(self)
+    @cython.locals(count=Py_ssize_t, version=Py_ssize_t, marks=bytearray)
+    cpdef compact(self)
+    @cython.locals(marks=bytearray, row=Py_ssize_t, arity=int, left=Py_ssize_t, right=Py_ssize_t,
+                   k=Py_ssize_t, a=Py_ssize_t, b=Py_ssize_t)
+    cpdef bytearray needed(self, Py_ssize_t count)
+
+
+@cython.final
+cdef class Value:
+    cdef readonly Table _tape
+    cdef readonly Py_ssize_t _row
+    cdef object __weakref__
+
+
+@cython.locals(table=Table)
+cpdef Table home(Value v, object what)
+@cython.locals(table=Table, code=int)
+cdef object _operation(Value v)
+@cython.locals(table=Table, row=Py_ssize_t)
+cdef double _gradient(Value v) except? -1.0
+cdef Table latest
+@cython.locals(table=Table)
+cdef Table current()
+cpdef double plain(Value x)
+@cython.locals(table=Table, y=double, handle=Value, n=Py_ssize_t)
+cdef Value _unary(int code, Value a)
+@cython.locals(left=Py_ssize_t, right=Py_ssize_t, u=Value, v=Value, table=Table, y=double,
+               handle=Value, n=Py_ssize_t)
+cdef object _binary(int code, object a, object b)
+@cython.locals(table=Table)
+cdef object _slow_binary(int code, object a, object b)
+
+
+# --- what columns.py is in Python ---------------------------------------------
+
+cdef inline void *pointer(Value handle):
+    return <void *>handle
+
+
+cdef inline object living(void *owner):
+    return None if owner == NULL else <object>owner
+
+
+cdef inline int known(int code) except -1:
+    if code >= CODES:
+        raise OverflowError("miniflow: more than 65,536 operations have been defined")
+    if ARITY[code] == 0 and code > 2:
+        learn()
+    return code
+
+
+cdef inline int learn() except -1:
+    """Take notice of operations that have been defined."""
+    from miniflow.ops import ROWS
+
+    cdef int code, k, direct
+    for code, op in enumerate(ROWS):
+        direct = 0
+        if code < BUILTINS:
+            direct = 1 if value1[code] != NULL else 2 if value2[code] != NULL else 0
+        for k in range(2):
+            FOLLOWS[2 * code + k] = k < direct and op.partials[k] is not None
+        DIRECT[code] = direct
+        ARITY[code] = op.arity
+    return 0
+
+
+cdef inline int resize(Table table, Py_ssize_t capacity) except -1:
+    """Give every column that many rows, or at least as many as are in use."""
+    cdef size_t used = table.count, size = capacity
+    known(3)
+    if capacity < table.count:
+        return 0
+    if capacity > 2147483647:
+        raise MemoryError("miniflow: a tape of more than 2,147,483,647 entries")
+    lengthen(&table.owner, used, size, sizeof(void *))
+    lengthen(&table.operation, used, size, sizeof(int))
+    lengthen(&table.left, used, size, sizeof(int))
+    lengthen(&table.right, used, size, sizeof(int))
+    lengthen(&table.value, used, size, sizeof(double))
+    lengthen(&table.adjoint, used, size, sizeof(double))
+    lengthen(&table.mark, used, size, 1)
+    table.capacity = capacity
+    table.version += 1
+    return 0
+
+
+cdef inline void release(Table table):
+    """Give the columns' memory back."""
+    free(table.owner)
+    free(table.operation)
+    free(table.left)
+    free(table.right)
+    free(table.value)
+    free(table.adjoint)
+    free(table.mark)
+    free(table.pool)
+
+
+cdef inline Py_ssize_t last(bytearray marks, Py_ssize_t stop):
+    return last_mark(PyByteArray_AS_STRING(marks), stop)
+
+
+cdef inline bytearray owned(Table table, Py_ssize_t count):
+    """A mark for each of `count` rows for which a Value stands."""
+    cdef bytearray marks = bytearray(count)
+    cdef char *mark = PyByteArray_AS_STRING(marks)
+    cdef Py_ssize_t row
+    for row in range(min(count, table.count)):
+        mark[row] = table.owner[row] != NULL
+    return marks
+
+
+cdef inline array numbered(bytearray marks):
+    """The number that each marked row will have once the others are gone."""
+    cdef Py_ssize_t count = len(marks), row
+    cdef array places = clone(array("i"), count, False)
+    cdef char *mark = PyByteArray_AS_STRING(marks)
+    cdef int kept = 0
+    for row in range(count):
+        places.data.as_ints[row] = kept
+        kept += mark[row]
+    return places
+
+
+cdef inline double evaluate(object op, list operands) except? -1.0:
+    """The value of an operation on Values and floats."""
+    cdef int code = known(op.code)
+    cdef Py_ssize_t k, count = len(operands), half = count // 2
+    cdef double total
+    if code == SUM:
+        total = _plain(operands[0])
+        for k in range(1, count):
+            total += _plain(operands[k])
+        return total
+    if code == DOT:
+        total = _plain(operands[0]) * _plain(operands[half])
+        for k in range(1, half):
+            total += _plain(operands[k]) * _plain(operands[half + k])
+        return total
+    if code < BUILTINS and value3[code] != NULL:
+        return value3[code](_plain(operands[0]), _plain(operands[1]), _plain(operands[2]))
+    return op.number(*[_plain(x) for x in operands])
+
+
+cdef inline double _plain(object x):
+    cdef Value v
+    if type(x) is Value:
+        v = x
+        return v._tape.value[v._row]
+    return x
+
+
+cdef inline int gather(Table table, list operands) except -1:
+    """Put the operands' rows into the pool, in one piece; where they begin."""
+    cdef Py_ssize_t start = table.pooled, count = len(operands), k
+    cdef int *pool
+    if start + count > table.reserve:
+        if 2 * (start + count) > 2147483647:
+            raise MemoryError("miniflow: a tape of more than 2,147,483,647 operands")
+        pool = <int *>realloc(table.pool, 2 * (start + count) * sizeof(int))
+        if pool == NULL:
+            raise MemoryError
+        table.pool = pool
+        table.reserve = 2 * (start + count)
+    for k in range(count):
+        table.pool[start + k] = table.row(operands[k])
+    table.pooled = start + count
+    return start
+
+
+cdef inline int pull_wide(Table table, Py_ssize_t row, list leaves) except -1:
+    """Pass on the adjoint of an entry of any kind; how many rows that makes pending."""
+    cdef int code = table.operation[row], pending = 0
+    cdef Py_ssize_t start = table.left[row], count = table.right[row], half = count // 2, k, x
+    cdef int *pool = table.pool + start
+    cdef double g = table.adjoint[row], y = table.value[row], slope
+    cdef double *value = table.value
+    cdef bint three = code < BUILTINS and value3[code] != NULL
+    if code != SUM and code != DOT and not three:
+        return table._pull_any(row, leaves)
+    for k in range(count):
+        x = pool[k]
+        if table.operation[x] == CONSTANT:
+            continue
+        if three:
+            if partial3[3 * code + k] == NULL:
+                continue
+            slope = partial3[3 * code + k](value[pool[0]], value[pool[1]], value[pool[2]], y)
+        elif code == SUM:
+            slope = 1.0
+        elif k < half:
+            slope = value[pool[half + k]]
+        else:
+            slope = value[pool[k - half]]
+        pending += table._reach(x, g * slope, leaves)
+    return pending
+
+
+cdef inline bint commit(
+    Table table, Py_ssize_t version, Py_ssize_t held, bytearray marks, array places, tuple sides
+) except -1:
+    """Move the marked rows together, drop the others and take over side tables.
+
+    False, with nothing changed, if the table is no longer what it was for `marks`.
+    """
+    cdef Py_ssize_t count = len(marks), row, k, start
+    cdef int *place = places.data.as_ints
+    cdef char *mark = PyByteArray_AS_STRING(marks)
+    cdef int arity, pooled = 0, kept = 0
+    # what the table was the last to know stays until the end: it may have finalizers
+    dropped = (table.labels, table.grads, table.homes, table.others, table.scopes)
+    if table.count != count or table.version != version or table.held != held:
+        return False
+    for row in range(count):
+        if not mark[row]:
+            continue
+        arity = ARITY[table.operation[row]]
+        table.operation[kept] = table.operation[row]
+        if arity == 1 or arity == 2:
+            table.left[kept] = place[table.left[row]]
+            table.right[kept] = place[table.right[row]] if arity == 2 else 0
+        elif arity:
+            start = table.left[row]
+            table.left[kept] = pooled
+            table.right[kept] = table.right[row]
+            for k in range(table.right[kept]):
+                table.pool[pooled] = place[table.pool[start + k]]
+                pooled += 1
+        table.value[kept] = table.value[row]
+        table.adjoint[kept] = table.adjoint[row]
+        table.owner[kept] = table.owner[row]
+        set_row(table.owner[kept], kept)
+        kept += 1
+    # rows given up are unused ones again
+    memset(table.operation + kept, 0, (count - kept) * sizeof(int))
+    memset(table.adjoint + kept, 0, (count - kept) * sizeof(double))
+    memset(table.owner + kept, 0, (count - kept) * sizeof(void *))
+    table.labels, table.grads, table.homes, table.others, table.scopes = sides
+    table.pooled = pooled
+    table.count = kept
+    table.version += 1
+    return True
