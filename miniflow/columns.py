@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ARITY", "DIRECT", "FOLLOWS", "MADE_OF", "commit", "cython", "evaluate", "gather", "get_ident", "known",
-    "last", "living", "new", "nobody", "numbered", "owned", "partial1", "partial2", "pending_row",
+    "install", "last", "living", "new", "nobody", "numbered", "owned", "partial1", "partial2", "pending_row",
     "pointer", "pull_wide", "release", "resize", "value1", "value2",
 ]  # fmt: skip
 
@@ -40,6 +40,7 @@ class _Gone:
     """What `nobody` referred to."""
 
 
+install = setattr  # a method of the class of Values
 new = object.__new__  # a Value without a tape
 pointer = ref  # what the owner column has of a Value
 nobody: Any = ref(_Gone())  # the owner of a row that no Value stands for

@@ -104,6 +104,14 @@ static int prepare(PyObject *type, PyObject *table, void **owner)
     return 0;
 }
 
+/* Give the class of Values one more method. */
+static int install(PyObject *type, PyObject *name, PyObject *method)
+{
+    int failed = PyDict_SetItem(((PyTypeObject *)type)->tp_dict, name, method);
+    PyType_Modified((PyTypeObject *)type);
+    return failed;
+}
+
 /* Tell the handle that stands for a row, if there is one, that the row has moved. */
 static inline void set_row(void *owner, Py_ssize_t row)
 {

@@ -197,7 +197,7 @@ class Neuron(Module):
         x = _row(x)
         if len(x) != len(self.w):
             raise ValueError(f"Neuron: got {len(x)} inputs, it has {len(self.w)} weights")
-        out = math.dot(self.w, x) + self.b
+        out = ops.dot(*self.w, *x) + self.b
         if not self.nonlin or self.activation is None:
             return out  # type: ignore[no-any-return]
         return self.activation(out)  # type: ignore[no-any-return]
@@ -309,11 +309,13 @@ def _size(name: str, size: Any) -> int:
 
 def _row(x: Any) -> Sequence[Any]:
     """A module's inputs; of a single one, the number itself will do."""
+    if type(x) is list:
+        return x
     if isinstance(x, (dict, str)) or x is None:
         raise TypeError(f"inputs: {x!r:.60} is a {type(x).__name__}, not a list of numbers")
     if not isinstance(x, Iterable):
         return [x]
-    return x if isinstance(x, list) else list(x)
+    return list(x)
 
 
 # --- losses: means over the batch, in units of the loss -----------------------

@@ -32,6 +32,7 @@ cdef extern from "engine.h":
         Py_ssize_t row
     uint64_t get_ident()
     Value new(object kind)
+    int install(object kind, object name, object method) except -1
     int prepare(object kind, object table, void **owner) except -1
     Py_ssize_t pending_row(const unsigned char *mark, Py_ssize_t stop)
     Py_ssize_t last_mark(const char *marks, Py_ssize_t stop)
@@ -63,7 +64,7 @@ cdef class Table:
     cdef bint dirty, due
 
     @cython.locals(code=int, arity=int, left=int, right=int, n=Py_ssize_t, number=double,
-                   handle=Value)
+                   handle=Value, x=object)
     cpdef Value record(self, object op, object operands, object y=*)
     @cython.locals(n=Py_ssize_t)
     cpdef Value enter(self, Value handle, int code, double number)

@@ -36,7 +36,7 @@ else:
 
 if not cython.compiled:
     from miniflow.columns import (
-        ARITY, DIRECT, FOLLOWS, MADE_OF, commit, evaluate, gather, get_ident, known, last, living, new,
+        ARITY, DIRECT, FOLLOWS, MADE_OF, commit, evaluate, gather, get_ident, known, last, install, living, new,
         numbered, owned, partial1, partial2, pending_row, pointer, pull_wide, release, resize, value1, value2,
     )  # fmt: skip
 
@@ -52,6 +52,7 @@ SMALLEST = 1 << 13  # rows that a table has at least
 PENDING, DONE = 1, 2  # marks of a sweep: to be replayed; a leaf that was reached
 CONSTANT, LEAF, SHARED = ops.constant.code, ops.leaf.code, ops.shared.code
 ADD, SUB, MUL, DIV, POW = [x.code for x in (ops.add, ops.sub, ops.mul, ops.div, ops.pow)]
+EXACT = 1 << 53  # ints between are floats
 DOT, SUM = ops.dot.code, ops.sum.code
 MOD, FLOORDIV = ops.mod.code, ops.floordiv.code
 NEG, POS, ABS = [x.code for x in (ops.neg, ops.pos, ops.absolute)]
@@ -146,7 +147,8 @@ class Table:
 
     def record(self, op: Op, operands: Iterable[Any], y: Any = None) -> "Value":
         """Append an entry for `op` on any operands (the general path); `y` if it is known."""
-        operands = [self.operand(x, op.name) for x in operands]
+        name = op.name
+        operands = [self.operand(x, name) for x in operands]
         number = evaluate(op, operands) if y is None else real(y, f"the value of {op.name}")
         if self.muted:
             if self.trace is None:
@@ -243,14 +245,12 @@ class Table:
             TypeError: `x` is neither a Value nor a real number.
             RuntimeError: `x` was computed on another thread.
         """
-        if type(x) is float:
+        if type(x) is Value:
+            v = x
+            if v._tape is not self:
+                v._check_foreign(what)
             return x
-        if type(x) is not Value:
-            return real(x, what)
-        v = x
-        if v._tape is not self:
-            v._check_foreign(what)
-        return x
+        return x if type(x) is float else real(x, what)
 
     def number(self, x: Any, what: str) -> float:
         """The plain number of an operand, with the errors of `operand`."""
@@ -695,6 +695,10 @@ def _binary(code: int, a: Any, b: Any) -> Any:
 
 def _slow_binary(code: int, a: Any, b: Any) -> Any:
     """An operator on whatever Python hands it; NotImplemented where it is no number."""
+    if type(b) is int and -EXACT < b < EXACT:
+        return _binary(code, a, float(b))
+    if type(a) is int and -EXACT < a < EXACT:
+        return _binary(code, float(a), b)
     name = ROWS[code].name
     for x in (a, b):
         if x is None or isinstance(x, (str, complex)):
@@ -799,6 +803,7 @@ class Value:
     """
 
     __slots__ = ("__weakref__", "_row", "_tape")
+    __array_priority__ = -1.0  # NumPy's scalars leave operators to us, arrays take elements
     _tape: Table
     _row: int
 
@@ -1076,10 +1081,7 @@ class Value:
                 "functions of lists are in miniflow.math"
             )
 
-        def method(*operands: Any) -> Any:
-            return op(self, *operands)
-
-        return method
+        return _method(op).__get__(self)
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *ops.TABLE, *ALIASES]
@@ -1107,14 +1109,54 @@ class Value:
 ops.RESERVED.update(dir(Value), ALIASES)
 
 
+def _method(op: Op) -> Any:
+    """A row as a method: v.tanh(), and so np.tanh(v)."""
+
+    def method(self: Value, *operands: Any) -> Any:
+        return op(self, *operands)
+
+    return method
+
+
 def _refuse_subclass(cls: type) -> None:
     raise TypeError("Value cannot be subclassed; keep a Value in an attribute instead")
 
 
+_call_any = Op.__call__
+
+
+def _call(self: Op, *operands: Any) -> Any:
+    """What a row answers, compiled: the fast path of `Op.__call__`."""
+    code, count = known(self.code), len(operands)
+    if count == 1 and DIRECT[code] == 1:
+        a = operands[0]
+        if type(a) is Value:
+            return _unary(code, a)
+        if type(a) is float:
+            return value1[code](a)
+    elif count == 2 and DIRECT[code] == 2:
+        a, b = operands
+        if type(a) is Value or type(b) is Value:
+            entry = _binary(code, a, b)
+            if entry is not NotImplemented:
+                return entry
+        elif type(a) is float and type(b) is float:
+            return value2[code](a, b)
+    elif count > 2 and type(self) is Op and code == DOT:
+        for a in operands:
+            if type(a) is Value:
+                return current().record(self, operands)
+    return _call_any(self, *operands)
+
+
 if cython.compiled:
     prepare(Value, latest, latest.owner)
+    Op.__call__ = _call  # type: ignore[method-assign]
 else:
     Value.__init_subclass__ = classmethod(_refuse_subclass)  # type: ignore[assignment]
+for _name, _op in {**ops.TABLE, **{alias: ops.TABLE[name] for alias, name in ALIASES.items()}}.items():
+    if _op.arity > 0:
+        install(Value, _name, _method(_op))
 
 
 def literal(number: Any) -> Value:
