@@ -11,6 +11,7 @@ against `count` and `version` first. (C code that calls no Python comes in one g
 
 import gc
 from collections import deque
+from collections.abc import Iterable
 from itertools import compress, islice, repeat
 from operator import call, is_not
 from threading import get_ident
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from miniflow.tape import Table
 
 __all__ = [
-    "ARITY", "DIRECT", "FOLLOWS", "MADE_OF", "commit", "cython", "evaluate", "gather", "get_ident", "known",
+    "ARITY", "DIRECT", "FOLLOWS", "MADE_OF", "commit", "cython", "dot_of_own", "evaluate", "gather", "get_ident", "known",
     "install", "last", "living", "new", "nobody", "numbered", "owned", "partial1", "partial2", "pending_row",
-    "pointer", "pull_wide", "release", "resize", "value1", "value2",
+    "pointer", "pull_wide", "release", "resize", "usable", "value1", "value2",
 ]  # fmt: skip
 
 
@@ -165,9 +166,18 @@ def numbered(marks: bytearray) -> Any:
 # --- entries with any number of operands --------------------------------------
 
 
+def usable(table: "Table", operands: Iterable[Any], what: str) -> list[Any]:
+    """The operands as Values that can be used here and floats."""
+    return [table.operand(x, what) for x in operands]
+
+
 def evaluate(op: Op, operands: list[Any]) -> float:
     """The value of an operation on Values and floats."""
     return op.number(*[x if type(x) is float else x._tape.value[x._row] for x in operands])
+
+
+def dot_of_own(table: "Table", xs: list[Any], ws: list[Any]) -> Any:
+    """A quicker way to record a dot product, if there is one: here there is none."""
 
 
 def gather(table: "Table", operands: list[Any]) -> int:

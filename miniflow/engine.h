@@ -112,6 +112,18 @@ static int install(PyObject *type, PyObject *name, PyObject *method)
     return failed;
 }
 
+/* The rows of the Values in a list; 0 if it holds anything but Values of that tape. */
+static inline int own_rows(PyObject *list, void *tape, int *rows)
+{
+    Py_ssize_t k, count = PyList_GET_SIZE(list);
+    for (k = 0; k < count; k++) {
+        PyObject *x = PyList_GET_ITEM(list, k);
+        if (Py_TYPE(x) != handle_type || (void *)((Handle *)x)->tape != tape) return 0;
+        rows[k] = (int)((Handle *)x)->row;
+    }
+    return 1;
+}
+
 /* Tell the handle that stands for a row, if there is one, that the row has moved. */
 static inline void set_row(void *owner, Py_ssize_t row)
 {

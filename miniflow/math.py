@@ -80,6 +80,7 @@ from miniflow.ops import (
     where,
 )
 from miniflow.tape import Value as _Value
+from miniflow.tape import dot as _dot
 
 Number = Any  # a real number or a Value: the answer is a float, or a Value if one went in
 
@@ -160,7 +161,7 @@ def hypot(*xs: Number) -> Number:
 
 def dist(p: Iterable[Number], q: Iterable[Number]) -> Number:
     """The Euclidean distance of two points with the same number of coordinates."""
-    return hypot(*[a - b for a, b in _paired(p, q, "dist")])
+    return hypot(*[a - b for a, b in zip(*_lists(p, q, "dist"), strict=True)])
 
 
 def sum(xs: Iterable[Number], start: Number = 0.0) -> Number:
@@ -183,8 +184,8 @@ def dot(xs: Iterable[Number], ws: Iterable[Number]) -> Number:
     Raises:
         ValueError: the lengths differ.
     """
-    pairs = _paired(xs, ws, "dot")
-    return _ops.dot(*[x for x, _ in pairs], *[w for _, w in pairs]) if pairs else 0.0
+    first, second = _lists(xs, ws, "dot")
+    return _dot(first, second) if first else 0.0
 
 
 sumprod = dot
@@ -198,11 +199,12 @@ def prod(xs: Iterable[Number], *, start: Number = 1) -> Number:
     return _fold(_ops.mul, items) if items else 1.0
 
 
-def _paired(xs: Iterable[Any], ys: Iterable[Any], name: str) -> list[tuple[Any, Any]]:
+def _lists(xs: Iterable[Any], ys: Iterable[Any], name: str) -> tuple[list[Any], list[Any]]:
+    """Both as lists of the same length."""
     first, second = list(xs), list(ys)
     if len(first) != len(second):
         raise ValueError(f"{name}: lengths differ: {len(first)} and {len(second)}")
-    return list(zip(first, second, strict=True))
+    return first, second
 
 
 # --- what has no derivative but makes sense: of Values, comparisons --------------

@@ -16,7 +16,7 @@ from typing import Any
 
 from miniflow import math, ops
 from miniflow.files import write
-from miniflow.tape import Value, literal
+from miniflow.tape import Value, dot, is_leaf, literal
 from miniflow.trees import children, flatten, is_array
 
 FORMAT = "miniflow 1"  # of the files that `save` writes
@@ -29,11 +29,15 @@ class Module:
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Value]]:
         """Each parameter once, with its path, such as ``layers.0.neurons.2.w.1``."""
-        return _named(self, prefix.removesuffix("."), set())
+        found: list[tuple[str, Value]] = []
+        _collect(self, prefix.removesuffix("."), found, set())
+        return iter(found)
 
     def parameters(self) -> list[Value]:
         """The parameters, in the order of `named_parameters`."""
-        return [value for _, value in self.named_parameters()]
+        found: list[tuple[str, Value]] = []
+        _collect(self, None, found, set())
+        return [value for _, value in found]
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to 0."""
@@ -110,30 +114,29 @@ class Module:
         return self
 
 
-def _named(nest: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Value]]:
-    """The leaves in a nest of modules and containers, once each, with their paths."""
-    if nest.__class__ is Value:
-        if nest.op == "leaf" and id(nest) not in seen:
-            seen.add(id(nest))
-            yield path, nest
+def _collect(nest: Any, path: str | None, found: list[tuple[str, Value]], seen: set[int]) -> None:
+    """Add the leaves in a nest of modules and containers, once each, with their paths if any."""
+    if id(nest) in seen:
         return
-    parts = _parts(nest)
-    if parts and id(nest) not in seen:
-        seen.add(id(nest))  # a child may know its parent
-        for name, child in parts.items():
-            yield from _named(child, f"{path}.{name}" if path else f"{name}", seen)
+    seen.add(id(nest))  # a child may know its parent
+    for name, child in enumerate(nest) if type(nest) is list else _parts(nest):
+        below = path if path is None else f"{path}.{name}" if path else f"{name}"
+        if type(child) is not Value:
+            _collect(child, below, found, seen)
+        elif id(child) not in seen and is_leaf(child):
+            seen.add(id(child))
+            found.append((below or "", child))
 
 
-def _parts(nest: Any) -> dict[Any, Any] | None:
+def _parts(nest: Any) -> Iterable[tuple[Any, Any]]:
     """What a module, dict, list, tuple or array holds, by name or number."""
     if isinstance(nest, Module):
-        return vars(nest)
+        return vars(nest).items()
     if isinstance(nest, dict):
-        return nest
+        return nest.items()
     if is_array(nest) and nest.dtype != object:
-        return None  # numbers
-    items = children(nest)
-    return None if items is None else dict(enumerate(items))
+        return ()  # numbers
+    return enumerate(children(nest) or ())
 
 
 def _some(names: Any) -> str:
@@ -194,13 +197,16 @@ class Neuron(Module):
         Raises:
             ValueError: x has another length.
         """
-        x = _row(x)
-        if len(x) != len(self.w):
-            raise ValueError(f"Neuron: got {len(x)} inputs, it has {len(self.w)} weights")
-        out = ops.dot(*self.w, *x) + self.b
-        if not self.nonlin or self.activation is None:
+        w = self.w
+        if type(x) is not list:
+            x = _row(x)
+        if len(x) != len(w):
+            raise ValueError(f"Neuron: got {len(x)} inputs, it has {len(w)} weights")
+        out = dot(w, x) + self.b
+        activation = self.activation
+        if activation is None or not self.nonlin:
             return out  # type: ignore[no-any-return]
-        return self.activation(out)  # type: ignore[no-any-return]
+        return activation(out)  # type: ignore[no-any-return]
 
     def config(self) -> dict[str, Any]:
         return {**super().config(), "size": len(self.w), "activation": self._activation_name()}
@@ -309,13 +315,11 @@ def _size(name: str, size: Any) -> int:
 
 def _row(x: Any) -> Sequence[Any]:
     """A module's inputs; of a single one, the number itself will do."""
-    if type(x) is list:
-        return x
     if isinstance(x, (dict, str)) or x is None:
         raise TypeError(f"inputs: {x!r:.60} is a {type(x).__name__}, not a list of numbers")
     if not isinstance(x, Iterable):
         return [x]
-    return list(x)
+    return x if isinstance(x, list) else list(x)
 
 
 # --- losses: means over the batch, in units of the loss -----------------------

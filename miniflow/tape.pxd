@@ -37,6 +37,7 @@ cdef extern from "engine.h":
     Py_ssize_t pending_row(const unsigned char *mark, Py_ssize_t stop)
     Py_ssize_t last_mark(const char *marks, Py_ssize_t stop)
     int lengthen(void *column, size_t used, size_t size, size_t item) except -1
+    bint own_rows(list values, void *tape, int *rows)
     void set_row(void *owner, Py_ssize_t row)
 
 
@@ -55,7 +56,7 @@ cdef class Table:
     cdef double *adjoint
     cdef unsigned char *mark
     cdef readonly Py_ssize_t count, capacity, pooled
-    cdef Py_ssize_t reserve  # of the pool
+    cdef Py_ssize_t reserved  # of the pool
     cdef public Py_ssize_t held, muted, opened, version
     cdef public dict labels, grads, homes, others, scopes
     cdef public object trace, swept
@@ -64,7 +65,7 @@ cdef class Table:
     cdef bint dirty, due
 
     @cython.locals(code=int, arity=int, left=int, right=int, n=Py_ssize_t, number=double,
-                   handle=Value, x=object)
+                   handle=Value, xs=list)
     cpdef Value record(self, object op, object operands, object y=*)
     @cython.locals(n=Py_ssize_t)
     cpdef Value enter(self, Value handle, int code, double number)
@@ -129,6 +130,8 @@ cdef Table latest
 @cython.locals(table=Table)
 cdef Table current()
 cpdef double plain(Value x)
+cpdef frozen(what)
+cpdef bint is_leaf(Value v)
 @cython.locals(table=Table, y=double, handle=Value, n=Py_ssize_t)
 cdef Value _unary(int code, Value a)
 @cython.locals(left=Py_ssize_t, right=Py_ssize_t, u=Value, v=Value, table=Table, y=double,
@@ -230,6 +233,17 @@ cdef inline array numbered(bytearray marks):
     return places
 
 
+cdef inline list usable(Table table, operands, what):
+    """The operands as Values that can be used here and floats."""
+    cdef list found = list(operands)
+    cdef Py_ssize_t k
+    for k in range(len(found)):
+        x = found[k]
+        if type(x) is not Value or (<Value>x)._tape is not table:
+            found[k] = table.operand(x, what)
+    return found
+
+
 cdef inline double evaluate(object op, list operands) except? -1.0:
     """The value of an operation on Values and floats."""
     cdef int code = known(op.code)
@@ -258,22 +272,64 @@ cdef inline double _plain(object x):
     return x
 
 
+cdef inline int reserve(Table table, Py_ssize_t operands) except -1:
+    """Make room in the pool."""
+    cdef int *pool
+    cdef Py_ssize_t size = 2 * (table.pooled + operands)
+    if table.pooled + operands <= table.reserved:
+        return 0
+    if size > 2147483647:
+        raise MemoryError("miniflow: a tape of more than 2,147,483,647 operands")
+    pool = <int *>realloc(table.pool, size * sizeof(int))
+    if pool == NULL:
+        raise MemoryError
+    table.pool = pool
+    table.reserved = size
+    return 0
+
+
 cdef inline int gather(Table table, list operands) except -1:
     """Put the operands' rows into the pool, in one piece; where they begin."""
     cdef Py_ssize_t start = table.pooled, count = len(operands), k
-    cdef int *pool
-    if start + count > table.reserve:
-        if 2 * (start + count) > 2147483647:
-            raise MemoryError("miniflow: a tape of more than 2,147,483,647 operands")
-        pool = <int *>realloc(table.pool, 2 * (start + count) * sizeof(int))
-        if pool == NULL:
-            raise MemoryError
-        table.pool = pool
-        table.reserve = 2 * (start + count)
+    reserve(table, count)
     for k in range(count):
         table.pool[start + k] = table.row(operands[k])
     table.pooled = start + count
     return start
+
+
+cdef inline Value dot_of_own(Table table, list xs, list ws):
+    """The entry of a dot product of this tape's own Values; None for anything else."""
+    cdef Py_ssize_t half = len(xs), k, n
+    cdef Value handle
+    cdef double *value
+    cdef double y
+    cdef int *pool
+    if half == 0 or len(ws) != half or table.muted:
+        return None
+    handle = new(Value)
+    if table.count >= table.capacity:
+        table.make_room(1)
+    reserve(table, 2 * half)
+    # in one go from here on: no Python
+    pool = table.pool + table.pooled
+    if not (own_rows(xs, <void *>table, pool) and own_rows(ws, <void *>table, pool + half)):
+        return None
+    value = table.value
+    y = value[pool[0]] * value[pool[half]]
+    for k in range(1, half):
+        y += value[pool[k]] * value[pool[half + k]]
+    n = table.count
+    table.operation[n] = DOT
+    table.left[n] = table.pooled
+    table.right[n] = 2 * half
+    table.value[n] = y
+    table.owner[n] = <void *>handle
+    handle._tape = table
+    handle._row = n
+    table.pooled += 2 * half
+    table.count = n + 1
+    return handle
 
 
 cdef inline int pull_wide(Table table, Py_ssize_t row, list leaves) except -1:

@@ -36,8 +36,9 @@ else:
 
 if not cython.compiled:
     from miniflow.columns import (
-        ARITY, DIRECT, FOLLOWS, MADE_OF, commit, evaluate, gather, get_ident, known, last, install, living, new,
-        numbered, owned, partial1, partial2, pending_row, pointer, pull_wide, release, resize, value1, value2,
+        ARITY, DIRECT, FOLLOWS, MADE_OF, commit, dot_of_own, evaluate, gather, get_ident, known, last, install, living, new,
+        numbered, owned, partial1, partial2, pending_row, pointer, pull_wide, release, resize,
+        usable, value1, value2,
     )  # fmt: skip
 
 if not getattr(sys, "_is_gil_enabled", lambda: True)():
@@ -147,28 +148,27 @@ class Table:
 
     def record(self, op: Op, operands: Iterable[Any], y: Any = None) -> "Value":
         """Append an entry for `op` on any operands (the general path); `y` if it is known."""
-        name = op.name
-        operands = [self.operand(x, name) for x in operands]
-        number = evaluate(op, operands) if y is None else real(y, f"the value of {op.name}")
+        xs = usable(self, operands, op.name)
+        number = evaluate(op, xs) if y is None else real(y, f"the value of {op.name}")
         if self.muted:
             if self.trace is None:
                 return self.enter(new(Value), CONSTANT, number)
             if op is not stop_gradient:
-                return self.record(stop_gradient, [self._record_muted(op, operands, number)])
+                return self.record(stop_gradient, [self._record_muted(op, xs, number)])
         code, arity = known(op.code), op.arity
         handle = new(Value)
         handle._tape = self
         reference = pointer(handle)
         left = right = 0
-        if self.count + len(operands) >= self.capacity:
-            self.make_room(len(operands) + 1)
+        if self.count + len(xs) >= self.capacity:
+            self.make_room(len(xs) + 1)
         self.held += 1  # the rows of operands stay where they are
         try:
             if arity == 1 or arity == 2:
-                left = self.row(operands[0])
-                right = left if arity == 1 else self.row(operands[1])
+                left = self.row(xs[0])
+                right = left if arity == 1 else self.row(xs[1])
             else:
-                left, right = gather(self, operands), len(operands)
+                left, right = gather(self, xs), len(xs)
             while self.count >= self.capacity:
                 self.make_room(1)
             # in one go: no call, no loop, no new container
@@ -693,6 +693,13 @@ def _binary(code: int, a: Any, b: Any) -> Any:
     return handle
 
 
+def dot(xs: list[Any], ws: list[Any]) -> Any:
+    """The row `dot` on two lists of the same length, compiled without a third one."""
+    table = current()
+    entry = dot_of_own(table, xs, ws)
+    return ops.dot(*xs, *ws) if entry is None else entry
+
+
 def _slow_binary(code: int, a: Any, b: Any) -> Any:
     """An operator on whatever Python hands it; NotImplemented where it is no number."""
     if type(b) is int and -EXACT < b < EXACT:
@@ -744,6 +751,11 @@ def _compare(holds: Callable[[Any, Any], bool], a: "Value", b: Any) -> Any:
 def plain(x: "Value") -> float:
     """The number of a Value, for the library itself: `Value.data` asks whether it is lost."""
     return x._tape.value[x._row]
+
+
+def is_leaf(v: "Value") -> bool:
+    """Whether a Value is one that gradients are for: neither computed nor a constant."""
+    return v._tape.operation[v._row] == LEAF
 
 
 def home(v: "Value", what: str) -> Table:
@@ -826,7 +838,7 @@ class Value:
     @data.setter
     def data(self, number: Any) -> None:
         frozen("setting .data")
-        number = real(number, "Value.data")
+        number = number if type(number) is float else real(number, "Value.data")
         table = self._tape
         if ARITY[table.operation[self._row]]:
             raise AttributeError(
@@ -844,7 +856,7 @@ class Value:
     @grad.setter
     def grad(self, number: Any) -> None:
         frozen("setting .grad")
-        number = real(number, "Value.grad")
+        number = number if type(number) is float else real(number, "Value.grad")
         table = self._tape
         if table.operation[self._row] == LEAF:
             table.grads[self._row] = number
