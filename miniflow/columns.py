@@ -219,7 +219,7 @@ def commit(
     operation += [0] * unused
     adjoint += [0.0] * unused
     owner += [nobody] * unused
-    labels, grads, homes, others, scopes = sides
+    labels, grads, homes, others, scopes, names = sides
     pooled = len(pool)
     # what the table was the last to know stays until the end: it may have finalizers
     dropped = table.homes, table.others
@@ -232,7 +232,7 @@ def commit(
         table.operation[:count], table.left[:kept], table.right[:kept] = operation, left, right
         table.value[:kept], table.adjoint[:count], table.owner[:count] = value, adjoint, owner
         table.labels, table.grads, table.homes, table.others = labels, grads, homes, others
-        table.pool, table.pooled, table.scopes = pool, pooled, scopes
+        table.pool, table.pooled, table.scopes, table.names = pool, pooled, scopes, names
         table.count, table.version = kept, version + 1
         deque(moves, 0)
     finally:

@@ -83,16 +83,9 @@ class Tape:
         try:
             rows = self._rows()
             for row in rows:
-                op = table.op(row)
-                entry = Entry(
-                    row - rows.start,
-                    op.name,
-                    tuple([x - rows.start for x in table.operands(row)]),
-                    table.value_of(row),
-                    table.gradient_of(row),
-                    table.labels.get(row, ""),
-                )
-                entries.append(entry)
+                op, value, adjoint, label = table.entry(row)
+                operands = tuple([x - rows.start for x in table.operands(row)])
+                entries.append(Entry(row - rows.start, op.name, operands, value, adjoint, label))
         finally:
             table.held -= 1
         return iter(entries)

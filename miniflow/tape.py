@@ -20,6 +20,7 @@ Cython compiles it, its columns arrays (`tape.pxd`). Other code may run in betwe
 
 import sys
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from contextlib import ContextDecorator
 from numbers import Rational
@@ -108,8 +109,9 @@ class Table:
 
     __slots__ = (
         "adjoint", "capacity", "count", "dirty", "due", "grads", "held", "homes", "labels", "left",
-        "mark", "muted", "opened", "operation", "others", "owner", "pool", "pooled", "right",
-        "scopes", "swept", "sweeping", "thread", "trace", "value", "version",
+        "mark", "muted", "names", "opened", "operation", "others", "owner", "path", "pool",
+        "pooled", "right", "scopes", "swept", "sweeping", "thread", "trace", "value",
+        "version",
     )  # fmt: skip
     operation: list[int]
     left: list[int]
@@ -131,6 +133,8 @@ class Table:
         self.others: dict[int, Op] = {}  # operations that are in no table
         self.scopes: dict[int, tuple[int, int | None]] = {}  # stretches of rows to be kept
         self.opened = 0  # how many scopes there have been
+        self.path: tuple[str, ...] = ()  # the names that are open at present
+        self.names: dict[int, tuple[str, ...]] = {}  # from which row on which were
         self.muted = 0  # inside how many no_grad()
         self.held = 0  # inside how many loops over row numbers: no compaction
         self.due = False  # whether a compaction waits for them
@@ -257,6 +261,28 @@ class Table:
         x = self.operand(x, what)
         return plain(x) if type(x) is Value else x
 
+    # --- names ----------------------------------------------------------------
+
+    def push(self, name: str) -> None:
+        """Open a name: the rows to come belong to it."""
+        path = self.path = (*self.path, name)
+        # in one go: no call, no loop, no new container
+        self.names[self.count] = path
+        self.version += 1
+
+    def pop(self) -> None:
+        """Close the name that was opened last."""
+        path = self.path = self.path[:-1]
+        # in one go: no call, no loop, no new container
+        self.names[self.count] = path
+        self.version += 1
+
+    def paths(self, rows: Iterable[int]) -> list[tuple[str, ...]]:
+        """The names that were open when each of `rows` was recorded, the outermost first."""
+        names = self.names.copy()
+        starts, paths = list(names), [(), *names.values()]
+        return [paths[bisect_right(starts, row)] for row in rows]
+
     # --- reading --------------------------------------------------------------
 
     def op(self, row: int) -> Op:
@@ -268,11 +294,10 @@ class Table:
         """The primal of a row."""
         return self.value[row]
 
-    def gradient_of(self, row: int) -> float:
-        """The gradient of a leaf, the adjoint of any other row."""
-        if self.operation[row] == LEAF:
-            return self.grads.get(row, 0.0)
-        return self.adjoint[row]
+    def entry(self, row: int) -> tuple[Op, float, float, str]:
+        """A row's operation, primal, gradient and label."""
+        grad = self.grads.get(row, 0.0) if self.operation[row] == LEAF else self.adjoint[row]
+        return self.op(row), self.value[row], grad, self.labels.get(row, "")
 
     def operands(self, row: int) -> tuple[int, ...]:
         """The rows of an entry's operands."""
@@ -558,7 +583,13 @@ class Table:
             k: (marks.count(1, 0, start), None if stop is None else marks.count(1, 0, stop))
             for k, (start, stop) in self.scopes.copy().items()
         }
-        return commit(self, version, held, marks, places, (*sides, scopes))
+        names: dict[int, tuple[str, ...]] = {}
+        last_row = place = 0
+        for row, path in self.names.copy().items():
+            place += marks.count(1, last_row, row)
+            last_row = row
+            names[place] = path  # of several at one row the last one holds
+        return commit(self, version, held, marks, places, (*sides, scopes, names))
 
     def cut(self, start: int, opened: int) -> bool:
         """Drop the rows from `start` on again; False if there are Values that stand for some."""
