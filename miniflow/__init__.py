@@ -5,7 +5,7 @@ import typing as _typing
 
 from miniflow import math
 from miniflow.ops import define
-from miniflow.scope import Entry, Tape
+from miniflow.sweep import Entry, Tape, scope
 from miniflow.tape import Value, no_grad
 from miniflow.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
@@ -31,6 +31,7 @@ __all__ = [
     "jvp",
     "math",
     "no_grad",
+    "scope",
     "trace",
     "value_and_grad",
     "vjp",

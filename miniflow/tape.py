@@ -21,12 +21,13 @@ against `count` and `version` first; loops over row numbers hold compaction off 
 
 import gc
 import threading
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import ContextDecorator
 from itertools import compress, islice, repeat
 from numbers import Rational
-from operator import call, eq, ge, gt, index, is_not, le, lt, ne
+from operator import call, eq, ge, gt, index, is_not, itemgetter, le, lt, ne
 from typing import Any, final
 from weakref import ReferenceType, ref
 
@@ -92,9 +93,9 @@ class Table:
     """The columns of one thread's tape, and everything done on them by row number."""
 
     __slots__ = (
-        "adjoint", "capacity", "count", "dirty", "due", "grads", "held", "homes", "labels", "left",
-        "mark", "muted", "opened", "operation", "owner", "right", "scopes", "sweeping", "trace",
-        "value", "version", "wides",
+        "adjoint", "capacity", "changes", "count", "dirty", "due", "grads", "held", "homes",
+        "labels", "left", "mark", "muted", "opened", "operation", "owner", "path", "right",
+        "scopes", "sweeping", "trace", "value", "version", "wides",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -113,6 +114,8 @@ class Table:
         self.homes: dict[int, Value] = {}  # of shared rows: the other thread's leaf
         self.scopes: dict[int, tuple[int, int | None]] = {}  # stretches of rows to be kept
         self.opened = 0  # how many scopes there have been
+        self.path: tuple[str, ...] = ()  # the names that are open now
+        self.changes: list[tuple[int, tuple[str, ...]]] = []  # from which row on which were
         self.muted = 0  # inside how many no_grad()
         self.held = 0  # inside how many loops over row numbers: no compaction
         self.due = False  # whether a compaction waits for them
@@ -221,7 +224,36 @@ class Table:
             x._check_foreign(what)
         return plain(x)
 
+    # --- names ----------------------------------------------------------------
+
+    def push(self, name: str) -> None:
+        """Open a name: the rows to come belong to it."""
+        self._move((*self.path, name))
+
+    def pop(self) -> None:
+        """Close the name that was opened last."""
+        self._move(self.path[:-1])
+
+    def _move(self, path: tuple[str, ...]) -> None:
+        self.path = path
+        if self.changes and self.changes[-1][0] == self.count:
+            self.changes[-1] = (self.count, path)
+        else:
+            self.changes.append((self.count, path))
+        self.version += 1
+
+    def scope_of(self, row: int) -> tuple[str, ...]:
+        """The names that were open when a row was recorded."""
+        k = bisect_right(self.changes, row, key=itemgetter(0))
+        return self.changes[k - 1][1] if k else ()
+
     # --- reading --------------------------------------------------------------
+
+    def entry(self, row: int) -> tuple[Op, float, float, str]:
+        """A row's operation, value, gradient and label."""
+        op = self.operation[row]
+        grad = self.grads.get(row, 0.0) if op is leaf else self.adjoint[row]
+        return op, self.value[row], grad, self.labels.get(row, "")
 
     def operands(self, row: int) -> tuple[int, ...]:
         """The rows of an entry's operands."""
@@ -521,6 +553,7 @@ class Table:
             k: (marks.count(1, 0, start), None if stop is None else marks.count(1, 0, stop))
             for k, (start, stop) in self.scopes.copy().items()
         }
+        changes = _renumbered(self.changes, marks)
         moves = map(_set_row, handles, [places[handle._row] for handle in handles])
         # what the table was the last to know stays until the end: it may have finalizers
         dropped = [self.operation[:count], self.homes]
@@ -534,6 +567,7 @@ class Table:
             self.value[:kept], self.adjoint[:count], self.owner[:count] = value, adjoint, owner
             self.labels, self.grads, self.homes, self.wides = labels, grads, homes, wides
             self.scopes, self.count, self.version = scopes, kept, version + 1
+            self.changes = changes
             deque(moves, 0)
         finally:
             if collecting:
@@ -556,6 +590,9 @@ class Table:
         labels, grads, homes, wides = sides
         unused = count - start
         operation, owner, adjoint = [constant] * unused, [nobody] * unused, [0.0] * unused
+        changes = [change for change in self.changes if change[0] < start]
+        if self.path != (changes[-1][1] if changes else ()):
+            changes.append((start, self.path))
         rows = slice(start, count)
         dropped = [self.operation[rows], self.homes]  # they may have finalizers
         if self.count == count and self.version == version:
@@ -564,6 +601,7 @@ class Table:
             self.owner[rows] = owner
             self.adjoint[rows] = adjoint
             self.labels, self.grads, self.homes, self.wides = labels, grads, homes, wides
+            self.changes = changes
             self.count = start
             self.version = version + 1
         del dropped
@@ -585,6 +623,19 @@ class Table:
             del self.owner[tail]
             del self.mark[tail]
         del dropped
+
+
+def _renumbered(
+    changes: list[tuple[int, tuple[str, ...]]], marks: bytearray
+) -> list[tuple[int, tuple[str, ...]]]:
+    """The changes of names by the rows' numbers once those without a mark are gone."""
+    found: dict[int, tuple[str, ...]] = {}
+    last = place = 0
+    for row, path in changes:
+        place += marks.count(1, last, row)
+        last = row
+        found[place] = path  # of several at one row the last one holds
+    return list(found.items())
 
 
 class _Here(threading.local):

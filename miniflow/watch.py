@@ -18,14 +18,15 @@ Function = Callable[..., Any]
 
 
 class Place(NamedTuple):
-    """What an instruction comes from: a line of a source file; how many sweeps later."""
+    """What an instruction comes from: a line, how many sweeps later, the scopes open there."""
 
     file: str
     line: int
     sweep: int = 0
+    scope: tuple[str, ...] = ()
 
 
-def origins(notes: Trace, rows: list[int]) -> dict[int, Place | None]:
+def origins(table: Table, notes: Trace, rows: list[int]) -> dict[int, Place | None]:
     """What each of `rows` (newest first) comes from."""
     starts = [count for count, _ in notes.notes]
 
@@ -33,10 +34,12 @@ def origins(notes: Trace, rows: list[int]) -> dict[int, Place | None]:
         k = bisect_right(starts, row)
         origin, sweep = (notes.notes[k - 1][1] if k else None), 0
         while isinstance(origin, int):
-            k = bisect_right(starts, origin)
-            origin, sweep = (notes.notes[k - 1][1] if k else None), sweep + 1
+            row, sweep = origin, sweep + 1
+            k = bisect_right(starts, row)
+            origin = notes.notes[k - 1][1] if k else None
+        scope = table.scope_of(row)
         file, line = origin or ("", 0)
-        return Place(file, line, sweep) if sweep or origin else None
+        return Place(file, line, sweep, scope) if sweep or origin or scope else None
 
     return {row: place(row) for row in rows}
 
