@@ -1,143 +1,142 @@
-"""Values and programs as Graphviz diagrams.
+"""Values, tapes and programs as Graphviz diagrams.
 
-A Value is a box with its label, number and gradient. In front of a computed one stands its
-operation, between the operands' edges and the result's. Where operands cannot change
-places, the operation is a box that names each one's; otherwise it is an ellipse.
+An entry is a box with its name, number and gradient. In front of a computed one stands its
+operation, between the operands' edges and the result's; in a compact diagram it is inside
+of the box. An operation whose operands cannot change places names each one's. Along an
+edge stands the local derivative. Colours are those of `viz.palette`, by sign and size of the
+gradient; what they say is said a second time by a shape, a border or a number.
 
 A program is drawn in the same way, with the names of its slots for numbers; its guards are
-hexagons, its results have a heavier border.
+hexagons, what a sweep has added is in a frame of its own.
 
-The text depends on the graph alone: boxes are numbered in the order in which their Values
+The text depends on the graph alone: boxes are numbered in the order in which their entries
 were recorded, so the same code gives the same DOT, byte for byte.
 """
 
-import html
 import os
-import re
 from collections.abc import Iterator, Sequence
+from math import log10
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import graphviz  # type: ignore[import-untyped]
 
 from miniflow.files import write
-from miniflow.program import Guard, Program
-from miniflow.source import condition
-from miniflow.tape import Value
-from miniflow.trees import flatten
+from viz import folding, palette
+from viz.cards import (
+    DETAILS,
+    TIMES,
+    Look,
+    edge_of,
+    entry_card,
+    fill,
+    group_card,
+    group_gradients,
+    operand_places,
+    sign_card,
+)
+from viz.folding import Group
+from viz.graph import Graph, Names, common_names, take
+from viz.legend import legend as legend_of
+from viz.legend import status_fill
+from viz.palette import FONT, Theme, extent, mix
 from viz.pictures import Diagram, picture
-
-LEAF, CONSTANT, COMPUTED, OPERATION = "#e2f0d9", "#f2f2f2", "#e8f0fa", "#fdf1d6"  # fills
-GUARD = "#f7e4ec"
-GOLD, BROWN = "#c9a34e", "#8a6d1f"  # an operation's border, its small print
-FILLS = {"leaf": LEAF, "constant": CONSTANT}
-
-GRAPH = {"ranksep": "0.4", "nodesep": "0.2"}
-NODE = {
-    "shape": "record",
-    "style": "rounded,filled",
-    "fillcolor": COMPUTED,
-    "color": "#5f6b7a",
-    "fontcolor": "#1f2933",
-    "fontname": "Helvetica,Arial,sans-serif",
-    "fontsize": "12",
-    "width": "0.4",
-    "height": "0.36",
-}
-EDGE = {"color": "#7b8794", "arrowsize": "0.6"}
+from viz.text import escape, escape_html, quote
 
 # For each rankdir the sides where edges enter a box and leave it.
 SIDES = {"LR": ("w", "e"), "TB": ("n", "s"), "RL": ("e", "w"), "BT": ("s", "n")}
 SUFFIXES = {".svg": "svg", ".png": "png", ".pdf": "pdf", ".dot": "dot", ".gv": "dot"}
 
-# Operations whose operands may change places, and what the places of others are called.
-COMMUTATIVE = {"add", "mul", "sum", "maximum", "minimum", "hypot", "logaddexp", "equal"}
-PLACES = {"where": ("if", "then", "else")}
-
-
-class Box(NamedTuple):
-    """One number in a diagram: what its box says, and the operation and operands it is of.
-
-    `kind` is the operation's name, or leaf, constant, result.
-    """
-
-    fields: list[str]
-    kind: str
-    symbol: str = ""
-    operands: tuple[int, ...] = ()
-    result: bool = False
+# Lists of attributes; what is written between < and > is an HTML-like label.
+Attributes = dict[str, str]
 
 
 def draw_dot(
-    root: Value | Sequence[Value] | Program,
+    root: Any,
     format: str = "svg",  # noqa: A002 - micrograd's name
     rankdir: str = "LR",
     *,
     limit: int | None = 400,
+    detail: str = "full",
+    theme: str = "light",
+    compact: bool = False,
+    fold: bool | None = None,
+    legend: bool | None = None,
+    parameters: Any = None,
 ) -> Diagram:
-    """The graph that a Value was computed from, or a program, as a diagram.
+    """The graph that a Value was computed from, a tape or a program, as a diagram.
 
     A notebook shows it; its `render` and `pipe` write it, its `source` is the DOT. None of
     them needs a system package.
 
     Args:
-        root: a Value, several of them, or a program.
+        root: a Value, several of them in nested lists, tuples, dicts and arrays, a Tape, a
+            program, or a `snapshot` of one of these.
         format: what `Diagram.render` and `Diagram.pipe` write: "svg", "png", "pdf" or
             another of Graphviz's formats.
-        rankdir: from where to where: "LR" from left to right, "TB" from top to bottom,
-            "RL", "BT".
-        limit: how many boxes to draw at most; None for any number.
+        rankdir: the direction of the graph: "LR", "TB", "RL" or "BT".
+        limit: more entries than that are folded; None for any number.
+        detail: "full" shows numbers, gradients and local derivatives; "values" numbers and
+            gradients; "structure" neither.
+        theme: "light" or "dark".
+        compact: whether an operation and its result are one box.
+        fold: whether scopes, then alike entries and stretches of the tape, become one box
+            each; by default where there are more entries than `limit`.
+        legend: whether the colours are explained below; by default where there is an operation.
+        parameters: a module or Values, nested, to be drawn as parameters besides those that
+            the modules of `miniflow.nn` hold.
 
     Raises:
         TypeError: `root` is not made of Values.
-        ValueError: more than `limit` boxes, none at all, or an unknown format or rankdir.
+        ValueError: there is nothing to draw, or an option is unknown.
 
     Example:
         >>> a = Value(2.0, label="a")
-        >>> for line in draw_dot(a + a).body:
-        ...     print(line.strip())
-        v0 [label="{a|data 2.0000|grad 0.0000}" fillcolor="#e2f0d9"]
-        v1 [label="{data 4.0000|grad 0.0000}"]
-        op1 [label="+" shape="ellipse" fillcolor="#fdf1d6" color="#c9a34e"]
+        >>> for line in draw_dot(a + a, detail="structure").body:
+        ...     print(line.strip()[:34])
+        v0 [label=<<table border="0" cellb
+        v1 [label="" shape="circle" width=
+        op1 [label=<<b>+</b>> shape="ellip
         op1 -> v1:w [weight="4"]
         v0 -> op1
         v0 -> op1
     """
-    if rankdir not in SIDES:
-        raise ValueError(f"draw_dot: rankdir {rankdir!r} is none of {', '.join(SIDES)}")
-    if str(format).lower() not in graphviz.FORMATS:
-        raise ValueError(
-            f"draw_dot: format {format!r} is unknown to Graphviz; "
-            "use 'svg', 'png', 'pdf' or another of graphviz.FORMATS"
-        )
-    if isinstance(root, Program):
-        body = [*_lines(_program_boxes(root, limit), rankdir), *_guard_lines(root)]
-    else:
-        body = list(_lines(_value_boxes(_reached(_roots(root), limit)), rankdir))
-    return Diagram(
-        format=format,
-        graph_attr={**GRAPH, "rankdir": rankdir},
-        node_attr=NODE,
-        edge_attr={**EDGE, "tailport": SIDES[rankdir][1]},
-        body=body,
-    )
+    check("draw_dot", format, rankdir, detail)
+    colours = palette.pick(theme, "draw_dot")
+    graph = take(root, parameters, "draw_dot")
+    return diagram(
+        graph, format, rankdir, limit=limit, detail=detail, theme=colours, compact=compact,
+        fold=fold, legend=legend,
+    )  # fmt: skip
 
 
 def render(
-    root: Value | Sequence[Value] | Program | graphviz.Digraph,
+    root: Any,
     path: str | os.PathLike[str],
     *,
     rankdir: str = "LR",
     limit: int | None = 400,
+    detail: str = "full",
+    theme: str = "light",
+    compact: bool = False,
+    fold: bool | None = None,
+    legend: bool | None = None,
+    parameters: Any = None,
 ) -> Path:
     """Write a diagram to a file, whole or not at all.
 
     Args:
-        root: what to draw: Values or a program as for `draw_dot`, or a finished diagram.
+        root: what to draw, as for `draw_dot`, or a finished diagram.
         path: the file; its suffix tells the format: ".svg", ".png", ".pdf", or ".dot"
             (".gv") for the DOT itself.
         rankdir: as for `draw_dot`.
         limit: as for `draw_dot`.
+        detail: as for `draw_dot`.
+        theme: as for `draw_dot`.
+        compact: as for `draw_dot`.
+        fold: as for `draw_dot`.
+        legend: as for `draw_dot`.
+        parameters: as for `draw_dot`.
 
     Returns:
         The path.
@@ -154,216 +153,309 @@ def render(
             f"render: {path.name!r} does not tell the format; end it in {', '.join(SUFFIXES)}"
         )
     if not isinstance(root, graphviz.Digraph):
-        root = draw_dot(root, form, rankdir, limit=limit)
+        root = draw_dot(
+            root, form, rankdir, limit=limit, detail=detail, theme=theme, compact=compact,
+            fold=fold, legend=legend, parameters=parameters,
+        )  # fmt: skip
     write(path, root.source if form == "dot" else picture(root.source, form, root.engine))
     return path
 
 
-# --- the graph ----------------------------------------------------------------
-
-
-def _roots(root: object) -> list[Value]:
-    """What to draw, as a list of Values."""
-    roots = flatten(root)
-    if not roots:
-        raise ValueError("draw_dot: there is nothing to draw in an empty list")
-    for x in roots:
-        if not isinstance(x, Value):
-            raise TypeError(
-                f"draw_dot: {x!r:.60} is a {type(x).__name__}, not a Value; "
-                f"{'call it and draw the result' if callable(x) else 'compute it from Values'}"
-            )
-    return roots
-
-
-def _reached(roots: list[Value], limit: int | None) -> list[Value]:
-    """The Values that `roots` come from, themselves included, each once, oldest first."""
-    found: dict[Value, None] = {}
-    for table in dict.fromkeys(root._tape for root in roots):
-        table.held += 1  # row numbers stay what they are
-        try:
-            rows = table.reached([root._row for root in roots if root._tape is table])
-            _check_limit(len(rows), limit, "draw a part of it (one neuron, or one of v.inputs)")
-            # the same leaf of another thread may have several rows
-            found.update(dict.fromkeys(map(table.handle, reversed(rows))))
-        finally:
-            table.held -= 1
-    return list(found)
-
-
-def _value_boxes(values: list[Value]) -> list[Box]:
-    """The box of each Value."""
-    numbers = {v: n for n, v in enumerate(values)}
-    boxes = []
-    for v in values:
-        fields = [f"data {_number(v.data)}"]
-        if v.label:
-            fields.insert(0, _escape(v.label))
-        if v.op != "constant":
-            fields.append(f"grad {_number(v.grad)}")
-        boxes.append(Box(fields, v.op, v._op, tuple([numbers[x] for x in v.inputs])))
-    return boxes
-
-
-def _program_boxes(program: Program, limit: int | None) -> list[Box]:
-    """The box of each slot."""
-    count = program.first + len(program)
-    _check_limit(count, limit, "trace a smaller function")
-    boxes = []
-    for slot in range(count):
-        number = program.constant(slot)
-        name = _escape(program.names[slot]) if slot in program.names else ""
-        result = slot in program.outputs
-        if number is not None:
-            boxes.append(Box([_number(number)], "constant", result=result))
-        elif slot < program.first:
-            kind = "input" if slot < program.inputs else "captured"
-            boxes.append(Box([name or f"{kind} {slot}"], "leaf", result=result))
-        else:
-            op, operands = program.instructions[slot - program.first]
-            boxes.append(Box([name or f"%{slot}"], op.name, op.symbol, operands, result))
-    return boxes
-
-
-def _check_limit(count: int, limit: int | None, remedy: str) -> None:
-    if limit is not None and count > limit:
+def check(caller: str, form: str, rankdir: str, detail: str) -> None:
+    """Refuse options that are unknown."""
+    for name, x, known in (("rankdir", rankdir, SIDES), ("detail", detail, DETAILS)):
+        if x not in tuple(known):
+            raise ValueError(f"{caller}: {name} {x!r:.60} is none of {', '.join(known)}")
+    if str(form).lower() not in graphviz.FORMATS:
         raise ValueError(
-            f"draw_dot: the graph has {count} nodes, more than {limit}; {remedy}, or pass "
-            "limit=None to draw it all"
+            f"{caller}: format {form!r} is unknown to Graphviz; "
+            "use 'svg', 'png', 'pdf' or another of graphviz.FORMATS"
         )
 
 
-def _places(op: str, count: int) -> Sequence[str]:
-    """What to call the operands' places; nothing where they may change places."""
-    if count < 2 or op in COMMUTATIVE:
-        return ()
-    if op == "dot":  # factors with the same number belong together
-        return [str(k % (count // 2) + 1) for k in range(count)]
-    return PLACES.get(op) or [str(k + 1) for k in range(count)]
+def diagram(
+    graph: Graph, form: str, rankdir: str, *, limit: int | None, detail: str, theme: Theme,
+    compact: bool, fold: bool | None, legend: bool | None,
+) -> Diagram:  # fmt: skip
+    """The diagram of a graph."""
+    folded = fold if fold is not None else limit is not None and len(graph) > limit
+    groups = folding.fold(graph) if folded else folding.apart(graph)
+    scale = extent(x for x in graph.grads if x is not None)
+    look = Look(theme, detail, compact, rankdir, scale)
+    attributes = {**_graph_attributes(theme), "rankdir": rankdir}
+    if legend if legend is not None else any(graph.operands):
+        text = legend_of(graph, groups, look, stacked=rankdir in ("TB", "BT"))
+        attributes |= {"label": f"<{text}>", "labelloc": "b"}
+    return Diagram(
+        format=form,
+        graph_attr=attributes,
+        node_attr=_node_attributes(theme),
+        edge_attr={**_edge_attributes(theme), "tailport": SIDES[rankdir][1]},
+        body=list(_Drawing(graph, groups, look).lines()),
+    )
+
+
+def _graph_attributes(theme: Theme) -> Attributes:
+    return {
+        "bgcolor": theme.background,
+        "fontname": FONT,
+        "fontcolor": theme.ink,
+        "fontsize": "12",
+        "nodesep": "0.2",
+        "ranksep": "0.35",
+    }
+
+
+def _node_attributes(theme: Theme) -> Attributes:
+    return {
+        "shape": "box",
+        "style": "rounded,filled",
+        "fillcolor": theme.computed,
+        "color": theme.muted,
+        "fontcolor": theme.ink,
+        "fontname": FONT,
+        "fontsize": "12",
+        "margin": "0.09,0.06",
+        "width": "0.3",
+        "height": "0.3",
+    }
+
+
+def _edge_attributes(theme: Theme) -> Attributes:
+    return {
+        "color": theme.muted,
+        "fontcolor": theme.muted,
+        "fontname": FONT,
+        "fontsize": "9",
+        "arrowsize": "0.6",
+    }
+
+
+class _Drawing:
+    """The lines of DOT for a graph in groups."""
+
+    def __init__(self, graph: Graph, groups: list[Group], look: Look) -> None:
+        self.graph = graph
+        self.groups = groups
+        self.look = look
+        self.folded = len(groups) < len(graph)
+        self.of = [0] * len(graph)  # the group of each entry
+        self.boxes = [""] * len(graph)  # the name of its box
+        for k, group in enumerate(groups):
+            for n in group.members:
+                self.of[n] = k
+                self.boxes[n] = f"v{n}" if group.kind == "entry" else f"g{k}"
+        self.enter, _ = SIDES[look.rankdir]
+
+    def lines(self) -> Iterator[str]:
+        """Boxes in their frames, then edges."""
+        yield from self._framed()
+        for group in self.groups:
+            if group.kind == "entry":
+                yield from self._entry_edges(group.members[0])
+        if self.folded:
+            yield from self._merged_edges()
+        for x, n in self.graph.former:
+            if self.boxes[n] == f"v{n}":
+                yield _edge_line(self.boxes[x], self._head(n), {"style": "dashed"})
+        yield from self._guards()
+
+    # --- boxes ----------------------------------------------------------------
+
+    def _framed(self) -> Iterator[str]:
+        """All boxes, those of one frame together."""
+        order: dict[Names, int] = {}
+        for group in self.groups:
+            for k in range(len(group.frame) + 1):
+                order.setdefault(group.frame[:k], len(order))
+        keys = {path: tuple(order[path[:k]] for k in range(len(path) + 1)) for path in order}
+        open_: Names = ()
+        for k in sorted(range(len(self.groups)), key=lambda k: keys[self.groups[k].frame]):
+            frame = self.groups[k].frame
+            common = len(common_names(open_, frame))
+            for depth in range(len(open_), common, -1):
+                yield "\t" * depth + "}\n"
+            for depth in range(common, len(frame)):
+                yield from self._frame_lines(order[frame[: depth + 1]], frame[depth], depth)
+            open_ = frame
+            for line in self._boxes(k):
+                yield "\t" * len(frame) + line
+        for depth in range(len(open_), 0, -1):
+            yield "\t" * depth + "}\n"
+
+    def _frame_lines(self, number: int, name: str, depth: int) -> Iterator[str]:
+        """How a frame begins."""
+        theme = self.look.theme
+        shade = mix(theme.background, theme.grid, 0.22 + 0.16 * (depth % 2))
+        indent = "\t" * (depth + 1)
+        attributes = {
+            "label": f"<<b>{escape_html(name)}</b>>",
+            "labeljust": "l",
+            "labelloc": "t",
+            "style": "rounded,filled",
+            "fillcolor": shade,
+            "color": theme.grid,
+            "fontcolor": theme.muted,
+            "fontsize": "11",
+            "margin": "10",
+        }
+        yield f"{indent}subgraph cluster_{number} {{\n"
+        yield f"{indent}\tgraph{_attributes(attributes)}\n"
+
+    def _boxes(self, k: int) -> Iterator[str]:
+        """The box of a group, and the operation in front of an entry's."""
+        group = self.groups[k]
+        if group.kind == "entry":
+            yield from self._entry_boxes(group.members[0])
+        else:
+            yield self._group_box(k, group)
+
+    def _entry_boxes(self, n: int) -> Iterator[str]:
+        names = self._places(n)
+        computed = bool(self.graph.operands[n])
+        card = entry_card(self.graph, n, self.look, names)
+        blank = {"label": '""', "shape": "circle", "width": "0.14", "height": "0.14"}
+        attributes = {"label": f"<{card}>"} if card else blank
+        yield _node_line(f"v{n}", {**attributes, **self._box_style(n)})
+        if computed and not self.look.compact:
+            yield self._operation_box(n, names)
+
+    def _box_style(self, n: int) -> Attributes:
+        """The fill of an entry's box by its kind, the border by its gradient."""
+        kind, status, theme = self.graph.kind(n), self.graph.status.get(n), self.look.theme
+        colour = status_fill(status, self.look) if status else fill(theme, kind)
+        style = {"fillcolor": colour, "color": edge_of(colour, theme)}
+        if kind != "constant":
+            style |= self.look.flow(self.graph.grads[n])
+        if kind == "parameter":
+            style["style"] = "filled"
+        if kind == "constant" or status == "gone":
+            style["style"] = "rounded,filled,dashed"
+        if kind == "output" or n in self.graph.outputs:
+            style["peripheries"] = "2"
+        return style
+
+    def _operation_box(self, n: int, names: Sequence[str]) -> str:
+        theme, symbol = self.look.theme, self.graph.ops[n].symbol
+        style = {"fillcolor": theme.operation, "color": edge_of(theme.operation, theme)}
+        if self.graph.status.get(n) == "gone":
+            style |= {"fillcolor": theme.constant, "style": "rounded,filled,dashed"}
+        if names:
+            card = sign_card(symbol, names, self.look)
+            return _node_line(f"op{n}", {"label": f"<{card}>", "margin": "0.03", **style})
+        label = {"label": f"<<b>{escape_html(symbol)}</b>>", "shape": "ellipse"}
+        return _node_line(f"op{n}", {**label, **style})
+
+    def _group_box(self, k: int, group: Group) -> str:
+        theme = self.look.theme
+        kinds = {self.graph.kind(n) for n in group.members}
+        kind = kinds.pop() if group.kind == "alike" and len(kinds) == 1 else "computed"
+        style = {"fillcolor": fill(theme, kind), "color": edge_of(fill(theme, kind), theme)}
+        gradients = group_gradients(self.graph, group)
+        if gradients:  # of several the largest one, and of all those that are none
+            style |= self.look.flow(max(gradients, key=lambda x: (x != x, abs(x))))
+        shape = {"shape": "box3d", "style": "filled"} if group.kind == "alike" else {}
+        card = group_card(self.graph, group, self.look)
+        return _node_line(f"g{k}", {"label": f"<{card}>", **shape, **style})
+
+    def _places(self, n: int) -> Sequence[str]:
+        """What to call an entry's operands; on a folded page there is no room for many."""
+        count = len(self.graph.operands[n])
+        return () if self.folded and count > 3 else operand_places(self.graph.ops[n].name, count)
+
+    # --- edges ----------------------------------------------------------------
+
+    def _head(self, n: int) -> str:
+        """Where operands lead to."""
+        return f"v{n}" if self.look.compact else f"op{n}"
+
+    def _entry_edges(self, n: int) -> Iterator[str]:
+        """The edges between single entries: from an operation to its result, and to it."""
+        operands = self.graph.operands[n]
+        if not operands:
+            return
+        gradient = self.graph.grads[n]
+        if not self.look.compact:
+            # the weight keeps a result next to its operation
+            style = {"weight": "4"} | self.look.flow(gradient)
+            yield _edge_line(f"op{n}", f"v{n}:{self.enter}", style)
+        names, plain = self._places(n), self.look.detail == "structure"
+        partials = [None] * len(operands) if plain else self.graph.partials(n)
+        for k, x in enumerate(operands):
+            if self.boxes[x] == f"v{x}":
+                head = f"{self._head(n)}:{k}" if names else self._head(n)
+                style = self._edge_style(gradient, partials[k]) | self._gap(self.of[x], self.of[n])
+                yield _edge_line(f"v{x}", head, style)
+
+    def _edge_style(self, gradient: float | None, partial: float | None) -> Attributes:
+        """An edge by what flows back along it, with the local derivative."""
+        if partial is None or gradient is None:
+            return {}
+        style = self.look.flow(gradient * partial)
+        if self.look.detail == "full":
+            style["label"] = _raised(f"∂ {partial + 0.0:.4g}")
+        return style
+
+    def _gap(self, tail: int, head: int) -> Attributes:
+        """More room where an edge enters or leaves a frame: what is outside stays beside it."""
+        same = self.groups[tail].frame == self.groups[head].frame
+        return {} if same else {"minlen": "2"}
+
+    def _merged_edges(self) -> Iterator[str]:
+        """The edges of boxes that stand for several entries."""
+        for (tail, head), count in folding.merged_edges(self.graph, self.groups).items():
+            first, last = self.groups[tail], self.groups[head]
+            start, end = self.boxes[first.members[0]], self.boxes[last.members[0]]
+            if last.kind == "entry":
+                end = self._head(last.members[0])
+            style = {"penwidth": f"{1 + 0.3 * log10(count):.2f}"}
+            if count > 1:
+                style["label"] = _raised(f"{TIMES} {count:,}")
+            yield _edge_line(start, end, style | self._gap(tail, head))
+
+    # --- guards ---------------------------------------------------------------
+
+    def _guards(self) -> Iterator[str]:
+        """The hexagons of a program's guards, with an edge from each side."""
+        guards = self.graph.guards
+        if self.folded and guards:
+            yield self._hexagon("guards", f"{len(guards):,} guards")
+            for box in dict.fromkeys(self.boxes[x] for guard in guards for x in guard[1:]):
+                yield _edge_line(box, "guards", {"style": "dashed"})
+            return
+        for k, (text, left, right) in enumerate(guards):
+            yield self._hexagon(f"guard{k}", text)
+            for x in (left, right):
+                yield _edge_line(f"v{x}", f"guard{k}", {"style": "dashed"})
+
+    def _hexagon(self, name: str, text: str) -> str:
+        colour = self.look.theme.operation
+        style = {"shape": "hexagon", "style": "filled", "fillcolor": colour}
+        return _node_line(
+            name, {"label": quote(escape(text)), **style, "color": edge_of(colour, self.look.theme)}
+        )
 
 
 # --- lines of DOT -------------------------------------------------------------
 
 
-def _lines(boxes: list[Box], rankdir: str) -> Iterator[str]:
-    for n, box in enumerate(boxes):
-        yield _box_line(n, box)
-        yield from _operation_lines(n, box, rankdir)
-
-
-def _operation_lines(n: int, box: Box, rankdir: str) -> Iterator[str]:
-    """The operation in front of a box, and the edges of both; nothing for a leaf."""
-    if not box.operands:
-        return
-    places = _places(box.kind, len(box.operands))
-    yield (
-        _ordered_line(n, box.symbol, places, rankdir) if places else _operation_line(n, box.symbol)
-    )
-    # the weight keeps a result next to its operation
-    yield _edge_line(f"op{n}", f"v{n}:{SIDES[rankdir][0]}", {"weight": "4"})
-    for k, x in enumerate(box.operands):
-        yield _edge_line(f"v{x}", f"op{n}:{k}" if places else f"op{n}")
-
-
-def _guard_lines(program: Program) -> Iterator[str]:
-    """The hexagons of a program's guards, with an edge from each side."""
-    for k, guard in enumerate(program.guards):
-        yield _guard_line(k, guard, program)
-        for x in (guard.left, guard.right):
-            yield _edge_line(f"v{x}", f"guard{k}", {"style": "dashed"})
-
-
-def _guard_line(k: int, guard: Guard, program: Program) -> str:
-    label = _escape(condition(program, guard))
-    return _node_line(f"guard{k}", {"label": label, "shape": "hexagon", "fillcolor": GUARD})
-
-
-def _box_line(n: int, box: Box) -> str:
-    """The box of a number."""
-    attributes = {"label": f"{{{'|'.join(box.fields)}}}"}
-    if box.kind in FILLS:
-        attributes["fillcolor"] = FILLS[box.kind]
-    if box.result:
-        attributes["penwidth"] = "2.5"
-    return _node_line(f"v{n}", attributes)
-
-
-def _operation_line(n: int, symbol: str) -> str:
-    """The ellipse of an operation."""
-    return _node_line(
-        f"op{n}",
-        {"label": _escape(symbol), "shape": "ellipse", "fillcolor": OPERATION, "color": GOLD},
-    )
-
-
-def _ordered_line(n: int, symbol: str, places: Sequence[str], rankdir: str) -> str:
-    """The box of an operation whose operands each have a place of their own."""
-    span = "rowspan" if rankdir in ("LR", "RL") else "colspan"
-    sign = f'<td {span}="{len(places)}">{_escape_html(symbol)}</td>'
-    rows = _table_rows([_place_cell(k, place) for k, place in enumerate(places)], sign, rankdir)
-    table = "".join(f"<tr>{row}</tr>" for row in rows)
-    return (
-        f'\top{n} [label=<<table border="1" color="{GOLD}" bgcolor="{OPERATION}" '
-        f'cellborder="0" cellspacing="0" cellpadding="4">{table}</table>> shape="plain" style=""]\n'
-    )
-
-
-def _place_cell(k: int, place: str) -> str:
-    """Where operand k's edge ends."""
-    return (
-        f'<td port="{k}" cellpadding="2"><font point-size="8" color="{BROWN}">{place}</font></td>'
-    )
-
-
-def _table_rows(cells: list[str], sign: str, rankdir: str) -> list[str]:
-    """The operands' cells on the side that their edges come from, the sign on the other."""
-    if rankdir == "LR":
-        return [cells[0] + sign, *cells[1:]]
-    if rankdir == "RL":
-        return [sign + cells[0], *cells[1:]]
-    return ["".join(cells), sign] if rankdir == "TB" else [sign, "".join(cells)]
-
-
-def _node_line(name: str, attributes: dict[str, str]) -> str:
+def _node_line(name: str, attributes: Attributes) -> str:
     return f"\t{name}{_attributes(attributes)}\n"
 
 
-def _edge_line(tail: str, head: str, attributes: dict[str, str] | None = None) -> str:
-    return f"\t{tail} -> {head}{_attributes(attributes or {})}\n"
+def _edge_line(tail: str, head: str, attributes: Attributes) -> str:
+    return f"\t{tail} -> {head}{_attributes(attributes)}\n"
 
 
-def _attributes(attributes: dict[str, str]) -> str:
-    pairs = [f"{key}={_quote(value)}" for key, value in attributes.items()]
+def _raised(text: str) -> str:
+    """The label of an edge, a little above it."""
+    return f'< {text} <br/><font point-size="4"> </font>>'
+
+
+def _attributes(attributes: Attributes) -> str:
+    """A list of attributes; labels are quoted already, or HTML-like."""
+    pairs = [
+        f"{key}={value if value[:1] in ('<', quote('')[:1]) else quote(value)}"
+        for key, value in attributes.items()
+    ]
     return f" [{' '.join(pairs)}]" if pairs else ""
-
-
-# --- text ---------------------------------------------------------------------
-
-
-def _number(x: float) -> str:
-    """Four decimals; four digits where those would show too few or too many."""
-    return f"{x:z.4f}" if x == 0 or 0.01 <= abs(x) < 1e5 else f"{x:.4g}"
-
-
-def _printable(text: str) -> str:
-    """The text as a picture can hold it, with every space kept."""
-    text = re.sub("\r\n?", "\n", text).replace("\t", "    ")
-    text = re.sub("[\0-\t\v-\x1f\ud800-\udfff\ufffe\uffff]", "\ufffd", text)  # not in XML
-    # Graphviz drops spaces at the ends and empty lines, SVG all but one space in a row
-    return re.sub("^ *$|^ +| +$| {2,}", lambda x: "\xa0" * (len(x[0]) or 1), text, flags=re.M)
-
-
-def _escape(text: str) -> str:
-    """The text as a field of a record, or a label: nothing in it has a meaning."""
-    text = re.sub(r"[\\{}|<>]", r"\\\g<0>", _printable(text).replace("&", "&amp;"))
-    return text.replace("\n", r"\n")
-
-
-def _escape_html(text: str) -> str:
-    """The text inside of an HTML-like label."""
-    text = html.escape(_printable(text).replace("\\", r"\\"))
-    return text.replace("\n", "<br/>")
-
-
-def _quote(text: str) -> str:
-    return '"' + text.replace('"', r"\"") + '"'
