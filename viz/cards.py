@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from math import isfinite, sqrt
 from typing import NamedTuple
 
+from miniflow.ops import constant
 from viz.folding import Group, operations
 from viz.graph import Graph
 from viz.palette import Theme, mix, signed
@@ -63,9 +64,9 @@ def entry_card(graph: Graph, n: int, look: Look, names: Sequence[str] = ()) -> s
 
 def _name(graph: Graph, n: int, look: Look) -> str:
     name, kind = graph.names.get(n, ""), graph.kind(n)
-    constant = graph.data[n]
-    if kind == "constant" and constant is not None and not graph.status.get(n):
-        return f"{name} = {number(constant)}" if name else number(constant)
+    x = graph.data[n]
+    if kind == "constant" and x is not None and not graph.status.get(n):
+        return f"{name} = {number(x)}" if name else number(x)
     nameless = look.detail == "structure" and kind in ("input", "parameter")
     return name or (kind if nameless else "")
 
@@ -78,11 +79,11 @@ def _entry_lines(graph: Graph, n: int, look: Look) -> Lines:
     x, gradient = graph.data[n], graph.grads[n]
     if look.detail == "structure" or x is None:
         return
-    constant = graph.kind(n) == "constant"
+    fixed = graph.ops[n] is constant
     old, old_gradient = graph.before.get(n, (x, gradient))
-    if not constant or status:
+    if not fixed or status:
         yield "data", _change(old, x), "" if isfinite(x) else mix(*_wrong(look, "computed"), 0.35)
-    if not constant and gradient is not None:
+    if not fixed and gradient is not None:
         kind = fill(look.theme, graph.kind(n))
         yield "grad", _change(old_gradient, gradient), look.tint(gradient, kind)
 
@@ -103,7 +104,8 @@ def group_card(graph: Graph, group: Group, look: Look) -> str:
     if group.kind == "scope":
         lines.append(("", operations(graph, members), ""))
     lines.append(("", _count(graph, group), ""))
-    changed = [graph.status[n] for n in members if graph.status.get(n, "same") != "same"]
+    status = graph.status
+    changed = [status[n] for n in members if status[n] != "same"] if status else []
     lines += [("", f"{changed.count(x):,} {x}", "") for x in dict.fromkeys(changed)]
     if look.detail != "structure":
         lines += _spans(graph, group, look)
@@ -122,13 +124,13 @@ def _spans(graph: Graph, group: Group, look: Look) -> Lines:
     """The ranges of a group's values, where these are comparable, and of its gradients."""
     wrong = mix(*_wrong(look, "computed"), 0.35)
     data = [x for n in group.members if (x := graph.data[n]) is not None]
-    bad = sum(not isfinite(x) for x in data)
+    bad = len(data) - sum(map(isfinite, data))
     if bad:
         yield "data", f"{bad:,} not finite", wrong
     elif data and group.kind == "alike":
         yield "data", spread(min(data), max(data)), ""
     gradients = group_gradients(graph, group)
-    bad = sum(not isfinite(x) for x in gradients)
+    bad = len(gradients) - sum(map(isfinite, gradients))
     if bad:
         yield "grad", f"{bad:,} not finite", wrong
     elif gradients:
@@ -137,10 +139,11 @@ def _spans(graph: Graph, group: Group, look: Look) -> Lines:
 
 def group_gradients(graph: Graph, group: Group) -> list[float]:
     """The gradients that a group's box shows: its parameters', if it has any."""
-    members = [n for n in group.members if n in graph.parameters] or [
-        n for n in group.members if graph.kind(n) != "constant"
+    ops, grads, parameters = graph.ops, graph.grads, graph.parameters
+    members = [n for n in group.members if n in parameters] or [
+        n for n in group.members if ops[n] is not constant
     ]
-    return [x for n in members if (x := graph.grads[n]) is not None]
+    return [x for n in members if (x := grads[n]) is not None]
 
 
 def operand_places(op: str, count: int) -> Sequence[str]:

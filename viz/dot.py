@@ -180,7 +180,7 @@ def diagram(
     """The diagram of a graph."""
     folded = fold if fold is not None else limit is not None and len(graph) > limit
     groups = folding.fold(graph) if folded else folding.apart(graph)
-    scale = extent(x for x in graph.grads if x is not None)
+    scale = extent(filter(None, graph.grads))
     look = Look(theme, detail, compact, rankdir, scale)
     attributes = {**_graph_attributes(theme), "rankdir": rankdir}
     if legend if legend is not None else any(graph.operands):
@@ -348,8 +348,7 @@ class _Drawing:
 
     def _group_box(self, k: int, group: Group) -> str:
         theme = self.look.theme
-        kinds = {self.graph.kind(n) for n in group.members}
-        kind = kinds.pop() if group.kind == "alike" and len(kinds) == 1 else "computed"
+        kind = self.graph.kind(group.members[0]) if group.kind == "alike" else "computed"
         style = {"fillcolor": fill(theme, kind), "color": edge_of(fill(theme, kind), theme)}
         gradients = group_gradients(self.graph, group)
         if gradients:  # of several the largest one, and of all those that are none

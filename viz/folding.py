@@ -105,16 +105,20 @@ def _alike(graph: Graph, keys: list[object], uses: dict[int, tuple[int, int]]) -
     """Give entries without a key one that those have, too, that are computed in the same way."""
     numbers: dict[object, int] = {}
     named = len({graph.names.get(n) for n in uses}) <= PAGE // 2
+    ops, status = graph.ops, graph.status
     for n, operands in enumerate(graph.operands):
         if keys[n] is not None:
             continue
-        status = graph.status.get(n)
-        if operands:
-            others = dict.fromkeys([keys[x] for x in operands])
-            what: object = (graph.ops[n].name, status, *others)
+        what: object
+        if len(operands) == 2:
+            what = (ops[n].name, keys[operands[0]], keys[operands[1]])
+        elif operands:
+            what = (ops[n].name, *dict.fromkeys([keys[x] for x in operands]))
         else:
             name = graph.names.get(n) if named else None
-            what = (graph.kind(n), status, name, _role(graph, keys, uses.get(n)))
+            what = (graph.kind(n), name, _role(graph, keys, uses.get(n)))
+        if status:
+            what = (status.get(n), what)
         keys[n] = numbers.setdefault(what, len(numbers))
 
 
@@ -139,7 +143,9 @@ def _stretch(
     kept = inputs if len(inputs) <= count // 4 else set()
     computed = [key for key in sorted(numbered) if graph.operands[numbered[key]]]
     room = min(STRETCHES, count - max(len(kept), 3))
-    places = {key: _Stretch(k * room // max(room, len(computed))) for k, key in enumerate(computed)}
+    stretches = [_Stretch(k) for k in range(room)]
+    size = max(room, len(computed))
+    places = {key: stretches[k * room // size] for k, key in enumerate(computed)}
     for n, key in enumerate(keys):
         if isinstance(key, int) and key not in kept:
             keys[n] = places.get(key) or graph.kind(n)

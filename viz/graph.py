@@ -99,6 +99,8 @@ class Graph:
 
     def frames(self) -> list[Names]:
         """Where each entry is drawn: constants and parameters with what they are used for."""
+        if not any(self.paths):
+            return list(self.paths)
         movable = bytearray(op is constant for op in self.ops)
         for x in self.parameters:
             movable[x] = 1
@@ -236,20 +238,25 @@ class _Reader:
     def read(self, table: Table, rows: Iterable[int], *, bare: bool = False) -> None:
         """Add rows, oldest first; `bare` for ones whose operands are not to be drawn."""
         places = self.places.setdefault(table, {})
-        add, entry, scope_of, operands = self.graph.add, table.entry, table.scope_of, table.operands
-        paths: dict[Names, Names] = {}
+        entry, scope_of, operands = table.entry, table.scope_of, table.operands
+        graph, paths, empty = self.graph, dict[Names, Names](), ()
         for row in rows:
             op, data, grad, name = entry(row)
-            path = scope_of(row)
-            path = paths.setdefault(path, path)
             if op is shared or (op is leaf and self.foreign):
                 places[row] = self.leaf(table.handle(row))
-            elif op.arity and not bare:
-                xs = tuple([places[x] for x in operands(row)])
-                places[row] = add(op, xs, data, grad, path, name)
-            else:
-                kind = leaf if op.arity else op
-                places[row] = add(kind, (), data, grad, path, name)
+                continue
+            places[row] = n = len(graph.ops)
+            path = scope_of(row)
+            # as `add`, without the cost of a million calls
+            graph.operands.append(
+                tuple(map(places.__getitem__, operands(row))) if op.arity and not bare else empty
+            )
+            graph.ops.append(leaf if bare and op.arity else op)
+            graph.data.append(data)
+            graph.grads.append(grad)
+            graph.paths.append(paths.setdefault(path, path))
+            if name:
+                graph.names[n] = name
 
     def leaf(self, v: Value) -> int:
         """The entry of a leaf that several threads may share: it is drawn once."""
