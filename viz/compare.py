@@ -7,8 +7,8 @@ Entries of the two are matched by structure, in this order:
    numbers; results by operation, name and matched operands;
 2. from the outputs back: those in the same place if they are of the same operation, then
    operands in the same places of entries that match;
-3. results once more as in 1, and those of the same operation with one operand that matches
-   in the same place.
+3. what is left once more as in 1, nameless leaves in any number; then results
+   the same operation with one operand that matches in the same place.
 
 An entry is *moved* if its number or gradient has changed, *flipped* if the sign of one has,
 *new* or *gone* if it matches none of the other recording.
@@ -61,6 +61,8 @@ def diff(
         ValueError: there is nothing to draw, or an option is unknown.
 
     Example:
+        >>> from miniflow import Value
+        >>> from viz import snapshot
         >>> x = Value(2.0, label="x")
         >>> before = snapshot(x * 3.0)
         >>> x.data = -2.0
@@ -83,7 +85,7 @@ def compared(before: Graph, after: Graph) -> Graph:
     both = Graph(
         list(after.ops), list(after.operands), list(after.data), list(after.grads),
         list(after.paths), dict(after.names), set(after.parameters), set(after.outputs),
-        list(after.guards),
+        max(before.parts, after.parts), list(after.guards),
     )  # fmt: skip
     for n in range(len(after)):
         both.status[n] = "new"
@@ -142,12 +144,12 @@ def match(before: Graph, after: Graph) -> dict[int, int]:
             xs, ys = after.operands[n], before.operands[partner[n]]
             for x, y in zip(xs, ys, strict=False):
                 _pair(before, after, x, y, partner, taken)
-    _match_up(before, after, partner)
+    _match_up(before, after, partner, last=True)
     _match_partly(before, after, partner)
     return partner
 
 
-def _match_up(before: Graph, after: Graph, partner: dict[int, int]) -> None:
+def _match_up(before: Graph, after: Graph, partner: dict[int, int], *, last: bool = False) -> None:
     """Match what is not matched yet from the leaves on."""
     taken = set(partner.values())
     waiting: dict[object, deque[int]] = {}
@@ -156,7 +158,9 @@ def _match_up(before: Graph, after: Graph, partner: dict[int, int]) -> None:
             waiting.setdefault(_key(before, m, operands), deque()).append(m)
     nameless = ("leaf", "", ())
     found = [n for n in range(len(after)) if n not in partner and not after.operands[n]]
-    if sum(_key(after, n, ()) == nameless for n in found) != len(waiting.get(nameless, ())):
+    if not last and sum(_key(after, n, ()) == nameless for n in found) != len(
+        waiting.get(nameless, ())
+    ):
         waiting.pop(nameless, None)
     for n, operands in enumerate(after.operands):
         if n not in partner and all(x in partner for x in operands):

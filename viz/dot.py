@@ -91,6 +91,7 @@ def draw_dot(
         ValueError: there is nothing to draw, or an option is unknown.
 
     Example:
+        >>> from miniflow import Value
         >>> a = Value(2.0, label="a")
         >>> for line in draw_dot(a + a, detail="structure").body:
         ...     print(line.strip()[:34])

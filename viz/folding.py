@@ -43,13 +43,13 @@ def apart(graph: Graph) -> list[Group]:
 def fold(graph: Graph) -> list[Group]:
     """The entries in so few groups that they fit on a page."""
     frames = graph.frames()
-    scopes = _scopes(frames)
+    scopes = _scopes(frames, graph.parts)
     keys: list[object] = [scopes.get(frame) for frame in frames]
     budget = PAGE - len(set(scopes.values()))
     if keys.count(None) > budget:
         uses = _first_uses(graph, keys)
-        _alike(graph, keys, uses)
-        _stretch(graph, keys, uses, max(budget, PAGE // 4))
+        _alike(graph, keys, frames, uses)
+        _stretch(graph, keys, frames, uses, max(budget, PAGE // 4))
     return _groups(graph, keys, frames)
 
 
@@ -61,30 +61,31 @@ class _Scope(NamedTuple):
 
 
 class _Stretch(NamedTuple):
+    """The key of neighbours in one frame."""
+
     number: int
+    frame: Names
 
 
-def _scopes(frames: list[Names]) -> dict[Names, _Scope]:
-    """For each frame that is folded the scope that stands for it."""
-    known = dict.fromkeys(frames)
+def _scopes(frames: list[Names], parts: int) -> dict[Names, _Scope]:
+    """For each frame that is folded the scope that stands for it; the parts' own are not."""
+    known = [frame for frame in dict.fromkeys(frames) if len(frame) > parts]
     outer = {frame[:k] for frame in known for k in range(len(frame))}
     room = PAGE * 3 // 4
-    for depth in range(max(map(len, known)), 0, -1):
+    for depth in range(max(map(len, known), default=0), parts, -1):
         found = {
-            frame: frame[:depth]
-            for frame in known
-            if len(frame) >= depth or (frame and frame not in outer)
+            frame: frame[:depth] for frame in known if len(frame) >= depth or frame not in outer
         }
         if len(set(found.values())) <= room:
             return {frame: _Scope(scope, scope) for frame, scope in found.items()}
     # too many even of the outermost ones: neighbours together
-    tops = list(dict.fromkeys(frame[:1] for frame in known if frame))
-    size = -(-len(tops) // room)
+    tops = list(dict.fromkeys(frame[: parts + 1] for frame in known))
+    size = -(-len(tops) // STRETCHES)
     pairs = {
         top: _Scope(tops[k - k % size], tops[min(k - k % size + size, len(tops)) - 1])
         for k, top in enumerate(tops)
     }
-    return {frame: pairs[frame[:1]] for frame in known if frame}
+    return {frame: pairs[frame[: parts + 1]] for frame in known}
 
 
 def _first_uses(graph: Graph, keys: list[object]) -> dict[int, tuple[int, int]]:
@@ -101,11 +102,13 @@ def _first_uses(graph: Graph, keys: list[object]) -> dict[int, tuple[int, int]]:
     return uses
 
 
-def _alike(graph: Graph, keys: list[object], uses: dict[int, tuple[int, int]]) -> None:
+def _alike(
+    graph: Graph, keys: list[object], frames: list[Names], uses: dict[int, tuple[int, int]]
+) -> None:
     """Give entries without a key one that those have, too, that are computed in the same way."""
     numbers: dict[object, int] = {}
     named = len({graph.names.get(n) for n in uses}) <= PAGE // 2
-    ops, status = graph.ops, graph.status
+    ops, status, framed = graph.ops, graph.status, any(frames)
     for n, operands in enumerate(graph.operands):
         if keys[n] is not None:
             continue
@@ -117,8 +120,8 @@ def _alike(graph: Graph, keys: list[object], uses: dict[int, tuple[int, int]]) -
         else:
             name = graph.names.get(n) if named else None
             what = (graph.kind(n), name, _role(graph, keys, uses.get(n)))
-        if status:
-            what = (status.get(n), what)
+        if status or framed:
+            what = (status.get(n), frames[n], what)
         keys[n] = numbers.setdefault(what, len(numbers))
 
 
@@ -133,8 +136,9 @@ def _role(graph: Graph, keys: list[object], use: tuple[int, int] | None) -> obje
 
 
 def _stretch(
-    graph: Graph, keys: list[object], uses: dict[int, tuple[int, int]], count: int
-) -> None:
+    graph: Graph, keys: list[object], frames: list[Names], uses: dict[int, tuple[int, int]],
+    count: int,
+) -> None:  # fmt: skip
     """Put neighbours together until no more than `count` numbered keys are left."""
     numbered = {key: n for n, key in enumerate(keys) if isinstance(key, int)}
     if len(numbered) <= count:
@@ -143,9 +147,12 @@ def _stretch(
     kept = inputs if len(inputs) <= count // 4 else set()
     computed = [key for key in sorted(numbered) if graph.operands[numbered[key]]]
     room = min(STRETCHES, count - max(len(kept), 3))
-    stretches = [_Stretch(k) for k in range(room)]
     size = max(room, len(computed))
-    places = {key: stretches[k * room // size] for k, key in enumerate(computed)}
+    stretches: dict[_Stretch, _Stretch] = {}
+    places: dict[object, _Stretch] = {}
+    for k, number in enumerate(computed):
+        stretch = _Stretch(k * room // size, frames[numbered[number]])
+        places[number] = stretches.setdefault(stretch, stretch)
     for n, key in enumerate(keys):
         if isinstance(key, int) and key not in kept:
             keys[n] = places.get(key) or graph.kind(n)

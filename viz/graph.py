@@ -38,6 +38,7 @@ class Graph:
         paths: the names of the scopes.
         names: what some entries are called.
         parameters, outputs: which entries are.
+        parts: with how many names of paths begin that are not a scope's but a program's part's.
         guards: the conditions of a program's path, each with the numbers of its two sides.
         status: in a comparison what became of an entry: same, moved, flipped, new, gone.
         before: in a comparison the data and gradient that an entry had.
@@ -52,6 +53,7 @@ class Graph:
     names: dict[int, str] = field(default_factory=dict)
     parameters: set[int] = field(default_factory=set)
     outputs: set[int] = field(default_factory=set)
+    parts: int = 0
     guards: list[tuple[str, int, int]] = field(default_factory=list)
     status: dict[int, str] = field(default_factory=dict)
     before: dict[int, tuple[float | None, float | None]] = field(default_factory=dict)
@@ -93,7 +95,7 @@ class Graph:
         if y is None or None in xs:
             return [None] * len(operands)
         return [
-            op.partial(k, xs, y) if op.follows(k) and self.ops[x] is not constant else None  # type: ignore[arg-type]
+            op.partial(k, xs, y) if op.follows(k) and self.ops[x] is not constant else None
             for k, x in enumerate(operands)
         ]
 
@@ -233,7 +235,8 @@ class _Reader:
         self.read(table, sorted(x for x in used if x < rows.start), bare=True)
         self.read(table, rows)
         places = self.places[table]
-        self.graph.outputs = {places[row] for row in rows if row not in used}
+        loose = {places[row] for row in rows if row not in used}
+        self.graph.outputs = {n for n in loose if self.graph.operands[n]}
 
     def read(self, table: Table, rows: Iterable[int], *, bare: bool = False) -> None:
         """Add rows, oldest first; `bare` for ones whose operands are not to be drawn."""
@@ -285,6 +288,7 @@ def _of_program(program: Program, caller: str) -> Graph:
     """The slots of a program; what a sweep has added is in a frame of its own."""
     graph, names = Graph(), program.names
     swept = any(place is not None and place.sweep for place in program.places)
+    graph.parts = int(swept)
     for slot in range(program.first):
         number = program.constant(slot)
         kind = "input" if slot < program.inputs else "captured"
