@@ -219,3 +219,11 @@ def test_a_million_entries_are_drawn_as_a_page():
     lines = texts(drawn.pipe("svg"))
     assert len(lines) == 21
     assert lines["g1"][:3] == ["part 0", "*", "50,000 entries"]
+
+
+def test_on_a_folded_page_inputs_stay_outside():
+    x = Value(2.0, label="x")
+    with scope("part"):
+        y = x * 3.0
+    assert titles(groups_of(y)[1]) == [("entry", "", 1), ("scope", "part", 2)]
+    assert [group.frame for group in apart(snapshot(y))] == [("part",)] * 3

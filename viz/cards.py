@@ -57,6 +57,9 @@ def entry_card(graph: Graph, n: int, look: Look, names: Sequence[str] = ()) -> s
     rows = _rows(_name(graph, n, look), _entry_lines(graph, n, look), look)
     if not (look.compact and graph.operands[n]):
         return _table(rows) if rows else ""
+    # beside a tall sign the numbers stay together
+    space = ["<td></td>"] * ((len(names) - len(rows)) // 2 if len(names) > 3 else 0)
+    rows = [*space, *rows, *space]
     cells = [_sign_cell(graph.ops[n].symbol, names, look)]
     cells += [f"<td>{_table(rows)}</td>"] if rows else []
     return _table(["".join(cells[::-1] if look.rankdir == "RL" else cells)])

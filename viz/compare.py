@@ -8,7 +8,7 @@ Entries of the two are matched by structure, in this order:
 2. from the outputs back: those in the same place if they are of the same operation, then
    operands in the same places of entries that match;
 3. what is left once more as in 1, nameless leaves in any number; then results
-   the same operation with one operand that matches in the same place.
+   of the same operation with one operand that matches in the same place.
 
 An entry is *moved* if its number or gradient has changed, *flipped* if the sign of one has,
 *new* or *gone* if it matches none of the other recording.

@@ -37,12 +37,12 @@ class Group(NamedTuple):
 
 def apart(graph: Graph) -> list[Group]:
     """Every entry as a box of its own."""
-    return [Group("entry", "", frame, [n]) for n, frame in enumerate(graph.frames())]
+    return [Group("entry", "", frame, [n]) for n, frame in enumerate(graph.frames(inputs=True))]
 
 
 def fold(graph: Graph) -> list[Group]:
     """The entries in so few groups that they fit on a page."""
-    frames = graph.frames()
+    frames = graph.frames(inputs=False)
     scopes = _scopes(frames, graph.parts)
     keys: list[object] = [scopes.get(frame) for frame in frames]
     budget = PAGE - len(set(scopes.values()))

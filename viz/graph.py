@@ -99,11 +99,14 @@ class Graph:
             for k, x in enumerate(operands)
         ]
 
-    def frames(self) -> list[Names]:
-        """Where each entry is drawn: constants and parameters with what they are used for."""
+    def frames(self, *, inputs: bool) -> list[Names]:
+        """Where each entry is drawn: constants and parameters with what they are used for.
+
+        So are `inputs`, where these are not to stay outside.
+        """
         if not any(self.paths):
             return list(self.paths)
-        movable = bytearray(op is constant for op in self.ops)
+        movable = bytearray(op is constant or (inputs and op is leaf) for op in self.ops)
         for x in self.parameters:
             movable[x] = 1
         found: dict[int, Names] = {}
