@@ -212,6 +212,6 @@ def _line(caption: str, text: str, colour: str, look: Look) -> str:
         return f'<td colspan="2">{small}{escape_html(text)}</font></td>'
     behind = f' bgcolor="{colour}"' if colour else ""
     return (
-        f'<td align="left">{small}{caption}</font></td>'
+        f'<td align="left" width="30">{small}{caption}</font></td>'
         f'<td align="right"{behind}>{escape_html(text)}</td>'
     )

@@ -19,7 +19,7 @@ COLUMNS = 14
 STATUS = {
     "same": "as before",
     "moved": "moved",
-    "flipped": "another sign",
+    "flipped": "flipped sign",
     "new": "new",
     "gone": "gone",
 }
