@@ -47,7 +47,6 @@ from viz.text import escape, escape_html, quote
 SIDES = {"LR": ("w", "e"), "TB": ("n", "s"), "RL": ("e", "w"), "BT": ("s", "n")}
 SUFFIXES = {".svg": "svg", ".png": "png", ".pdf": "pdf", ".dot": "dot", ".gv": "dot"}
 
-# Lists of attributes; what is written between < and > is an HTML-like label.
 Attributes = dict[str, str]
 
 
@@ -350,7 +349,11 @@ class _Drawing:
     def _group_box(self, k: int, group: Group) -> str:
         theme = self.look.theme
         kind = self.graph.kind(group.members[0]) if group.kind == "alike" else "computed"
-        style = {"fillcolor": fill(theme, kind), "color": edge_of(fill(theme, kind), theme)}
+        status = self.graph.status.get(group.members[0])
+        colour = fill(theme, kind)
+        if status and group.kind == "alike":
+            colour = status_fill(status, self.look)
+        style = {"fillcolor": colour, "color": edge_of(colour, theme)}
         gradients = group_gradients(self.graph, group)
         if gradients:  # of several the largest one, and of all those that are none
             style |= self.look.flow(max(gradients, key=lambda x: (x != x, abs(x))))
