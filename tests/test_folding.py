@@ -89,6 +89,15 @@ def test_on_a_small_graph_only_scopes_are_folded():
     assert edges(drawn) == {("g0", "op3"): 1, ("op3", "v3"): 1}
 
 
+def test_a_scope_of_a_single_entry_is_a_box():
+    x = Value(1.0)
+    with scope("part"):
+        y = -x
+    drawn = draw_dot(y, fold=True)
+    assert edges(drawn) == {("v0", "g1"): 1}
+    assert texts(drawn.pipe("svg"))["g1"][0] == "part"
+
+
 def test_a_chain_becomes_stretches():
     graph, groups = groups_of(chain(1000))
     assert [kind for kind, _, _ in titles(groups)] == ["entry"] + ["stretch"] * STRETCHES

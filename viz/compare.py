@@ -19,7 +19,8 @@ from typing import Any
 
 from miniflow.ops import constant
 from viz import palette
-from viz.dot import check, diagram
+from viz.dot import check
+from viz.drawing import diagram
 from viz.graph import Graph, take
 from viz.pictures import Diagram
 

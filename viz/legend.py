@@ -32,7 +32,11 @@ def legend(graph: Graph, groups: list[Group], look: Look, *, stacked: bool) -> s
     if look.detail != "structure" and any(x is not None for x in graph.grads):
         rows.append(list(_scale(look)))
     edges = any(graph.operands[n] for n in singles)
-    rows.append(list(_notes(graph, look, edges=edges, folded=len(groups) < len(graph))))
+    rows.append(
+        list(
+            _notes(graph, look, edges=edges, folded=any(group.kind != "entry" for group in groups))
+        )
+    )
     if stacked:  # a column is narrow
         rows = [rows[0][k : k + 3] for k in range(0, len(rows[0]), 3)] + rows[1:]
     text = "".join(f"<tr><td>{_row(row)}</td></tr>" for row in rows if row)
