@@ -9,7 +9,7 @@ tape = _engines.load()
 
 from miniflow import math
 from miniflow.ops import define
-from miniflow.scope import Entry, Tape
+from miniflow.sweep import Entry, Tape, scope
 from miniflow.tape import Value, engine, no_grad
 from miniflow.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
@@ -36,6 +36,7 @@ __all__ = [
     "jvp",
     "math",
     "no_grad",
+    "scope",
     "trace",
     "value_and_grad",
     "vjp",

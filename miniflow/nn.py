@@ -10,13 +10,14 @@ import operator
 import os
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import reduce
+from functools import reduce, wraps
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from miniflow import math, ops
 from miniflow.files import write
-from miniflow.tape import Value, dot, is_leaf, literal
+from miniflow.tape import Value, current, dot, is_leaf, literal
 from miniflow.trees import children, flatten, is_array
 
 FORMAT = "miniflow 1"  # of the files that `save` writes
@@ -24,8 +25,31 @@ FORMAT = "miniflow 1"  # of the files that `save` writes
 Activation = Callable[[Any], Any] | str | None
 
 
+modules: WeakValueDictionary[int, "Module"] = WeakValueDictionary()  # those that are alive
+
+
 class Module:
-    """Anything with parameters: Values, and modules, in attributes and in lists of them."""
+    """Anything with parameters: Values, and modules, in attributes and in lists of them.
+
+    A call of a module is a scope, in diagrams a frame: it has the name of the attribute that
+    the module was assigned to first, such as ``layers.0``, or else that of its class.
+    """
+
+    _name = ""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        self = super().__new__(cls)
+        modules[id(self)] = self
+        return self
+
+    def __init_subclass__(cls, scoped: bool = True, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if scoped and "__call__" in vars(cls):
+            cls.__call__ = _in_scope(vars(cls)["__call__"])  # type: ignore[method-assign]
+
+    def __setattr__(self, name: str, x: Any) -> None:
+        super().__setattr__(name, x)
+        _christen(name, x)
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Value]]:
         """Each parameter once, with its path, such as ``layers.0.neurons.2.w.1``."""
@@ -114,6 +138,48 @@ class Module:
         return self
 
 
+def _in_scope(call: Callable[..., Any]) -> Callable[..., Any]:
+    """A module's `__call__` in a scope of its name."""
+
+    @wraps(call)
+    def scoped(self: Module, *args: Any, **kwargs: Any) -> Any:
+        table = current()
+        table.push(self._name or type(self).__name__)
+        try:
+            return call(self, *args, **kwargs)
+        finally:
+            table.pop()
+
+    return scoped
+
+
+def _christen(name: str, x: Any) -> None:
+    """Call modules, or those in a list, after the attribute, unless they have a name."""
+    if isinstance(x, Module):
+        vars(x).setdefault("_name", name)
+    elif isinstance(x, (list, tuple)):
+        for k, part in enumerate(x):
+            if isinstance(part, Module):
+                vars(part).setdefault("_name", f"{name}.{k}")
+
+
+def parameter_names() -> dict[Value, str]:
+    """The parameters of all modules that are alive, with what their modules call them.
+
+    Example:
+        >>> neuron = Neuron(2)
+        >>> names = parameter_names()
+        >>> [names[p] for p in neuron.parameters()]
+        ['w.0', 'w.1', 'b']
+    """
+    alive = list(modules.values())
+    seen = set(map(id, alive))  # no module is looked for in another one
+    found: list[tuple[str, Value]] = []
+    for module in alive:
+        _collect(vars(module), "", found, seen)
+    return {x: path for path, x in found}
+
+
 def _collect(nest: Any, path: str | None, found: list[tuple[str, Value]], seen: set[int]) -> None:
     """Add the leaves in a nest of modules and containers, once each, with their paths if any."""
     if id(nest) in seen:
@@ -166,7 +232,7 @@ def _activation_name(activation: Callable[[Any], Any] | None) -> str:
     return str(getattr(activation, "name", getattr(activation, "__name__", "function")))
 
 
-class Neuron(Module):
+class Neuron(Module, scoped=False):
     """``activation(w . x + b)``.
 
     Args:

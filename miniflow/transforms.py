@@ -20,7 +20,7 @@ from operator import index
 from typing import Any
 
 from miniflow import ops
-from miniflow.scope import pullback, scale
+from miniflow.sweep import pullback, scale
 from miniflow.tape import Value, here, literal, plain
 from miniflow.trees import (
     array,

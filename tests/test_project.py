@@ -34,7 +34,7 @@ MODULES = [dotted(path) for path in FILES]
 
 # --- imports ------------------------------------------------------------------
 
-# ops <- tape <- scope <- math <- {transforms, nn, program <- native <- jit} <- viz; a module
+# ops <- tape <- sweep <- math <- {transforms, nn, program <- native <- jit} <- viz; a module
 # may import what is listed and what that may import. A new module needs its line here.
 DIRECTLY = {
     "miniflow.trees": [],
@@ -42,8 +42,8 @@ DIRECTLY = {
     "miniflow.optim": [],
     "miniflow.ops": [],
     "miniflow.tape": ["miniflow.ops"],
-    "miniflow.scope": ["miniflow.tape", "miniflow.trees"],
-    "miniflow.math": ["miniflow.scope"],
+    "miniflow.sweep": ["miniflow.tape", "miniflow.trees"],
+    "miniflow.math": ["miniflow.sweep"],
     "miniflow.transforms": ["miniflow.math"],
     "miniflow.nn": ["miniflow.math", "miniflow.files"],
     "miniflow.kinds": ["miniflow.ops", "miniflow.trees"],

@@ -7,12 +7,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from viz.compare import diff
     from viz.dot import draw_dot, render
+    from viz.graph import snapshot
     from viz.pictures import Diagram
 
-__all__ = ["Diagram", "draw_dot", "render"]
+__all__ = ["Diagram", "diff", "draw_dot", "render", "snapshot"]
 
-_HOMES = {"Diagram": "viz.pictures", "draw_dot": "viz.dot", "render": "viz.dot"}
+_HOMES = {
+    "Diagram": "viz.pictures",
+    "diff": "viz.compare",
+    "draw_dot": "viz.dot",
+    "render": "viz.dot",
+    "snapshot": "viz.graph",
+}
 
 
 def __getattr__(name: str) -> Any:
