@@ -8,11 +8,29 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from viz.dot import draw_dot, render
+    from viz.network import draw_network
     from viz.pictures import Diagram
+    from viz.plots import plot_decision_boundary, plot_gradients, plot_history
 
-__all__ = ["Diagram", "draw_dot", "render"]
+__all__ = [
+    "Diagram",
+    "draw_dot",
+    "draw_network",
+    "plot_decision_boundary",
+    "plot_gradients",
+    "plot_history",
+    "render",
+]
 
-_HOMES = {"Diagram": "viz.pictures", "draw_dot": "viz.dot", "render": "viz.dot"}
+_HOMES = {
+    "Diagram": "viz.pictures",
+    "draw_dot": "viz.dot",
+    "draw_network": "viz.network",
+    "plot_decision_boundary": "viz.plots",
+    "plot_gradients": "viz.plots",
+    "plot_history": "viz.plots",
+    "render": "viz.dot",
+}
 
 
 def __getattr__(name: str) -> Any:
