@@ -97,7 +97,7 @@ def draw_network(
         part = Part(sheet, chain, first, top, longest)
         part.draw()
         first, top = first + len(chain), part.bottom + STEP
-    sheet.caption(_title(model, columns), _remarks(model, columns))
+    sheet.caption(title(model).replace("->", "→"), _remarks(model, columns))
     sheet.legend(any(not math.isfinite(x) for x in _numbers(columns)))
     return sheet.diagram
 
@@ -199,13 +199,22 @@ def _data(x: Any) -> float:
     return x.data if isinstance(x, Value) else float(x)
 
 
-def _title(model: Module, columns: list[Column]) -> str:
-    """The model's class, its sizes and how many parameters it has."""
+def title(model: Module) -> str:
+    """A model in one line: its class, its sizes and how many parameters it has.
+
+    Raises:
+        TypeError: `model` is no Module, or holds no neurons.
+
+    Example:
+        >>> from miniflow.nn import MLP
+        >>> title(MLP(2, [3, 1]))
+        'MLP   2 -> 3 -> 1   13 parameters'
+    """
+    columns = _columns_of(model)
     words = [type(model).__name__]
-    if len(_chains(columns)) == 1:
+    if len(_chains(columns)) == 1 and len(columns) < 8:
         sizes = [columns[0].inputs, *[len(column.neurons) for column in columns]]
-        if len(sizes) <= 8:
-            words.append(" → ".join(map(str, sizes)))
+        words.append(" -> ".join(map(str, sizes)))
     return "   ".join([*words, _count(len(model.parameters()), "parameter")])
 
 
