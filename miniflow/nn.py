@@ -306,8 +306,7 @@ def load(path: str | os.PathLike[str]) -> Module:
         model = _rebuilt(config)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"load: {os.fspath(path)!r} holds {config!r:.80}: {error}; make a model of that "
-            "kind and call its load"
+            f"load: {os.fspath(path)!r}: {error}; make such a model and call its load"
         ) from error
     return model.load(path)
 

@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 from unicodedata import normalize
 
+USAGE = """\
+python -m viz [options] EXPRESSION [name=number ...]
+       python -m viz [options] MODEL.json
+"""
 DESCRIPTION = """\
 Draw an expression with its gradients, or a network that Module.save wrote.
 
@@ -66,15 +70,13 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     """The command, read."""
     parser = Parser(
         prog="python -m viz",
+        usage=USAGE,
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("subject", metavar="EXPRESSION|MODEL.json", help="what to draw")
-    parser.add_argument(
-        "values", metavar="name=number", nargs="*", help="the expression's variables"
-    )
+    parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path,
         help="where to draw: .svg, .png, .pdf, .dot, or .html for a page that steps through "
@@ -82,7 +84,11 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--grad", action="store_true", help="run backward, and print the gradients")
     parser.add_argument("--theme", choices=["light", "dark"], default="light")
-    return parser.parse_intermixed_args(list(map(_sheltered, arguments)))
+    options = parser.parse_intermixed_args(list(map(_sheltered, arguments)))
+    if not options.words:
+        parser.error("give an expression, or a model's file")
+    options.subject, *options.values = options.words
+    return options
 
 
 def _sheltered(argument: str) -> str:
