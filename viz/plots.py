@@ -137,9 +137,9 @@ def plot_gradients(model: Module, ax: "Axes | None" = None) -> "Axes":
     layers = _layers(model)
     ax = _axes(ax, "plot_gradients")
     ax.set_yscale("log")
+    _limits(ax, [g for gradients in layers.values() for g in gradients])
     for k, gradients in enumerate(layers.values()):
         _strip(ax, k, gradients)
-    _limits(ax, [g for gradients in layers.values() for g in gradients])
     ax.set(xlim=(-0.5, len(layers) - 0.5), ylabel="size of the gradient")
     ax.set_xticks(range(len(layers)), list(layers))
     crowded = sum(map(len, layers)) > 60
@@ -219,6 +219,8 @@ def _curve(ax: "Axes", k: int, name: str, numbers: list[float]) -> Any:
     (line,) = ax.plot(steps, finite, style, color=colour, marker=alone, label=name)
     lost = [step for step, x in zip(steps, numbers, strict=True) if not math.isfinite(x)]
     if lost:
+        ax.update_datalim([(1, 0), (len(numbers), 0)], updatey=False)  # even if all are lost
+        ax.autoscale_view()
         foot = ax.get_xaxis_transform()
         ax.scatter(lost, [0.02] * len(lost), marker="x", color=LIGHT.wrong, transform=foot)
         ax.text(
@@ -299,6 +301,7 @@ def _paint_score(ax: "Axes", across: list[float], up: list[float], score: Any) -
     colours = scale.with_extremes(bad=LIGHT.wrong)
     finite = np.abs(score[np.isfinite(score)])
     most = (float(np.quantile(finite, 0.98)) if finite.size else 0.0) or 1.0
+    most = min(most, 1e300)  # matplotlib subtracts the ends of its scale
     clipped = np.where(np.isnan(score), np.nan, np.clip(score, -most, most))
     _image(ax, across, up, clipped, cmap=colours, vmin=-most, vmax=most)
     _boundary(ax, across, up, clipped)
@@ -332,7 +335,8 @@ def _boundary(ax: "Axes", across: list[float], up: list[float], score: Any) -> N
     import numpy as np
 
     if np.any(score > 0) and np.any(score < 0):
-        ax.contour(across, up, score, levels=[0.0], colors=[LIGHT.ink], linewidths=1.5)
+        relative = np.clip(score / np.nanmax(np.abs(score)), -1, 1)
+        ax.contour(across, up, relative, levels=[0.0], colors=[LIGHT.ink], linewidths=1.5)
 
 
 def _scatter(
@@ -417,4 +421,4 @@ def _limits(ax: "Axes", gradients: list[float]) -> None:
     sizes = [math.log10(abs(g)) for g in gradients if math.isfinite(g) and g]
     low, high = (min(sizes), max(sizes)) if sizes else (-3.0, 0.0)
     room = 0.18 * (high - low) + 0.3
-    ax.set_ylim(10 ** max(low - room, -323), 10 ** min(high + room, 308))
+    ax.set_ylim(10.0 ** max(low - room, -323), 10.0 ** min(high + room, 308))
