@@ -315,11 +315,11 @@ def _parameter_count(config: dict[str, Any]) -> int:
     """How many parameters a model of that configuration has."""
     if config["class"] == "MLP":
         return sum((a + 1) * b for a, b in pairwise(config["sizes"]))
-    if config["class"] == "Layer":
+    if config["class"] == "Layer" and config["neurons"]:
         return sum(_parameter_count(neuron) for neuron in config["neurons"])
     if config["class"] == "Neuron":
         return 1 + _size("size", config["size"])
-    raise ValueError(f"class {config['class']!r} is none of MLP, Layer, Neuron")
+    raise ValueError(f"{config['class']!r} is no MLP, no Layer with neurons and no Neuron")
 
 
 def _rebuilt(config: dict[str, Any]) -> Module:
