@@ -240,7 +240,7 @@ def _brief(x: float) -> str:
     size = abs(x)
     if not math.isfinite(x) or x == 0:
         return f"{x:z.0f}"
-    if 0.005 <= size < 999.5:
+    if 0.00995 <= size < 999.5:
         return f"{x:.{2 if size < 9.995 else 1 if size < 99.95 else 0}f}"
     return re.sub(r"e([+-])0*(\d+)", lambda e: f"e{e[1].strip('+')}{e[2]}", f"{x:.0e}")
 
