@@ -1,6 +1,6 @@
 """Diagrams: a neuron, a network in frames, a large graph folded to a page, what a step changed.
 
-Writes examples/output/neuron.svg, neuron.png, network.svg, training.svg and step.svg.
+Writes examples/output/neuron.svg, neuron.png, frames.svg, training.svg and step.svg.
 """
 
 from pathlib import Path
@@ -37,7 +37,7 @@ model = MLP(2, [3, 1], activation="tanh", seed=1)
 score = model([Value(1.0, label="x1"), Value(-2.0, label="x2")])
 score.label = "score"
 score.backward()
-wrote(render(score, output / "network.svg", compact=True, theme="dark"))
+wrote(render(score, output / "frames.svg", compact=True, theme="dark"))
 
 # 100 samples are more than 6,000 entries: scopes and alike entries become one box each.
 inputs = [[k / 50 - 1, 1 - k / 25] for k in range(100)]

@@ -11,6 +11,7 @@ import os
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce, wraps
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -120,13 +121,7 @@ class Module:
             ValueError: the file is not a saved model, or one of another shape; the model
                 is unchanged.
         """
-        try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-            version, model, state = content["format"], content["model"], content["state"]
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise ValueError(f"load: {os.fspath(path)!r} is not a saved model: {error}") from error
-        if version != FORMAT:
-            raise ValueError(f"load: {os.fspath(path)!r} has format {version!r}, not {FORMAT!r}")
+        model, state = _read(path)
         if model != json.loads(json.dumps(self.config())):  # tuples are lists in a file
             raise ValueError(
                 f"load: {os.fspath(path)!r} holds {model}, this model is {self.config()}"
@@ -136,6 +131,18 @@ class Module:
         except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"load: {os.fspath(path)!r}: {error.args[0]}") from error
         return self
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[Any, Any]:
+    """The configuration and the state in a file that `save` wrote."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        version, model, state = content["format"], content["model"], content["state"]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(f"load: {os.fspath(path)!r} is not a saved model: {error}") from error
+    if version != FORMAT:
+        raise ValueError(f"load: {os.fspath(path)!r} has format {version!r}, not {FORMAT!r}")
+    return model, state
 
 
 def _in_scope(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -354,6 +361,49 @@ Layer of [LinearNeuron(4)]]
 
     def __repr__(self) -> str:
         return f"MLP of [{', '.join(str(layer) for layer in self.layers)}]"
+
+
+def load(path: str | os.PathLike[str]) -> Module:
+    """The Neuron, Layer or MLP in a file that `save` wrote.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: the file is not a saved model; or one of another class, or with an
+            activation that is not in the table: make such a model and call its `load`.
+    """
+    config, state = _read(path)
+    try:
+        if _parameter_count(config) != len(state):  # before memory is filled
+            raise ValueError(f"sizes that do not fit its {len(state)} parameters")
+        model = _rebuilt(config)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"load: {os.fspath(path)!r}: {error}; make such a model and call its load"
+        ) from error
+    return model.load(path)
+
+
+def _parameter_count(config: dict[str, Any]) -> int:
+    """How many parameters a model of that configuration has."""
+    if config["class"] == "MLP":
+        return sum((a + 1) * b for a, b in pairwise(config["sizes"]))
+    if config["class"] == "Layer" and config["neurons"]:
+        return sum(_parameter_count(neuron) for neuron in config["neurons"])
+    if config["class"] == "Neuron":
+        return 1 + _size("size", config["size"])
+    raise ValueError(f"{config['class']!r} is no MLP, no Layer with neurons and no Neuron")
+
+
+def _rebuilt(config: dict[str, Any]) -> Module:
+    """A model of that configuration, its parameters still to be loaded."""
+    if config["class"] == "MLP":
+        nin, *nouts = config["sizes"]
+        return MLP(nin, nouts, activation=config["activation"], seed=0)
+    if config["class"] == "Neuron":
+        return Neuron(config["size"], activation=config["activation"], seed=0)
+    layer = Layer(1, 1, seed=0)
+    layer.neurons = [_rebuilt(neuron) for neuron in config["neurons"]]  # type: ignore[misc]
+    return layer
 
 
 def _rng(seed: Any) -> Any:
