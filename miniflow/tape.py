@@ -93,8 +93,8 @@ class Table:
 
     __slots__ = (
         "adjoint", "capacity", "count", "dirty", "due", "grads", "held", "homes", "labels", "left",
-        "mark", "muted", "opened", "operation", "owner", "right", "scopes", "sweeping", "trace",
-        "value", "version", "wides",
+        "mark", "muted", "opened", "operation", "owner", "right", "scopes", "sweeping", "swept",
+        "trace", "value", "version", "wides",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -118,6 +118,7 @@ class Table:
         self.due = False  # whether a compaction waits for them
         self.trace: Trace | None = None  # filled in while a function is traced
         self.sweeping = False
+        self.swept: Callable[[Value], None] | None = None  # called after each sweep, with its root
         self.dirty = False  # whether a sweep may have left marks behind
         self.version = 0  # counts all changes but appended rows
         self.grow(SMALLEST)
@@ -312,6 +313,8 @@ class Table:
             self.sweeping = False
             self.held -= 1
         self.settle()
+        if self.swept is not None:
+            self.swept(v)
 
     def _pull(self, row: int, seed: float) -> list[int]:
         """The loop of a sweep: each entry passes its adjoint x partial to its operands."""

@@ -9,10 +9,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from viz.dot import draw_dot, render
     from viz.pictures import Diagram
+    from viz.player import play
+    from viz.recording import Recording, record
 
-__all__ = ["Diagram", "draw_dot", "render"]
+__all__ = ["Diagram", "Recording", "draw_dot", "play", "record", "render"]
 
-_HOMES = {"Diagram": "viz.pictures", "draw_dot": "viz.dot", "render": "viz.dot"}
+_HOMES = {
+    "Diagram": "viz.pictures",
+    "Recording": "viz.recording",
+    "draw_dot": "viz.dot",
+    "play": "viz.player",
+    "record": "viz.recording",
+    "render": "viz.dot",
+}
 
 
 def __getattr__(name: str) -> Any:
