@@ -19,7 +19,8 @@ with record() as recording:
 
     s = w1 * x1 + w2 * x2 + b
     y = s.tanh()
-    loss = (y - 1) ** 2 + 0.1 * w1**2  # w1 is used twice: its gradient is a sum
+    d = y - 1
+    loss = d * d  # d is used twice: its gradient is a sum
 
     loss.backward()
 

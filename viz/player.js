@@ -10,7 +10,7 @@
   const DATA = JSON.parse(document.getElementById("data").textContent);
   const SVG = "http://www.w3.org/2000/svg";
   const PACE = 1500; // milliseconds for a step at speed 1
-  const READABLE = 0.8; // the smallest scale at which a graph is shown without being asked
+  const READABLE = 0.72; // the smallest scale at which a graph is shown without being asked
   const CALM = matchMedia("(prefers-reduced-motion: reduce)");
   const DARK = matchMedia("(prefers-color-scheme: dark)");
   const ICONS = {
@@ -158,6 +158,9 @@
     return "";
   }
 
+  /** What a learner needs to know for an answer. */
+  const given = (x) => `${[nameOf(x.result), ...formulas(x.result)].join(" = ")}.`;
+
   function seedRemark() {
     if (exact(run().seed) === 1) return `If ${rootName()} changes by a little, ${rootName()} changes by just that: 1.`;
     return `backward() was called with the seed ${text(run().seed)}.`;
@@ -173,16 +176,18 @@
 
   function endRemark() {
     const found = gradientsAt(steps().length - 1);
-    const other = graph().nodes.findIndex((x, n) => isParameter(x) && found[n] >= 0 && isHeldBesides(n, found[n]));
+    const other = graph().nodes.findIndex((x, n) => isParameter(x) && found[n] >= 0 && isHeldBesides(n));
     if (other < 0) return "";
     return `${nameOf(other)}.grad holds ${text(run().held[other])}: leaves add up over calls of backward().`;
   }
 
   const isParameter = (node) => node.kind === "input" || node.kind === "parameter";
 
-  function isHeldBesides(n, gradient) {
+  /** Whether a leaf's .grad is of more than this one call of backward(). */
+  function isHeldBesides(n) {
+    const last = run().backward.map(contribution).filter((x) => x.operand === n).pop();
     const held = exact(run().held[n]);
-    return held !== 0 && !Object.is(held, exact(gradient)) && held !== exact(gradient);
+    return last !== undefined && held !== 0 && !Object.is(held, exact(last.after));
   }
 
   /** A step in words, for those who hear it. */
@@ -301,7 +306,7 @@
     const done = [...answers.values()].filter((x) => x.done);
     const right = done.filter((x) => x.first).length;
     $("score").hidden = !state.quiz;
-    $("score").textContent = `Score: ${right} of ${done.length} right at the first try`;
+    $("score").textContent = done.length ? `Score: ${right} of ${done.length} right at the first try` : "No answers yet.";
   }
 
   // --- the card --------------------------------------------------------------------
@@ -314,7 +319,7 @@
     $("count").textContent = `Step ${state.step} of ${steps().length - 1}`;
     $("headline").textContent = headline(x);
     $("working").replaceChildren(...working(x));
-    $("remark").textContent = isOpen(state.step) ? "" : remark(x);
+    $("remark").textContent = isOpen(state.step) ? given(x) : remark(x);
     mark("", "");
     showQuestion(x);
     showScore();
@@ -435,7 +440,7 @@
     if (parts.length > 1) make(box, "p", {}, "It is the sum of:");
     const list = make(box, "ul");
     parts.forEach(([x, k]) => reason(make(list, "li"), x, k));
-    if (isHeldBesides(n, steps().length && now >= 0 ? now : run().held[n]) && isParameter(graph().nodes[n])) {
+    if (isParameter(graph().nodes[n]) && !state.quiz && isHeldBesides(n)) {
       make(box, "p", {}, `.grad holds ${text(run().held[n])}: leaves add up over calls of backward().`);
     }
   }
@@ -476,7 +481,19 @@
 
   function room() {
     const stage = $("stage");
-    return [Math.max(100, stage.clientWidth - 44), Math.max(100, stage.clientHeight - 44)];
+    const height = parseFloat(getComputedStyle(stage).maxHeight) || 600; // it grows up to that
+    return [Math.max(100, stage.clientWidth - 44), Math.max(100, height - 44)];
+  }
+
+  function buildKinds() {
+    const present = new Set(graph().nodes.map((node) => node.kind));
+    $("kinds").replaceChildren();
+    for (const kind of ["input", "parameter", "constant", "computed", "output"]) {
+      if (!present.has(kind)) continue;
+      const item = make($("kinds"), "span");
+      make(item, "i", { class: "swatch" }).style.background = `var(--${kind})`;
+      item.append(kind);
+    }
   }
 
   function buildGraph() {
@@ -505,7 +522,7 @@
   }
 
   function box(svg, node, n, [x, y, width, height]) {
-    const group = make(svg, "g", { class: `node ${node.kind}`, transform: `translate(${x - width / 2},${y - height / 2})` });
+    const group = make(svg, "g", { class: `node ${node.kind}`, "data-node": n, transform: `translate(${x - width / 2},${y - height / 2})` });
     const round = { rx: 9, width, height };
     make(group, "rect", { ...round, class: "halo" });
     make(group, "rect", round);
@@ -517,11 +534,11 @@
     }
     make(group, "text", { x: 11, y: 19, class: "name" }, node.short);
     make(group, "text", { x: width - 11, y: 19, class: "symbol", "text-anchor": "end" }, node.op ? node.symbol : "");
-    make(group, "line", { x1: 0, x2: width, y1: 27, y2: 27, class: "rule" });
-    make(group, "text", { x: 11, y: 44, class: "small" }, "value");
-    make(group, "text", { x: 11, y: 61, class: "small" }, "grad");
-    const value = make(group, "text", { x: width - 11, y: 44, class: "value", "text-anchor": "end" });
-    const gradient = make(group, "text", { x: width - 11, y: 61, class: "gradient", "text-anchor": "end" });
+    make(group, "line", { x1: 0, x2: width, y1: 26, y2: 26, class: "rule" });
+    make(group, "text", { x: 11, y: 43, class: "small" }, "value");
+    make(group, "text", { x: 11, y: 60, class: "small" }, "grad");
+    const value = make(group, "text", { x: width - 11, y: 43, class: "value", "text-anchor": "end" });
+    const gradient = make(group, "text", { x: width - 11, y: 60, class: "gradient", "text-anchor": "end" });
     return { group, title, value, gradient };
   }
 
@@ -664,38 +681,62 @@
     training.values = { parameters: floats(training.parameters), gradients: floats(training.gradients) };
     training.groups.forEach((group, k) => make($("group"), "option", { value: k }, group.title));
     state.group = Math.max(0, training.groups.length - 1);
-    if (many) buildCurve();
+    drawTraining();
+    new ResizeObserver(() => {
+      if (Math.abs(panels.clientWidth - training.width) < 8) return;
+      drawTraining();
+      showTraining();
+    }).observe(panels);
+  }
+
+  function drawTraining() {
+    training.width = document.querySelector(".panels").clientWidth;
+    $("curve").replaceChildren();
     if (training.layers.length) buildNetwork();
+    if (training.shown.length > 1) buildCurve(); // as high as the network beside it
   }
 
   function at(what, k) {
     return training.values[what][state.iteration * training.names.length + k];
   }
 
+  /** Round numbers from `low` to beyond `high`, four or five of them. */
+  function ticks(low, high) {
+    const rough = (high - low) / 4 || 1;
+    const power = 10 ** Math.floor(Math.log10(rough));
+    const step = power * [1, 2, 2.5, 5, 10].find((x) => x * power >= rough);
+    const first = Math.floor(low / step);
+    return Array.from({ length: Math.ceil(high / step - 1e-9) - first + 1 }, (_, k) => (first + k) * step);
+  }
+
   function buildCurve() {
-    const [width, height, left, bottom, top] = [300, 220, 46, 26, 12];
     const points = training.curve.map(([k, loss]) => [k, curveY(loss)]).filter(([, y]) => Number.isFinite(y));
     const ys = points.map(([, y]) => y);
-    const [low, high] = ys.length ? [Math.min(...ys, 0), Math.max(...ys)] : [0, 1];
+    const marks = ticks(Math.min(...ys, 0), Math.max(...ys, 1e-12));
+    const [low, high] = [marks[0], marks[marks.length - 1]];
     const [from, to] = [training.curve[0][0], training.curve[training.curve.length - 1][0]];
-    const px = (k) => left + ((width - left - 10) * (k - from)) / Math.max(1, to - from);
-    const py = (y) => height - bottom - ((height - bottom - top) * (y - low)) / (high - low || 1);
-    const svg = make($("curve"), "svg", { viewBox: `0 0 ${width} ${height}`, role: "img" });
+    const width = Math.max(220, $("curve").clientWidth);
+    const height = Math.max(220, Math.min($("curve").clientHeight, 460));
+    const px = (k) => 46 + ((width - 58) * (k - from)) / Math.max(1, to - from);
+    const py = (y) => height - 26 - ((height - 38) * (y - low)) / (high - low);
+    const svg = document.createElementNS(SVG, "svg");
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", `Loss from ${training.losses[0]} to ${training.losses[training.losses.length - 1]}`);
-    for (const y of [low, (low + high) / 2, high]) {
-      make(svg, "line", { class: "axis", x1: left, x2: width - 10, y1: py(y), y2: py(y) });
-      make(svg, "text", { x: left - 6, y: py(y) + 4, "text-anchor": "end" }, String(Number(y.toPrecision(2))));
+    for (const y of marks) {
+      make(svg, "line", { class: "axis", x1: 46, x2: width - 12, y1: py(y), y2: py(y) });
+      make(svg, "text", { x: 40, y: py(y) + 4, "text-anchor": "end" }, String(Number(y.toPrecision(3))));
     }
-    make(svg, "text", { x: left, y: height - 6 }, String(from));
-    make(svg, "text", { x: width - 10, y: height - 6, "text-anchor": "end" }, `iteration ${to}`);
+    make(svg, "text", { x: 46, y: height - 6 }, String(from));
+    make(svg, "text", { x: width - 12, y: height - 6, "text-anchor": "end" }, `iteration ${to}`);
     const d = (some) => some.map(([k, y], n) => `${n ? "L" : "M"}${px(k)},${py(y)}`).join("");
     make(svg, "path", { class: "line", d: d(points) });
     const past = make(svg, "path", { class: "line past" });
     const dot = make(svg, "circle", { r: 6 });
+    $("curve").replaceChildren(svg);
     training.paintCurve = () => {
       const now = training.shown[state.iteration];
-      const found = training.curve.find(([k]) => k === now);
-      const y = curveY(found[1]);
+      const y = curveY(training.curve.find(([k]) => k === now)[1]);
       past.setAttribute("d", d(points.filter(([k]) => k <= now)));
       dot.setAttribute("cx", px(now));
       dot.setAttribute("cy", Number.isFinite(y) ? py(y) : py(high));
@@ -712,12 +753,16 @@
     const sizes = [training.layers[0][0].weights.length, ...training.layers.map((x) => x.length)];
     const columns = sizes.map(places);
     const tallest = Math.max(...columns.map((x) => x.length));
-    const pitch = tallest > 10 ? 28 : 46;
-    const [width, height] = [640, Math.max(190, tallest * pitch + 56)];
-    const radius = tallest > 10 ? 10 : 14;
-    const svg = make($("network"), "svg", { viewBox: `0 0 ${width} ${height}`, role: "img" });
+    const pitch = tallest > 10 ? 24 : 46;
+    const width = Math.max(260, $("network").clientWidth);
+    const height = Math.max(190, tallest * pitch + 56);
+    const radius = (tallest > 10 ? 9 : 14) * (width < 400 ? 0.8 : 1);
+    const svg = document.createElementNS(SVG, "svg");
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", `A network of ${sizes.join(", ")} neurons; its numbers are in the table beside it`);
-    const px = (c) => 60 + ((width - 120) * c) / (columns.length - 1);
+    const margin = width < 400 ? 34 : 60;
+    const px = (c) => margin + ((width - 2 * margin) * c) / (columns.length - 1);
     const py = (c, k) => (height - 36) / 2 + (k - (columns[c].length - 1) / 2) * pitch;
     network = { lines: [], discs: [] };
     columns.slice(1).forEach((column, c) => lines(svg, c, column, columns[c], px, py));
@@ -726,6 +771,7 @@
       const name = c ? training.layers[c - 1][0].activation : "inputs";
       make(svg, "text", { x: px(c), y: height - 8, "text-anchor": "middle" }, `${size} ${name}`);
     });
+    $("network").replaceChildren(svg);
   }
 
   function lines(svg, c, column, before, px, py) {
@@ -842,6 +888,7 @@
     state.step = Math.min(same ? state.step : 0, steps().length - 1, firstOpen());
     if (!same) {
       buildChoice();
+      buildKinds();
       buildSource();
     }
     buildTranscript();
@@ -855,11 +902,19 @@
   function go(step) {
     const before = state.step;
     state.step = Math.max(0, Math.min(step, steps().length - 1, firstOpen()));
+    lookAtStep();
     for (const old of drawn.svg.querySelectorAll(".token")) old.remove();
     render();
     follow(true);
     if (state.step === before + 1) travel();
     if (isOpen(state.step) && state.step !== before) $("answer").focus({ preventScroll: true });
+  }
+
+  /** What the step is about is what is looked at, until something else is chosen. */
+  function lookAtStep() {
+    const x = steps()[state.step];
+    if (x.kind === "backward") state.chosen = x.operand;
+    else if (x.node >= 0) state.chosen = x.node;
   }
 
   function goByHand(step) {

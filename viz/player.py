@@ -102,11 +102,11 @@ def page(scene: dict[str, Any], *, theme: str, title: str) -> str:
 
 
 def embedded(data: Any) -> str:
-    """Data as JSON in which HTML finds nothing: ASCII without angle brackets.
+    r"""Data as JSON in which HTML finds nothing: ASCII without angle brackets.
 
     Example:
         >>> embedded({"label": "</script>"})
-        '{"label":"\\\\u003c/script\\\\u003e"}'
+        '{"label":"\\u003c/script\\u003e"}'
     """
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     for sign in "<>&":

@@ -5,6 +5,7 @@ graph is small enough to be stepped through, every step. Lines of source are not
 trace function, so where a debugger or a coverage tool has set its own there are none.
 """
 
+import re
 import sys
 from array import array
 from collections.abc import Iterator
@@ -132,7 +133,7 @@ class Recording:
                 root,
                 root.grad,  # of the output a sweep leaves its seed
                 names=(watch.names() if watch else {})
-                | dict(zip(self._parameters, self.names, strict=True)),
+                | dict(zip(self._parameters, map(_short_name, self.names), strict=True)),
                 parameters=self._parameters,
                 lines=watch.lines(rows) if watch else {},
                 limit=None,
@@ -173,6 +174,16 @@ def record(model: Module | None = None, *, limit: int = LIMIT) -> Recording:
         [1.0, 0.25, 0.0625]
     """
     return Recording(model, limit=limit)
+
+
+def _short_name(path: str) -> str:
+    """A parameter's path as the steps have it: ``layers.0.neurons.2.w.1`` is ``L1.n3.w1``."""
+    found = re.fullmatch(r"(?:(?:.*\.)?layers\.(\d+)\.)?(?:neurons\.(\d+)\.)?(w\.\d+|b)", path)
+    if found is None:
+        return path
+    layer, neuron, rest = found.groups()
+    places = [f"{letter}{int(k) + 1}." for letter, k in (("L", layer), ("n", neuron)) if k]
+    return "".join(places) + rest.replace(".", "")
 
 
 class _Watch:

@@ -32,7 +32,7 @@ LABELLED = 80  # edges up to which each has room for its local derivative
 SPAN = 40  # lines of source that are shown as one piece
 WIDEST = 18  # characters of a name in a box
 
-HEIGHTS = {"constant": 30}  # of boxes, in points; of all others 70
+HEIGHTS = {"constant": 30}  # of boxes, in points; of all others 68
 ROUTES = {"wide": "LR", "tall": "TB"}
 
 
@@ -160,7 +160,7 @@ def _node(node: Node, places: dict[Line, int]) -> JSON:
         "label": node.label,
         "kind": node.kind,
         "op": node.op,
-        "symbol": {"*": "×", "neg": "−"}.get(node.symbol, _clipped(node.symbol, 10)),
+        "symbol": "×" if node.symbol == "*" else _clipped(node.symbol, 10),
         "operands": node.operands,
         "formula": node.formula,
         "line": places.get(node.line, -1) if node.line else -1,
@@ -183,7 +183,7 @@ def _size(node: Node) -> tuple[float, float]:
     if node.kind == "constant":
         return max(44, 8.2 * _width_of(_clipped(node.name)) + 18), HEIGHTS["constant"]
     words = _width_of(_clipped(node.name)) + _width_of(_clipped(node.symbol, 10))
-    return max(124, 8.2 * words + 42), 70
+    return max(124, 8.2 * words + 42), 68
 
 
 def _layout(steps: Steps, rankdir: str) -> JSON:
@@ -212,7 +212,7 @@ def _dot(steps: Steps, rankdir: str) -> Iterable[str]:
     labels = {(x.result, x.place) for x in steps.contributions}
     if sum(len(x.operands) for x in steps.nodes) > LABELLED:
         labels = set()
-    yield f'digraph {{ rankdir={rankdir} ranksep=0.42 nodesep=0.26 node [shape=box fixedsize=true]'
+    yield f"digraph {{ rankdir={rankdir} ranksep=0.3 nodesep=0.26 node [shape=box fixedsize=true]"
     yield f' edge [tailport={tail} headport={head} fontsize=11 fontname="Helvetica"]\n'
     for n, node in enumerate(steps.nodes):
         width, height = _size(node)
