@@ -20,7 +20,7 @@ with record() as recording:
     s = w1 * x1 + w2 * x2 + b
     y = s.tanh()
     d = y - 1
-    loss = d * d  # d is used twice: its gradient is a sum
+    loss = d * d  # uses d twice: a sum
 
     loss.backward()
 

@@ -34,7 +34,7 @@
     shown: "parameters", // what the network's lines are
     group: 0,
   };
-  const answers = new Map(); // "iteration:step" to {first: bool, done: bool, shown: bool}
+  const answers = new Map(); // "iteration:step" to {done, first}: answered, at the first try
   let timer = 0;
   let drawn = null; // the graph on the page: {graph, route, nodes, edges, tags, ...}
   let network = null;
@@ -170,8 +170,8 @@
   function sumRemark(x) {
     const all = run().backward.map(contribution).filter((y) => y.operand === x.operand);
     const k = all.findIndex((y) => y.result === x.result && y.place === x.place) + 1;
-    if (all.length === 1) return `${nameOf(x.operand)} is used once: this is its whole gradient.`;
-    return `${nameOf(x.operand)} is used ${all.length} times: contribution ${k} of ${all.length}; they add up.`;
+    if (all.length === 1) return `Nothing else arrives at ${nameOf(x.operand)}: this is its whole gradient.`;
+    return `${all.length} contributions arrive at ${nameOf(x.operand)}, and they add up; this is number ${k}.`;
   }
 
   function endRemark() {
@@ -283,8 +283,8 @@
   function hint() {
     const x = steps()[state.step];
     mark("", `Local derivative: ${localText(x)} = ${text(x.local)}. Multiply it by the upstream gradient, ${text(x.upstream)}.`);
-    const found = answerAt(state.step) || { done: false };
-    answers.set(`${state.iteration}:${state.step}`, { ...found, first: false });
+    answers.set(`${state.iteration}:${state.step}`, { done: false, first: false });
+    showScore();
   }
 
   function reveal() {
@@ -303,10 +303,9 @@
   }
 
   function showScore() {
-    const done = [...answers.values()].filter((x) => x.done);
-    const right = done.filter((x) => x.first).length;
+    const right = [...answers.values()].filter((x) => x.done && x.first).length;
     $("score").hidden = !state.quiz;
-    $("score").textContent = done.length ? `Score: ${right} of ${done.length} right at the first try` : "No answers yet.";
+    $("score").textContent = answers.size ? `Score: ${right} of ${answers.size} right at the first try` : "No answers yet.";
   }
 
   // --- the card --------------------------------------------------------------------
@@ -357,7 +356,9 @@
     term(box, "", "upstream gradient", gradientName(x.result), text(x.upstream));
     term(box, "×", "local derivative", open ? slope(nameOf(x.result), nameOf(x.operand)) : localText(x), open ? "?" : text(x.local));
     term(box, "=", "contribution", `to ${gradientName(x.operand)}`, open ? "?" : text(x.amount), true);
-    if (!open && x.before >= 0) box.append(line(sumText(x), true));
+    if (!open && x.before >= 0) {
+      term(box, "Σ", `adds up in ${gradientName(x.operand)}`, `${text(x.before)} + ${text(x.amount)}`, text(x.after), true);
+    }
     return box;
   }
 
@@ -570,7 +571,8 @@
     node.group.classList.toggle("waiting", !computed);
     node.group.classList.toggle("active", active);
     node.group.classList.toggle("touched", touched);
-    node.group.classList.toggle("chosen", n === state.chosen && info.kind !== "constant");
+    const aside = n === state.chosen && !active && !touched && x.kind !== "start";
+    node.group.classList.toggle("chosen", aside && info.kind !== "constant");
     const value = run().values[n];
     const label = info.label || info.name;
     node.title.textContent = `${label}: ${computed ? DATA.numbers.values[value] : "not computed yet"}` +
@@ -753,7 +755,7 @@
     const sizes = [training.layers[0][0].weights.length, ...training.layers.map((x) => x.length)];
     const columns = sizes.map(places);
     const tallest = Math.max(...columns.map((x) => x.length));
-    const pitch = tallest > 10 ? 24 : 46;
+    const pitch = tallest > 10 ? 22 : 46;
     const width = Math.max(260, $("network").clientWidth);
     const height = Math.max(190, tallest * pitch + 56);
     const radius = (tallest > 10 ? 9 : 14) * (width < 400 ? 0.8 : 1);

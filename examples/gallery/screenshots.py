@@ -61,6 +61,8 @@ def prepare(page: Page, shot: Shot) -> None:
     if shot.quiz is not None:
         page.locator("#answer").fill(shot.quiz)
         page.locator("#answer").press("Enter")
+    else:
+        page.evaluate("document.activeElement.blur()")
     page.wait_for_timeout(100)
 
 
