@@ -69,7 +69,8 @@
   function rounded(x) {
     if (!Number.isFinite(x)) return String(x).replace("Infinity", "inf").replace("NaN", "nan");
     const size = Math.abs(x);
-    if (size === 0 || (size >= 0.01 && size < 1e5)) return x.toFixed(4).replace(/^-(0\.0000)$/, "$1");
+    if (size === 0 || (size >= 0.01 && size < 1e5))
+      return x.toFixed(4).replace(/^-(0\.0000)$/, "$1");
     return x.toPrecision(4).replace(/\.?0+(?=e|$)/, "");
   }
 
@@ -119,14 +120,20 @@
   /** Where the gradient of each node stands after a step: a number's place, or -1. */
   function gradientsAt(step) {
     const found = new Array(graph().nodes.length).fill(-1);
-    steps().slice(0, step + 1).forEach((x, k) => {
-      if (x.kind === "seed") found[x.node] = run().seed;
-      if (x.kind === "backward" && !isOpen(k)) found[x.operand] = x.after;
-    });
+    steps()
+      .slice(0, step + 1)
+      .forEach((x, k) => {
+        if (x.kind === "seed") found[x.node] = run().seed;
+        if (x.kind === "backward" && !isOpen(k)) found[x.operand] = x.after;
+      });
     return found;
   }
 
-  const stepOf = (n) => Math.max(0, steps().findIndex((x) => x.kind === "forward" && x.node === n));
+  const stepOf = (n) =>
+    Math.max(
+      0,
+      steps().findIndex((x) => x.kind === "forward" && x.node === n),
+    );
   const isComputedAt = (n, step) => !graph().nodes[n].op || stepOf(n) <= step;
 
   // --- what a step says ------------------------------------------------------------
@@ -135,7 +142,8 @@
     if (x.kind === "start") return "The numbers that go in";
     if (x.kind === "forward") return `${nameOf(x.node)} = ${graph().nodes[x.node].formula}`;
     if (x.kind === "seed") return `Start at the output: ${slope(rootName(), rootName())}`;
-    if (x.kind === "backward") return `What ${nameOf(x.result)} passes back to ${nameOf(x.operand)}`;
+    if (x.kind === "backward")
+      return `What ${nameOf(x.result)} passes back to ${nameOf(x.operand)}`;
     return "The gradients have arrived";
   }
 
@@ -151,7 +159,8 @@
   }
 
   function remark(x) {
-    if (x.kind === "start") return "Forward, one operation at a time; then back, one contribution at a time.";
+    if (x.kind === "start")
+      return "Forward, one operation at a time; then back, one contribution at a time.";
     if (x.kind === "seed") return seedRemark();
     if (x.kind === "backward") return sumRemark(x);
     if (x.kind === "end") return endRemark();
@@ -162,55 +171,73 @@
   const given = (x) => `${[nameOf(x.result), ...formulas(x.result)].join(" = ")}.`;
 
   function seedRemark() {
-    if (exact(run().seed) === 1) return `If ${rootName()} changes by a little, ${rootName()} changes by just that: 1.`;
+    if (exact(run().seed) === 1)
+      return `If ${rootName()} changes by a little, ${rootName()} changes by just that: 1.`;
     return `backward() was called with the seed ${text(run().seed)}.`;
   }
 
   /** Which of the contributions to a node this is. */
   function sumRemark(x) {
-    const all = run().backward.map(contribution).filter((y) => y.operand === x.operand);
+    const all = run()
+      .backward.map(contribution)
+      .filter((y) => y.operand === x.operand);
     const k = all.findIndex((y) => y.result === x.result && y.place === x.place) + 1;
-    if (all.length === 1) return `Nothing else arrives at ${nameOf(x.operand)}: this is its whole gradient.`;
-    return `${all.length} contributions arrive at ${nameOf(x.operand)}, and they add up; this is number ${k}.`;
+    if (all.length === 1)
+      return `Nothing else arrives at ${nameOf(x.operand)}: this is its whole gradient.`;
+    const arrive = `${all.length} contributions arrive at ${nameOf(x.operand)}`;
+    return `${arrive}, and they add up; this is number ${k}.`;
   }
 
   function endRemark() {
     const found = gradientsAt(steps().length - 1);
-    const other = graph().nodes.findIndex((x, n) => isParameter(x) && found[n] >= 0 && isHeldBesides(n));
+    const other = graph().nodes.findIndex(
+      (x, n) => isParameter(x) && found[n] >= 0 && isHeldBesides(n),
+    );
     if (other < 0) return "";
-    return `${nameOf(other)}.grad holds ${text(run().held[other])}: leaves add up over calls of backward().`;
+    return `${nameOf(other)}${heldText(other)}`;
   }
 
   const isParameter = (node) => node.kind === "input" || node.kind === "parameter";
 
   /** Whether a leaf's .grad is of more than this one call of backward(). */
   function isHeldBesides(n) {
-    const last = run().backward.map(contribution).filter((x) => x.operand === n).pop();
+    const last = run()
+      .backward.map(contribution)
+      .filter((x) => x.operand === n)
+      .pop();
     const held = exact(run().held[n]);
     return last !== undefined && held !== 0 && !Object.is(held, exact(last.after));
   }
+
+  const heldText = (n) =>
+    `.grad holds ${text(run().held[n])}: leaves add up over calls of backward().`;
 
   /** A step in words, for those who hear it. */
   function sentence(k) {
     const x = steps()[k];
     if (x.kind === "start") return `Start. ${leavesText(run().values.map((v) => v))}.`;
-    if (x.kind === "forward") return `Forward: ${nameOf(x.node)} = ${formulas(x.node).join(" = ")}.`;
-    if (x.kind === "seed") return `Backward, from the output: ${slope(rootName(), rootName())} = ${text(run().seed)}.`;
+    if (x.kind === "forward")
+      return `Forward: ${nameOf(x.node)} = ${formulas(x.node).join(" = ")}.`;
+    if (x.kind === "seed")
+      return `Backward, from the output: ${slope(rootName(), rootName())} = ${text(run().seed)}.`;
     if (x.kind === "end") return `End. The gradients: ${leavesText(gradientsAt(k), true)}.`;
-    if (isOpen(k)) return `Backward: what does ${nameOf(x.result)} pass back to ${nameOf(x.operand)}?`;
+    if (isOpen(k))
+      return `Backward: what does ${nameOf(x.result)} pass back to ${nameOf(x.operand)}?`;
     return (
-      `Backward, from ${nameOf(x.result)} to ${nameOf(x.operand)}: upstream ${text(x.upstream)} × ` +
-      `local ${localText(x)} = ${text(x.local)} gives ${text(x.amount)}; so ${sumText(x)}.`
+      `Backward, from ${nameOf(x.result)} to ${nameOf(x.operand)}: ` +
+      `upstream ${text(x.upstream)} × local ${localText(x)} = ${text(x.local)} gives ${text(x.amount)}; so ${sumText(x)}.`
     );
   }
 
   function leavesText(places, gradients = false) {
-    return graph()
-      .nodes.flatMap((node, n) => {
-        if (!isParameter(node) || places[n] < 0) return [];
-        return [`${gradients ? gradientName(n) : node.name} = ${text(places[n])}`];
-      })
-      .join(", ") || "nothing";
+    return (
+      graph()
+        .nodes.flatMap((node, n) => {
+          if (!isParameter(node) || places[n] < 0) return [];
+          return [`${gradients ? gradientName(n) : node.name} = ${text(places[n])}`];
+        })
+        .join(", ") || "nothing"
+    );
   }
 
   /** How a node is computed: with names, with numbers, the result; each only once. */
@@ -236,8 +263,15 @@
 
   /** A number, or numbers joined by * and /, such as 1/3; NaN for what is none. */
   function parsed(answer) {
-    const tidy = answer.trim().toLowerCase().replace(/[−–]/g, "-").replace(/(\d),(\d)/g, "$1.$2")
-      .replace(/∞/g, "inf").replace(/[×·]/g, "*").replace(/[÷:]/g, "/").replace(/\s+/g, "");
+    const tidy = answer
+      .trim()
+      .toLowerCase()
+      .replace(/[−–]/g, "-")
+      .replace(/(\d),(\d)/g, "$1.$2")
+      .replace(/∞/g, "inf")
+      .replace(/[×·]/g, "*")
+      .replace(/[÷:]/g, "/")
+      .replace(/\s+/g, "");
     const number = "[+-]?(?:\\d+\\.?\\d*|\\.\\d+)(?:e[+-]?\\d+)?";
     if (/^[+-]?inf(inity)?$/.test(tidy)) return tidy.startsWith("-") ? -Infinity : Infinity;
     if (!new RegExp(`^${number}(?:[*/]${number})*$`).test(tidy)) return NaN;
@@ -273,7 +307,11 @@
     if (!right && Number.isNaN(parsed(answer)) && answer.trim().toLowerCase() !== "nan") {
       return mark("", "That is no number that this page can read; write 0.25, -3 or 1/4.");
     }
-    answers.set(`${state.iteration}:${state.step}`, { ...found, done: right, first: found.first && right });
+    answers.set(`${state.iteration}:${state.step}`, {
+      ...found,
+      done: right,
+      first: found.first && right,
+    });
     render();
     if (right) mark("right", `Right: ${text(x.amount)}.`);
     else mark("wrong", "Not yet. Upstream gradient times local derivative: try again.");
@@ -282,7 +320,11 @@
 
   function hint() {
     const x = steps()[state.step];
-    mark("", `Local derivative: ${localText(x)} = ${text(x.local)}. Multiply it by the upstream gradient, ${text(x.upstream)}.`);
+    mark(
+      "",
+      `Local derivative: ${localText(x)} = ${text(x.local)}. ` +
+        `Multiply it by the upstream gradient, ${text(x.upstream)}.`,
+    );
     answers.set(`${state.iteration}:${state.step}`, { done: false, first: false });
     showScore();
   }
@@ -295,17 +337,25 @@
     $("next").focus();
   }
 
+  function ask() {
+    $("answer").focus({ preventScroll: true });
+    $("question").scrollIntoView({ block: "nearest" });
+  }
+
   function setQuiz(on) {
     state.quiz = on;
     $("quiz").setAttribute("aria-checked", String(on));
     pause();
-    go(Math.min(state.step, firstOpen()));
+    buildTranscript();
+    go(state.step);
   }
 
   function showScore() {
     const right = [...answers.values()].filter((x) => x.done && x.first).length;
     $("score").hidden = !state.quiz;
-    $("score").textContent = answers.size ? `Score: ${right} of ${answers.size} right at the first try` : "No answers yet.";
+    $("score").textContent = answers.size
+      ? `Score: ${right} of ${answers.size} right at the first try`
+      : "No answers yet.";
   }
 
   // --- the card --------------------------------------------------------------------
@@ -323,18 +373,29 @@
     showQuestion(x);
     showScore();
     document.documentElement.dataset.phase = back ? "backward" : "forward";
-    $("step").style.setProperty("--turn", `${(100 * (turn - 0.5)) / Math.max(1, steps().length - 1)}%`);
+    $("step").style.setProperty(
+      "--turn",
+      `${(100 * (turn - 0.5)) / Math.max(1, steps().length - 1)}%`,
+    );
   }
 
   function working(x) {
     if (x.kind === "forward") return forwardLines(x.node);
     if (x.kind === "backward") return [equation(x)];
-    if (x.kind === "seed") return [line(`${slope(rootName(), rootName())} = ${text(run().seed)}`, true)];
+    if (x.kind === "seed")
+      return [line(`${slope(rootName(), rootName())} = ${text(run().seed)}`, true)];
     const places = x.kind === "start" ? run().values : gradientsAt(state.step);
-    return graph().nodes.flatMap((node, n) => {
-      if (!isParameter(node) || places[n] < 0) return [];
-      return [line(`${x.kind === "start" ? node.name : gradientName(n)} = ${text(places[n])}`, x.kind === "end")];
-    }).slice(0, 12);
+    return graph()
+      .nodes.flatMap((node, n) => {
+        if (!isParameter(node) || places[n] < 0) return [];
+        return [
+          line(
+            `${x.kind === "start" ? node.name : gradientName(n)} = ${text(places[n])}`,
+            x.kind === "end",
+          ),
+        ];
+      })
+      .slice(0, 12);
   }
 
   function forwardLines(n) {
@@ -354,10 +415,30 @@
     const box = document.createElement("div");
     box.className = "equation";
     term(box, "", "upstream gradient", gradientName(x.result), text(x.upstream));
-    term(box, "×", "local derivative", open ? slope(nameOf(x.result), nameOf(x.operand)) : localText(x), open ? "?" : text(x.local));
-    term(box, "=", "contribution", `to ${gradientName(x.operand)}`, open ? "?" : text(x.amount), true);
+    term(
+      box,
+      "×",
+      "local derivative",
+      open ? slope(nameOf(x.result), nameOf(x.operand)) : localText(x),
+      open ? "?" : text(x.local),
+    );
+    term(
+      box,
+      "=",
+      "contribution",
+      `to ${gradientName(x.operand)}`,
+      open ? "?" : text(x.amount),
+      true,
+    );
     if (!open && x.before >= 0) {
-      term(box, "Σ", `adds up in ${gradientName(x.operand)}`, `${text(x.before)} + ${text(x.amount)}`, text(x.after), true);
+      term(
+        box,
+        "Σ",
+        `adds up in ${gradientName(x.operand)}`,
+        `${text(x.before)} + ${text(x.amount)}`,
+        text(x.after),
+        true,
+      );
     }
     return box;
   }
@@ -386,8 +467,10 @@
     $("lines").replaceChildren();
     rows.forEach((row, k) => {
       const before = rows[k - 1];
-      if (!before || before.file !== row.file) make(make($("lines"), "li"), "span", { class: "file" }, row.file);
-      else if (before.number + 1 !== row.number) make(make($("lines"), "li"), "span", { class: "gap" }, "⋯");
+      if (!before || before.file !== row.file)
+        make(make($("lines"), "li"), "span", { class: "file" }, row.file);
+      else if (before.number + 1 !== row.number)
+        make(make($("lines"), "li"), "span", { class: "gap" }, "⋯");
       const item = make($("lines"), "li", { "data-line": k });
       make(item, "span", { class: "number" }, String(row.number));
       make(item, "span", {}, row.text);
@@ -411,7 +494,8 @@
   function buildChoice() {
     $("node").replaceChildren();
     graph().nodes.forEach((node, n) => {
-      if (node.kind !== "constant") make($("node"), "option", { value: n }, node.label || node.name);
+      if (node.kind !== "constant")
+        make($("node"), "option", { value: n }, node.label || node.name);
     });
     state.chosen = graph().nodes.length - 1;
   }
@@ -427,29 +511,46 @@
       make(box, "p", {}, `${nameOf(n)} has not been computed yet.`);
       return;
     }
-    make(box, "p", { class: "sum" }, [nameOf(n), ...(graph().nodes[n].op ? formulas(n) : [text(run().values[n])])].join(" = "));
+    make(
+      box,
+      "p",
+      { class: "sum" },
+      [nameOf(n), ...(graph().nodes[n].op ? formulas(n) : [text(run().values[n])])].join(" = "),
+    );
     if (isBackward(state.step)) gradientReasons(box, n);
   }
 
   function gradientReasons(box, n) {
     const now = gradientsAt(state.step)[n];
-    const parts = steps().flatMap((x, k) => (x.kind === "backward" && x.operand === n ? [[x, k]] : []));
+    const parts = steps().flatMap((x, k) =>
+      x.kind === "backward" && x.operand === n ? [[x, k]] : [],
+    );
     const root = n === graph().nodes.length - 1;
-    const given = now < 0 ? (parts.length ? "has not arrived yet" : "does not exist: nothing passes back to it") : `= ${text(now)}`;
+    const given =
+      now < 0
+        ? parts.length
+          ? "has not arrived yet"
+          : "does not exist: nothing passes back to it"
+        : `= ${text(now)}`;
     make(box, "p", { class: "sum" }, `${gradientName(n)} ${given}`);
     if (root) return make(box, "p", {}, "That is where backward() starts.");
     if (parts.length > 1) make(box, "p", {}, "It is the sum of:");
     const list = make(box, "ul");
     parts.forEach(([x, k]) => reason(make(list, "li"), x, k));
     if (isParameter(graph().nodes[n]) && !state.quiz && isHeldBesides(n)) {
-      make(box, "p", {}, `.grad holds ${text(run().held[n])}: leaves add up over calls of backward().`);
+      make(box, "p", {}, heldText(n));
     }
   }
 
   function reason(item, x, k) {
     const hidden = isOpen(k) || k > state.step;
     const button = make(item, "button", { type: "button", class: "reason" });
-    make(button, "span", {}, `from ${nameOf(x.result)}${hidden ? "" : `: ${text(x.upstream)} × ${text(x.local)}`}`);
+    make(
+      button,
+      "span",
+      {},
+      `from ${nameOf(x.result)}${hidden ? "" : `: ${text(x.upstream)} × ${text(x.local)}`}`,
+    );
     make(button, "strong", {}, hidden ? (isOpen(k) ? "?" : "later") : text(x.amount));
     button.addEventListener("click", () => goByHand(k));
   }
@@ -469,7 +570,8 @@
       if (k === state.step) item.setAttribute("aria-current", "step");
       else item.removeAttribute("aria-current");
     });
-    $("spoken").textContent = `Step ${state.step} of ${steps().length - 1}. ${sentence(state.step)}`;
+    $("spoken").textContent =
+      `Step ${state.step} of ${steps().length - 1}. ${sentence(state.step)}`;
   }
 
   // --- the graph -------------------------------------------------------------------
@@ -504,11 +606,16 @@
     const svg = document.createElementNS(SVG, "svg");
     svg.setAttribute("viewBox", `-6 -6 ${layout.size[0] + 12} ${layout.size[1] + 12}`);
     svg.setAttribute("role", "img");
-    svg.setAttribute("aria-label", `The graph of ${rootName()}; its steps are listed as text below`);
+    svg.setAttribute(
+      "aria-label",
+      `The graph of ${rootName()}; its steps are listed as text below`,
+    );
     drawn = { graph: graph(), route, layout, svg, edges: new Map(), tags: new Map(), nodes: [] };
-    for (const name of Object.keys(layout.edges)) drawn.edges.set(name, edge(svg, layout.edges[name]));
+    for (const name of Object.keys(layout.edges))
+      drawn.edges.set(name, edge(svg, layout.edges[name]));
     graph().nodes.forEach((node, n) => drawn.nodes.push(box(svg, node, n, layout.nodes[n])));
-    for (const [name, place] of Object.entries(layout.labels)) drawn.tags.set(name, tag(svg, place));
+    for (const [name, place] of Object.entries(layout.labels))
+      drawn.tags.set(name, tag(svg, place));
     $("stage").replaceChildren(svg);
   }
 
@@ -523,23 +630,47 @@
   }
 
   function box(svg, node, n, [x, y, width, height]) {
-    const group = make(svg, "g", { class: `node ${node.kind}`, "data-node": n, transform: `translate(${x - width / 2},${y - height / 2})` });
+    const group = make(svg, "g", {
+      class: `node ${node.kind}`,
+      "data-node": n,
+      transform: `translate(${x - width / 2},${y - height / 2})`,
+    });
     const round = { rx: 9, width, height };
     make(group, "rect", { ...round, class: "halo" });
     make(group, "rect", round);
     const title = make(group, "title");
     group.addEventListener("click", () => clicked(n));
     if (node.kind === "constant") {
-      make(group, "text", { x: width / 2, y: height / 2 + 4.5, "text-anchor": "middle" }, node.short);
+      make(
+        group,
+        "text",
+        { x: width / 2, y: height / 2 + 4.5, "text-anchor": "middle" },
+        node.short,
+      );
       return { group, title };
     }
     make(group, "text", { x: 11, y: 19, class: "name" }, node.short);
-    make(group, "text", { x: width - 11, y: 19, class: "symbol", "text-anchor": "end" }, node.op ? node.symbol : "");
+    make(
+      group,
+      "text",
+      { x: width - 11, y: 19, class: "symbol", "text-anchor": "end" },
+      node.op ? node.symbol : "",
+    );
     make(group, "line", { x1: 0, x2: width, y1: 26, y2: 26, class: "rule" });
     make(group, "text", { x: 11, y: 43, class: "small" }, "value");
     make(group, "text", { x: 11, y: 60, class: "small" }, "grad");
-    const value = make(group, "text", { x: width - 11, y: 43, class: "value", "text-anchor": "end" });
-    const gradient = make(group, "text", { x: width - 11, y: 60, class: "gradient", "text-anchor": "end" });
+    const value = make(group, "text", {
+      x: width - 11,
+      y: 43,
+      class: "value",
+      "text-anchor": "end",
+    });
+    const gradient = make(group, "text", {
+      x: width - 11,
+      y: 60,
+      class: "gradient",
+      "text-anchor": "end",
+    });
     return { group, title, value, gradient };
   }
 
@@ -557,9 +688,11 @@
     const x = steps()[state.step];
     const gradients = gradientsAt(state.step);
     drawn.nodes.forEach((node, n) => paintNode(node, n, x, gradients[n]));
-    const active = x.kind === "forward" ? graph().nodes[x.node].operands.map((_, k) => `${x.node}_${k}`) : [];
+    const active =
+      x.kind === "forward" ? graph().nodes[x.node].operands.map((_, k) => `${x.node}_${k}`) : [];
     if (x.kind === "backward") active.push(edgeName(x));
-    for (const [name, group] of drawn.edges) group.classList.toggle("active", active.includes(name));
+    for (const [name, group] of drawn.edges)
+      group.classList.toggle("active", active.includes(name));
     paintTags(x);
   }
 
@@ -575,23 +708,27 @@
     node.group.classList.toggle("chosen", aside && info.kind !== "constant");
     const value = run().values[n];
     const label = info.label || info.name;
-    node.title.textContent = `${label}: ${computed ? DATA.numbers.values[value] : "not computed yet"}` +
+    node.title.textContent =
+      `${label}: ${computed ? DATA.numbers.values[value] : "not computed yet"}` +
       (gradient >= 0 ? `\ngradient ${DATA.numbers.values[gradient]}` : "");
     if (!node.value) return;
     node.value.textContent = computed ? text(value) : "·";
-    node.gradient.textContent = gradient >= 0 ? text(gradient) : isBackward(state.step) && state.quiz ? "?" : "·";
+    node.gradient.textContent =
+      gradient >= 0 ? text(gradient) : isBackward(state.step) && state.quiz ? "?" : "·";
   }
 
   function paintTags(x) {
     for (const group of drawn.tags.values()) group.style.display = "none";
-    steps().slice(0, state.step + 1).forEach((y, k) => {
-      const group = y.kind === "backward" && drawn.tags.get(edgeName(y));
-      if (!group || isOpen(k)) return;
-      group.style.display = "";
-      group.classList.toggle("active", y === x);
-      group.children[1].textContent = text(y.local);
-      group.children[2].textContent = `${localText(y)} = ${text(y.local)}`;
-    });
+    steps()
+      .slice(0, state.step + 1)
+      .forEach((y, k) => {
+        const group = y.kind === "backward" && drawn.tags.get(edgeName(y));
+        if (!group || isOpen(k)) return;
+        group.style.display = "";
+        group.classList.toggle("active", y === x);
+        group.children[1].textContent = text(y.local);
+        group.children[2].textContent = `${localText(y)} = ${text(y.local)}`;
+      });
   }
 
   function place() {
@@ -641,7 +778,8 @@
     const x = steps()[state.step];
     if (!state.motion || !drawn || isOpen(state.step)) return;
     if (x.kind === "backward") token(edgeName(x), true, text(x.amount));
-    if (x.kind === "forward") graph().nodes[x.node].operands.forEach((_, k) => token(`${x.node}_${k}`, false, ""));
+    if (x.kind === "forward")
+      graph().nodes[x.node].operands.forEach((_, k) => token(`${x.node}_${k}`, false, ""));
   }
 
   function token(name, back, words) {
@@ -652,7 +790,11 @@
       make(group, "rect", { x: -width / 2, y: -11, width, height: 22, rx: 11 });
       make(group, "text", { y: 4.5 }, words);
     } else make(group, "circle", { r: 6 });
-    const [length, begin, time] = [path.getTotalLength(), performance.now(), 620 / Math.max(1, state.speed)];
+    const [length, begin, time] = [
+      path.getTotalLength(),
+      performance.now(),
+      620 / Math.max(1, state.speed),
+    ];
     const frame = (now) => {
       const part = Math.min(1, Math.max(0, (now - begin) / time));
       const eased = part * part * (3 - 2 * part);
@@ -680,7 +822,10 @@
     const panels = document.querySelector(".panels");
     if (!training.layers.length) panels.dataset.network = training.names.length ? "none" : "alone";
     $("iteration").max = String(training.shown.length - 1);
-    training.values = { parameters: floats(training.parameters), gradients: floats(training.gradients) };
+    training.values = {
+      parameters: floats(training.parameters),
+      gradients: floats(training.gradients),
+    };
     training.groups.forEach((group, k) => make($("group"), "option", { value: k }, group.title));
     state.group = Math.max(0, training.groups.length - 1);
     drawTraining();
@@ -708,11 +853,16 @@
     const power = 10 ** Math.floor(Math.log10(rough));
     const step = power * [1, 2, 2.5, 5, 10].find((x) => x * power >= rough);
     const first = Math.floor(low / step);
-    return Array.from({ length: Math.ceil(high / step - 1e-9) - first + 1 }, (_, k) => (first + k) * step);
+    return Array.from(
+      { length: Math.ceil(high / step - 1e-9) - first + 1 },
+      (_, k) => (first + k) * step,
+    );
   }
 
   function buildCurve() {
-    const points = training.curve.map(([k, loss]) => [k, curveY(loss)]).filter(([, y]) => Number.isFinite(y));
+    const points = training.curve
+      .map(([k, loss]) => [k, curveY(loss)])
+      .filter(([, y]) => Number.isFinite(y));
     const ys = points.map(([, y]) => y);
     const marks = ticks(Math.min(...ys, 0), Math.max(...ys, 1e-12));
     const [low, high] = [marks[0], marks[marks.length - 1]];
@@ -724,10 +874,18 @@
     const svg = document.createElementNS(SVG, "svg");
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     svg.setAttribute("role", "img");
-    svg.setAttribute("aria-label", `Loss from ${training.losses[0]} to ${training.losses[training.losses.length - 1]}`);
+    svg.setAttribute(
+      "aria-label",
+      `Loss from ${training.losses[0]} to ${training.losses[training.losses.length - 1]}`,
+    );
     for (const y of marks) {
       make(svg, "line", { class: "axis", x1: 46, x2: width - 12, y1: py(y), y2: py(y) });
-      make(svg, "text", { x: 40, y: py(y) + 4, "text-anchor": "end" }, String(Number(y.toPrecision(3))));
+      make(
+        svg,
+        "text",
+        { x: 40, y: py(y) + 4, "text-anchor": "end" },
+        String(Number(y.toPrecision(3))),
+      );
     }
     make(svg, "text", { x: 46, y: height - 6 }, String(from));
     make(svg, "text", { x: width - 12, y: height - 6, "text-anchor": "end" }, `iteration ${to}`);
@@ -762,13 +920,18 @@
     const svg = document.createElementNS(SVG, "svg");
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     svg.setAttribute("role", "img");
-    svg.setAttribute("aria-label", `A network of ${sizes.join(", ")} neurons; its numbers are in the table beside it`);
+    svg.setAttribute(
+      "aria-label",
+      `A network of ${sizes.join(", ")} neurons; its numbers are in the table beside it`,
+    );
     const margin = width < 400 ? 34 : 60;
     const px = (c) => margin + ((width - 2 * margin) * c) / (columns.length - 1);
     const py = (c, k) => (height - 36) / 2 + (k - (columns[c].length - 1) / 2) * pitch;
     network = { lines: [], discs: [] };
     columns.slice(1).forEach((column, c) => lines(svg, c, column, columns[c], px, py));
-    columns.forEach((column, c) => column.forEach((n, k) => disc(svg, c, n, px(c), py(c, k), radius)));
+    columns.forEach((column, c) =>
+      column.forEach((n, k) => disc(svg, c, n, px(c), py(c, k), radius)),
+    );
     sizes.forEach((size, c) => {
       const name = c ? training.layers[c - 1][0].activation : "inputs";
       make(svg, "text", { x: px(c), y: height - 8, "text-anchor": "middle" }, `${size} ${name}`);
@@ -781,7 +944,10 @@
       before.forEach((m, j) => {
         if (n < 0 || m < 0) return;
         const place = training.layers[c][n].weights[m];
-        const element = make(svg, "path", { class: "weight", d: `M${px(c)},${py(c, j)}L${px(c + 1)},${py(c + 1, k)}` });
+        const element = make(svg, "path", {
+          class: "weight",
+          d: `M${px(c)},${py(c, j)}L${px(c + 1)},${py(c + 1, k)}`,
+        });
         network.lines.push({ element, place, title: make(element, "title") });
       });
     });
@@ -795,19 +961,30 @@
     make(group, "circle", { class: "ring", cx: x, cy: y, r: radius, "stroke-width": 1.5 });
     if (!neuron) return make(group, "title", {}, `input ${n + 1}`);
     group.addEventListener("click", () => chooseGroup(neuron.group));
-    return network.discs.push({ element: group, place: neuron.bias, group: neuron.group, title: make(group, "title") });
+    return network.discs.push({
+      element: group,
+      place: neuron.bias,
+      group: neuron.group,
+      title: make(group, "title"),
+    });
   }
 
   function largest(what) {
     training.largest ??= {};
-    training.largest[what] ??= training.values[what].reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), 0) || 1;
+    training.largest[what] ??=
+      training.values[what].reduce(
+        (most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most),
+        0,
+      ) || 1;
     return training.largest[what];
   }
 
-  const signOf = (x) => (!Number.isFinite(x) ? "wrong" : x < 0 ? "negative" : x > 0 ? "positive" : "");
+  const signOf = (x) =>
+    !Number.isFinite(x) ? "wrong" : x < 0 ? "negative" : x > 0 ? "positive" : "";
 
   function paintNetwork() {
-    const strength = (x) => (Number.isFinite(x) ? Math.sqrt(Math.abs(x) / largest(state.shown)) : 1);
+    const strength = (x) =>
+      Number.isFinite(x) ? Math.sqrt(Math.abs(x) / largest(state.shown)) : 1;
     for (const { element, place, title } of network.lines) {
       const x = at(state.shown, place);
       element.setAttribute("class", `weight ${signOf(x)}`);
@@ -817,13 +994,23 @@
     }
     for (const { element, place, group, title } of network.discs) {
       const x = place < 0 ? 0 : at(state.shown, place);
-      element.setAttribute("class", `neuron choosable ${signOf(x)}${group === state.group ? " chosen" : ""}`);
-      element.querySelector(".ring").setAttribute("stroke-width", (1.5 + 3 * strength(x)).toFixed(2));
+      element.setAttribute(
+        "class",
+        `neuron choosable ${signOf(x)}${group === state.group ? " chosen" : ""}`,
+      );
+      element
+        .querySelector(".ring")
+        .setAttribute("stroke-width", (1.5 + 3 * strength(x)).toFixed(2));
       title.textContent = place < 0 ? "no bias" : named(place);
     }
   }
 
-  const named = (k) => `${training.names[k]}\nvalue ${rounded(at("parameters", k))}\ngradient ${rounded(at("gradients", k))}`;
+  const named = (k) =>
+    [
+      training.names[k],
+      `value ${rounded(at("parameters", k))}`,
+      `gradient ${rounded(at("gradients", k))}`,
+    ].join("\n");
 
   function paintParameters() {
     const members = training.groups[state.group].members;
@@ -831,7 +1018,16 @@
     $("parameters").replaceChildren();
     members.forEach((k) => {
       const row = make($("parameters"), "tr");
-      make(row, "td", { title: training.names[k] }, training.names[k].split(".").slice(-2).join(".").replace(/^\d+\./, ""));
+      make(
+        row,
+        "td",
+        { title: training.names[k] },
+        training.names[k]
+          .split(".")
+          .slice(-2)
+          .join(".")
+          .replace(/^\d+\./, ""),
+      );
       make(row, "td", {}, rounded(at("parameters", k)));
       make(row, "td", {}, rounded(at("gradients", k)));
     });
@@ -847,14 +1043,20 @@
     const last = training.curve[training.curve.length - 1][0];
     const words = `Iteration ${training.shown[state.iteration]} of ${last}`;
     $("iteration").value = String(state.iteration);
-    $("iteration").setAttribute("aria-valuetext", `${words}, loss ${training.losses[state.iteration]}`);
+    $("iteration").setAttribute(
+      "aria-valuetext",
+      `${words}, loss ${training.losses[state.iteration]}`,
+    );
     $("iteration-text").textContent = words;
     $("loss-text").textContent = `loss ${training.losses[state.iteration]}`;
     if (training.paintCurve) training.paintCurve();
     if (network) paintNetwork();
     if (training.groups.length) paintParameters();
     icon($("train-play"), state.playing === "training" ? "pause" : "play");
-    $("train-play").setAttribute("aria-label", state.playing === "training" ? "Pause" : "Play the iterations");
+    $("train-play").setAttribute(
+      "aria-label",
+      state.playing === "training" ? "Pause" : "Play the iterations",
+    );
   }
 
   // --- showing, going, playing -----------------------------------------------------
@@ -878,7 +1080,8 @@
     icon($("play"), state.playing === "steps" ? "pause" : "play");
     $("play").setAttribute("aria-label", state.playing === "steps" ? "Pause" : "Play");
     for (const id of ["first", "previous"]) $(id).disabled = state.step === 0;
-    for (const id of ["next", "last"]) $(id).disabled = state.step >= Math.min(firstOpen(), steps().length - 1);
+    for (const id of ["next", "last"])
+      $(id).disabled = state.step >= Math.min(firstOpen(), steps().length - 1);
   }
 
   /** Show a run from its beginning, or at the same step as the one before it. */
@@ -909,7 +1112,7 @@
     render();
     follow(true);
     if (state.step === before + 1) travel();
-    if (isOpen(state.step) && state.step !== before) $("answer").focus({ preventScroll: true });
+    if (isOpen(state.step) && state.step !== before) ask();
   }
 
   /** What the step is about is what is looked at, until something else is chosen. */
@@ -936,7 +1139,10 @@
     pause();
     if (stop) return;
     state.playing = what;
-    const over = what === "steps" ? state.step === steps().length - 1 : state.iteration === DATA.runs.length - 1;
+    const over =
+      what === "steps"
+        ? state.step === steps().length - 1
+        : state.iteration === DATA.runs.length - 1;
     if (over && what === "steps") go(0);
     else if (over) open(0);
     else render();
@@ -946,10 +1152,12 @@
   function tick() {
     if (state.playing === "steps") go(state.step + 1);
     else open(state.iteration + 1);
-    const end = state.playing === "steps" ? Math.min(firstOpen(), steps().length - 1) : DATA.runs.length - 1;
+    const end =
+      state.playing === "steps" ? Math.min(firstOpen(), steps().length - 1) : DATA.runs.length - 1;
     const now = state.playing === "steps" ? state.step : state.iteration;
     if (now >= end) return pause();
-    const pace = state.playing === "steps" ? PACE : Math.max(120, Math.min(500, 12000 / DATA.runs.length));
+    const pace =
+      state.playing === "steps" ? PACE : Math.max(120, Math.min(500, 12000 / DATA.runs.length));
     timer = setTimeout(tick, pace / state.speed);
   }
 
@@ -971,28 +1179,38 @@
     const arrows = { ArrowRight: 1, ArrowLeft: -1, ArrowUp: 1, ArrowDown: -1 };
     if (event.shiftKey && event.key in arrows && run()) return () => shift(event.key);
     if (event.key === "PageDown" || event.key === "PageUp") {
-      return training && training.shown.length > 1 ? () => openByHand(state.iteration + (event.key === "PageDown" ? 1 : -1)) : null;
+      return training && training.shown.length > 1
+        ? () => openByHand(state.iteration + (event.key === "PageDown" ? 1 : -1))
+        : null;
     }
-    if ((event.key === "ArrowUp" || event.key === "ArrowDown") && !target.matches("input[type=range]")) return null;
+    if (
+      (event.key === "ArrowUp" || event.key === "ArrowDown") &&
+      !target.matches("input[type=range]")
+    )
+      return null;
     const now = forIterations ? state.iteration : state.step;
     const to = forIterations ? openByHand : goByHand;
     if (event.key in arrows) return () => to(now + arrows[event.key]);
     if (event.key === "Home") return () => to(0);
-    if (event.key === "End") return () => to(forIterations ? DATA.runs.length - 1 : steps().length - 1);
+    if (event.key === "End")
+      return () => to(forIterations ? DATA.runs.length - 1 : steps().length - 1);
     if (event.key === " ") return () => play(forIterations ? "training" : "steps");
     if (event.key === "q" && run()) return () => setQuiz(!state.quiz);
     return null;
   }
 
   function shift(key) {
-    const far = { ArrowRight: [80, 0], ArrowLeft: [-80, 0], ArrowDown: [0, 80], ArrowUp: [0, -80] }[key];
+    const far = { ArrowRight: [80, 0], ArrowLeft: [-80, 0], ArrowDown: [0, 80], ArrowUp: [0, -80] }[
+      key
+    ];
     $("stage").scrollBy(far[0], far[1]);
   }
 
   function openByHand(iteration) {
     pause();
     open(iteration);
-    if (training) $("spoken").textContent = `${$("iteration-text").textContent}, ${$("loss-text").textContent}`;
+    if (training)
+      $("spoken").textContent = `${$("iteration-text").textContent}, ${$("loss-text").textContent}`;
   }
 
   function isDark() {
@@ -1063,11 +1281,18 @@
 
   function begin() {
     for (const words of DATA.notices) make($("notices"), "p", { class: "notice" }, words);
-    for (const [id, name] of [["first", "first"], ["previous", "previous"], ["next", "next"], ["last", "last"]]) icon($(id), name);
+    for (const [id, name] of [
+      ["first", "first"],
+      ["previous", "previous"],
+      ["next", "next"],
+      ["last", "last"],
+    ])
+      icon($(id), name);
     const stepping = DATA.runs.some((x) => x);
     for (const id of ["quiz", "motion"]) $(id).hidden = !stepping;
     for (const item of document.querySelectorAll(".only-steps")) item.hidden = !stepping;
-    for (const item of document.querySelectorAll(".only-training")) item.hidden = !training || !stepping;
+    for (const item of document.querySelectorAll(".only-training"))
+      item.hidden = !training || !stepping;
     $("dark").setAttribute("aria-checked", String(isDark()));
     setMotion(state.motion);
     buildTraining();

@@ -149,7 +149,8 @@ def record(model: Module | None = None, *, limit: int = LIMIT) -> Recording:
     The code in the block runs as it is: nothing has to be called, and nothing is changed.
     Of a model the parameters and gradients are kept at each call of `backward()` on this
     thread; of a graph of up to `limit` nodes every step, with the lines of source that it
-    came from. Of larger graphs no steps are kept, so the block may train anything.
+    came from; the tape is not compacted then between two calls. Of larger graphs no steps are
+    kept, and memory stays flat, so the block may train anything.
 
     Args:
         model: the model that is trained in the block, if there is one.
