@@ -804,6 +804,21 @@ def test_clicking_a_node_goes_there_or_says_why(neuron, opened):
         assert page.locator("#headline").text_content() == "y = tanh(s)"
 
 
+@in_browser
+@pytest.mark.parametrize("calls", [0, 1, 2])
+def test_gradients_of_several_calls_are_explained(tmp_path, opened, calls):
+    a = Value(3.0, label="a")
+    y = a * 2
+    for _ in range(calls):
+        y.backward()
+    with opened(viz.play(y, tmp_path / "x.html")) as page:
+        page.keyboard.press("End")
+        page.locator("#node").select_option(label="a")
+        words = "a.grad holds 4.0000: leaves add up over calls of backward()."
+        assert page.locator("#remark").text_content() == (words if calls == 2 else "")
+        assert ("leaves add up" in page.locator("#reasons").text_content()) == (calls == 2)
+
+
 def answer(page, text):
     page.locator("#answer").fill(text)
     page.locator("#answer").press("Enter")
