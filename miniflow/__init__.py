@@ -3,10 +3,7 @@
 import importlib as _importlib
 import typing as _typing
 
-from miniflow import engines as _engines
-
-tape = _engines.load()
-
+import miniflow.engines  # noqa: F401 - it says which engine runs
 from miniflow import math
 from miniflow.ops import define
 from miniflow.sweep import Entry, Tape, scope

@@ -16,7 +16,16 @@ from miniflow import ops
 from miniflow.engines import digest
 from miniflow.ops import Op
 from miniflow.source import (
-    ATOM, COMPARISON, PRODUCT, SIGN, SUM, Text, chained, infix, operand, wrapped,
+    ATOM,
+    COMPARISON,
+    PRODUCT,
+    SIGN,
+    SUM,
+    Text,
+    chained,
+    infix,
+    operand,
+    wrapped,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -29,12 +38,17 @@ RELATIONS = {"less": "<", "equal": "=="}
 
 # Rows that are functions of the C library, and what it calls them.
 LIBRARY = {
-    name: name
-    for name in (
-        "acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 "
-        "floor fma fmod hypot log log10 log1p log2 remainder rint sin sinh sqrt tan tanh trunc"
-    ).split()
-} | {"abs": "fabs"}
+    "abs": "fabs",
+    **{
+        name: name
+        for name in {
+            "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "copysign",
+            "cos", "cosh", "erf", "erfc", "exp", "exp2", "expm1", "floor", "fma", "fmod", "hypot",
+            "log", "log10", "log1p", "log2", "remainder", "rint", "sin", "sinh", "sqrt", "tan",
+            "tanh", "trunc",
+        }
+    },
+}  # fmt: skip
 # The same, but Python's own are others, by a few units in the last place.
 NEARLY = {"gamma": "tgamma", "lgamma": "lgamma"}
 
@@ -65,11 +79,12 @@ HELPERS = {
 }""",
 }
 
-KEYWORDS = set(
-    "auto break case char const continue default do double else enum extern float for goto if inline "
-    "int long register restrict return short signed sizeof static struct switch typedef union "
-    "unsigned void volatile while main x y".split()
-)
+KEYWORDS = {
+    "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum",
+    "extern", "float", "for", "goto", "if", "inline", "int", "long", "main", "register", "restrict",
+    "return", "short", "signed", "sizeof", "static", "struct", "switch", "typedef", "union",
+    "unsigned", "void", "volatile", "while", "x", "y",
+}  # fmt: skip
 
 
 def known(op: Op) -> bool:
@@ -285,10 +300,7 @@ def rules() -> str:
 
 def _row_programs(op: Op) -> "list[Program] | None":
     """A row's value and partials as programs; None if Python has to be asked for one of them."""
-    if known(op):
-        found = [_traced(op, op.arity)]
-    else:
-        found = [_traced(op.value, op.arity)]
+    found = [_traced(op if known(op) else op.value, op.arity)]
     found += [_rule(rule, op.arity) for rule in op.partials]
     return found if None not in found else None  # type: ignore[return-value]
 

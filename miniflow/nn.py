@@ -271,8 +271,7 @@ class Neuron(Module, scoped=False):
             ValueError: x has another length.
         """
         w = self.w
-        if type(x) is not list:
-            x = _row(x)
+        x = x if type(x) is list else list(_row(x))
         if len(x) != len(w):
             raise ValueError(f"Neuron: got {len(x)} inputs, it has {len(w)} weights")
         out = dot(w, x) + self.b

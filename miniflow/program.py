@@ -541,7 +541,9 @@ def _frozen(
             op = table.op(row)
             live = op is shared or row < start
             nodes[row] = (
-                builder.capture(table.handle(row)) if live else builder.constant(table.value_of(row))
+                builder.capture(table.handle(row))
+                if live
+                else builder.constant(table.value_of(row))
             )
         return nodes[row]
 

@@ -134,7 +134,10 @@ def expression(op: Op, xs: list[Text]) -> Text:
         c, a, b = xs
         if c.binds == ATOM and c.text.startswith("float(") and re.search(" (<|==) ", c.text):
             c = Text(c.text[6:-1], COMPARISON)
-        return Text(f"{operand(a, COMPARISON)} if {operand(c, COMPARISON)} else {operand(b, CHOICE)}", CHOICE)
+        return Text(
+            f"{operand(a, COMPARISON)} if {operand(c, COMPARISON)} else {operand(b, CHOICE)}",
+            CHOICE,
+        )
     if op.name == "sum":
         return chained(xs)
     if op.name == "dot":

@@ -37,9 +37,33 @@ else:
 
 if not cython.compiled:
     from miniflow.columns import (
-        ARITY, DIRECT, FOLLOWS, MADE_OF, commit, dot_of_own, evaluate, gather, get_ident, known, last, install, living, new,
-        numbered, owned, partial1, partial2, pending_row, pointer, pull_wide, release, resize,
-        usable, value1, value2,
+        ARITY,
+        DIRECT,
+        FOLLOWS,
+        MADE_OF,
+        commit,
+        dot_of_own,
+        evaluate,
+        gather,
+        get_ident,
+        install,
+        known,
+        last,
+        living,
+        new,
+        numbered,
+        owned,
+        partial1,
+        partial2,
+        pending_row,
+        pointer,
+        prepare,
+        pull_wide,
+        release,
+        resize,
+        usable,
+        value1,
+        value2,
     )  # fmt: skip
 
 if not getattr(sys, "_is_gil_enabled", lambda: True)():
@@ -108,9 +132,33 @@ class Table:
     """The columns of one thread's tape, and everything done on them by row number."""
 
     __slots__ = (
-        "adjoint", "capacity", "count", "dirty", "due", "grads", "held", "homes", "labels", "left",
-        "mark", "muted", "names", "opened", "operation", "others", "owner", "path", "pool",
-        "pooled", "right", "scopes", "swept", "sweeping", "thread", "trace", "value",
+        "adjoint",
+        "capacity",
+        "count",
+        "dirty",
+        "due",
+        "grads",
+        "held",
+        "homes",
+        "labels",
+        "left",
+        "mark",
+        "muted",
+        "names",
+        "opened",
+        "operation",
+        "others",
+        "owner",
+        "path",
+        "pool",
+        "pooled",
+        "right",
+        "scopes",
+        "sweeping",
+        "swept",
+        "thread",
+        "trace",
+        "value",
         "version",
     )  # fmt: skip
     operation: list[int]
@@ -572,7 +620,7 @@ class Table:
         return marks
 
     def keep(self, marks: bytearray, version: int, held: int) -> bool:
-        """Drop all rows but the marked ones; False, with nothing changed, if others came between."""
+        """Drop all rows but the marked ones; False, with nothing changed, if others have come."""
         count = len(marks)
         places = numbered(marks)
         sides: Any = [
@@ -610,7 +658,7 @@ class _Here(threading.local):
 
     @property
     def table(self) -> Table:
-        """This thread's."""
+        """The one of the thread that asks."""
         return self._table.table
 
     @table.setter
@@ -639,7 +687,7 @@ latest = here.table  # the tape that was asked for last
 
 
 def current() -> Table:
-    """This thread's tape."""
+    """The tape of the thread that asks."""
     global latest
     table = latest
     if table.thread != get_ident():
@@ -669,7 +717,7 @@ def _unary(code: int, a: "Value") -> "Value":
     return handle
 
 
-def _binary(code: int, a: Any, b: Any) -> Any:
+def _binary(code: int, a: Any, b: Any) -> "Value":
     """Append an entry on two operands, one at least a Value: the fast path of `Table.record`."""
     left = right = -1  # a plain number: it gets a row, which is a constant's until used
     if type(a) is Value:
@@ -731,7 +779,7 @@ def dot(xs: list[Any], ws: list[Any]) -> Any:
     return ops.dot(*xs, *ws) if entry is None else entry
 
 
-def _slow_binary(code: int, a: Any, b: Any) -> Any:
+def _slow_binary(code: int, a: Any, b: Any) -> "Value":
     """An operator on whatever Python hands it; NotImplemented where it is no number."""
     if type(b) is int and -EXACT < b < EXACT:
         return _binary(code, a, float(b))
@@ -744,7 +792,7 @@ def _slow_binary(code: int, a: Any, b: Any) -> Any:
     try:
         a, b = [x if type(x) is Value else real(x, name) for x in (a, b)]
     except TypeError:
-        return NotImplemented
+        return NotImplemented  # type: ignore[no-any-return]
     table = current()
     for x in (a, b):
         if type(x) is Value and x._tape is not table:
@@ -1124,7 +1172,7 @@ class Value:
                 "functions of lists are in miniflow.math"
             )
 
-        return _method(op).__get__(self)
+        return _method(op).__get__(self)  # type: ignore[no-any-return]
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *ops.TABLE, *ALIASES]
@@ -1192,12 +1240,13 @@ def _call(self: Op, *operands: Any) -> Any:
     return _call_any(self, *operands)
 
 
+prepare(Value, latest, latest.owner)
 if cython.compiled:
-    prepare(Value, latest, latest.owner)
     Op.__call__ = _call  # type: ignore[method-assign]
 else:
     Value.__init_subclass__ = classmethod(_refuse_subclass)  # type: ignore[assignment]
-for _name, _op in {**ops.TABLE, **{alias: ops.TABLE[name] for alias, name in ALIASES.items()}}.items():
+for _name in (*ops.TABLE, *ALIASES):
+    _op = ops.TABLE[ALIASES.get(_name, _name)]
     if _op.arity > 0:
         install(Value, _name, _method(_op))
 

@@ -97,8 +97,7 @@ class _Call:
             inside = table.reached(outputs, floor)
             used = {*outputs, *inside, *chain(*map(table.operands, inside))}
             return any(
-                table.op(x) is ops.shared
-                or (x < floor and table.op(x) is not ops.constant)
+                table.op(x) is ops.shared or (x < floor and table.op(x) is not ops.constant)
                 for x in used
             )
         finally:

@@ -31,6 +31,7 @@ from miniflow.optim import SGD
 from viz import formula, palette, player, scene
 from viz.recording import Recording, record
 from viz.steps import take_steps
+from viz.text import number
 
 ROOT = Path(__file__).parent.parent
 
@@ -648,8 +649,8 @@ def test_every_step_shows_the_engines_numbers(neuron, opened):
                 if node.kind == "constant":
                     continue
                 ready = not node.op or computed.index(n) < k
-                value = formula.number(node.value) if ready else "·"
-                gradient = formula.number(known[n]) if n in known else "·"
+                value = number(node.value) if ready else "·"
+                gradient = number(known[n]) if n in known else "·"
                 assert shown(page, n) == (value, gradient)
             if 1 <= back <= len(steps.contributions):
                 x = steps.contributions[back - 1]
@@ -662,11 +663,11 @@ def test_every_step_shows_the_engines_numbers(neuron, opened):
                 assert amounts(page) == [*map(formula.number, wanted)]
                 result = values.get(steps.nodes[x.result].label)
                 if result is not None:  # an entry passes back when its gradient is complete
-                    assert amounts(page)[0] == formula.number(result.grad)
+                    assert amounts(page)[0] == number(result.grad)
             page.keyboard.press("ArrowRight")
         for n, node in enumerate(steps.nodes):
             if node.label in values:
-                assert shown(page, n)[1] == formula.number(values[node.label].grad)
+                assert shown(page, n)[1] == number(values[node.label].grad)
         for k in reversed(range(last)):
             page.keyboard.press("ArrowLeft")
             assert page.locator("#count").text_content() == f"Step {k} of {last}"
@@ -796,7 +797,7 @@ def test_clicking_a_node_goes_there_or_says_why(neuron, opened):
         assert reasons.count() == 2
         wanted = [x for x in steps.contributions if x.operand == d]
         for k, x in enumerate(wanted):
-            assert reasons.nth(k).locator("strong").text_content() == formula.number(x.amount)
+            assert reasons.nth(k).locator("strong").text_content() == number(x.amount)
         reasons.nth(0).click()
         assert page.locator("#headline").text_content() == "What loss passes back to d"
         page.locator("#node").select_option(label="y")
@@ -924,7 +925,7 @@ def test_the_second_slider_goes_through_the_iterations(training, opened):
         for k, x in enumerate(recording.iterations):
             page.locator("#iteration").fill(str(k))
             assert page.locator("#iteration-text").text_content() == f"Iteration {k + 1} of 8"
-            assert page.locator("#loss-text").text_content() == f"loss {formula.number(x.loss)}"
+            assert page.locator("#loss-text").text_content() == f"loss {number(x.loss)}"
             cells = page.locator("#parameters td:not(:first-child)").all_text_contents()
             wanted = [y for n in names for y in (x.parameters[n], x.gradients[n])]
             assert [float(c) for c in cells] == pytest.approx(wanted, rel=1e-3, abs=6e-5)
@@ -943,7 +944,7 @@ def test_each_iteration_can_be_stepped_through(training, opened):
         for k in (0, 3, 7):
             page.locator("#iteration").fill(str(k))
             page.locator("#stage").press("End")
-            assert shown(page, root)[0] == formula.number(recording.losses[k])
+            assert shown(page, root)[0] == number(recording.losses[k])
         page.keyboard.press("PageUp")
         assert page.locator("#iteration-text").text_content() == "Iteration 7 of 8"
         page.clock.install()
@@ -1127,8 +1128,8 @@ def test_random_graphs_are_shown_without_trouble(browser, tmp_path_factory, valu
     page.keyboard.press("End")
     for n, node in enumerate(steps.nodes):
         if node.kind != "constant":
-            gradient = formula.number(steps.gradients[n]) if n in steps.gradients else "·"
-            assert shown(page, n) == (formula.number(node.value), gradient)
+            gradient = number(steps.gradients[n]) if n in steps.gradients else "·"
+            assert shown(page, n) == (number(node.value), gradient)
     context.close()
     assert troubles == []
 

@@ -19,7 +19,7 @@ import graphviz  # type: ignore[import-untyped]
 
 from miniflow.nn import Layer, Module, Neuron, _parts
 from miniflow.tape import Value
-from viz.dot import SIDES
+from viz.drawing import SIDES
 from viz.palette import FONT, Theme, extent, pick, signed
 from viz.pictures import Diagram
 from viz.text import escape, number

@@ -229,7 +229,7 @@ class _Watch:
 
     def lines(self, rows: list[int]) -> dict[int, Line]:
         """Where each of the rows (newest first) was computed, as far as that is known."""
-        places = origins(self.notes, rows)
+        places = origins(self.table, self.notes, rows)
         return {row: (x.file, x.line) for row, x in places.items() if isinstance(x, Place)}
 
 

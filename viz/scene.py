@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from miniflow.nn import Layer, Module, Neuron, _parts
-from viz import formula
 from viz.pictures import picture
 from viz.recording import Iteration, Recording
 from viz.steps import Line, Node, Steps
+from viz.text import number
 
 JSON = dict[str, Any]
 
@@ -51,7 +51,7 @@ class Numbers:
         values = [float(text) for text in self.places]
         return {
             "values": [x if math.isfinite(x) else repr(x) for x in values],
-            "texts": [formula.number(x) for x in values],
+            "texts": [number(x) for x in values],
         }
 
 
@@ -247,10 +247,10 @@ def _code(lines: Iterable[Line | None]) -> tuple[list[JSON], dict[Line, int]]:
     rows: list[JSON] = []
     places: dict[Line, int] = {}
     for file, wanted in used.items():
-        for number in _whole(wanted):
-            places[file, number] = len(rows)
-            text = linecache.getline(file, number).rstrip("\r\n").expandtabs(4)[:200]
-            rows.append({"file": Path(file).name, "number": number, "text": text})
+        for k in _whole(wanted):
+            places[file, k] = len(rows)
+            text = linecache.getline(file, k).rstrip("\r\n").expandtabs(4)[:200]
+            rows.append({"file": Path(file).name, "number": k, "text": text})
     return _dedented(rows), places
 
 
@@ -304,7 +304,7 @@ def _training(recording: Recording, shown: list[int], notices: list[str]) -> JSO
     return {
         "shown": [k + 1 for k in shown],
         "curve": [[k + 1, _safe(recording.losses[k])] for k in _curve(recording, shown)],
-        "losses": [formula.number(x.loss) for x in iterations],
+        "losses": [number(x.loss) for x in iterations],
         "names": names,
         "parameters": _packed(iterations, "parameters") if names else "",
         "gradients": _packed(iterations, "gradients") if names else "",
@@ -361,7 +361,7 @@ def _neurons(nest: Any, seen: set[int]) -> Iterable[list[Neuron]]:
     elif isinstance(nest, Layer):
         yield nest.neurons
     elif isinstance(nest, (Module, dict, list, tuple)):
-        for part in (_parts(nest) or {}).values():
+        for _, part in _parts(nest):
             yield from _neurons(part, seen)
 
 

@@ -11,9 +11,9 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from miniflow.ops import Op
 from miniflow.tape import Table, Value, frozen
 from viz import formula
+from viz.text import number
 
 LIMIT = 400  # nodes that a person can follow
 LONGEST_NAME = 24
