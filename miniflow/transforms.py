@@ -295,7 +295,7 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
 def _push(call: _Call, tangents: list[Any]) -> list[Any]:
     """The tangents of a call's outputs, for those of its inputs."""
     table = here.table
-    primal = table.primal if call.records(tangents) else table.value.__getitem__
+    primal = table.primal if call.records(tangents) else table.value_of
     table.held += 1
     try:
         pairs = zip(call.inputs, tangents, strict=True)
