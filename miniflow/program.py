@@ -241,12 +241,16 @@ class Program:
         if hasattr(answer, "all"):  # an array: all of its elements take the path, or none does
             answer = guard.holds if (answer == guard.holds).all() else not guard.holds
         if bool(answer) is not guard.holds:
-            raise PathError(
-                f"{self.name}: another path is taken here: guard {k} "
-                f"({source.condition(self, guard)}) fails; trace the function at these numbers, or "
-                "use jit, which keeps all paths",
-                k,
-            )
+            raise self.failure(k)
+
+    def failure(self, k: int) -> PathError:
+        """What to raise where guard k fails."""
+        return PathError(
+            f"{self.name}: another path is taken here: guard {k} "
+            f"({source.condition(self, self.guards[k])}) fails; trace the function at these "
+            "numbers, or use jit, which keeps all paths",
+            k,
+        )
 
     def rebuild(self, outputs: Iterable[Any]) -> Any:
         """The result in its structure."""
