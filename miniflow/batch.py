@@ -714,7 +714,9 @@ def vmap(
         raise ValueError(f"vmap: reduce={reduce!r} is none of None, 'sum', 'mean'")
     if threads is not None and (type(threads) is not int or threads < 1):
         raise ValueError(f"vmap: threads={threads!r} is no number of threads")
-    backend = "native" if chosen("auto", "vmap") == "auto" else "source"
+    backend = chosen("auto", "vmap")
+    if backend == "auto":
+        backend = "native"
     return Vmapped(
         f, in_axes, reduce, precise=precise, backend=backend, fma=bool(fma), threads=threads
     )
