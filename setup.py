@@ -30,7 +30,9 @@ class BuildEngine(build_ext):
 
     def without(self, reason: str) -> None:
         self.extensions = []
-        print(f"miniflow: the engine is not compiled and runs as Python ({reason})", file=sys.stderr)
+        print(
+            f"miniflow: the engine is not compiled and runs as Python ({reason})", file=sys.stderr
+        )
 
     def build_extension(self, extension: Extension) -> None:
         from Cython.Build import cythonize
@@ -39,7 +41,10 @@ class BuildEngine(build_ext):
         folder.mkdir(parents=True, exist_ok=True)
         rules = [sys.executable, "-m", "miniflow.csource"]
         text = subprocess.run(
-            rules, env={**os.environ, "MINIFLOW_ENGINE": "python"}, stdout=subprocess.PIPE, check=True
+            rules,
+            env={**os.environ, "MINIFLOW_ENGINE": "python"},
+            stdout=subprocess.PIPE,
+            check=True,
         ).stdout
         (folder / "rules.h").write_bytes(text)
         directives = {"language_level": 3, "annotation_typing": False}
@@ -58,7 +63,9 @@ setup(
         Extension(
             "miniflow.tape",
             [str(SOURCES / "tape.py")],
-            depends=[str(SOURCES / name) for name in ("ops.py", "csource.py", "tape.pxd", "engine.h")],
+            depends=[
+                str(SOURCES / name) for name in ("ops.py", "csource.py", "tape.pxd", "engine.h")
+            ],
         )
     ],
     cmdclass={"build_ext": BuildEngine},

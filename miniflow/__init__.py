@@ -3,13 +3,10 @@
 import importlib as _importlib
 import typing as _typing
 
-from miniflow import engines as _engines
-
-tape = _engines.load()
-
+import miniflow.engines  # noqa: F401 - it says which engine runs
 from miniflow import math
 from miniflow.ops import define
-from miniflow.scope import Entry, Tape
+from miniflow.sweep import Entry, Tape, scope
 from miniflow.tape import Value, engine, no_grad
 from miniflow.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
@@ -36,6 +33,7 @@ __all__ = [
     "jvp",
     "math",
     "no_grad",
+    "scope",
     "trace",
     "value_and_grad",
     "vjp",

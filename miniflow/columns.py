@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from miniflow.tape import Table
 
 __all__ = [
-    "ARITY", "DIRECT", "FOLLOWS", "MADE_OF", "commit", "cython", "dot_of_own", "evaluate", "gather", "get_ident", "known",
-    "install", "last", "living", "new", "nobody", "numbered", "owned", "partial1", "partial2", "pending_row",
-    "pointer", "pull_wide", "release", "resize", "usable", "value1", "value2",
+    "ARITY", "DIRECT", "FOLLOWS", "MADE_OF", "commit", "cython", "dot_of_own", "evaluate", "gather",
+    "get_ident", "install", "known", "last", "living", "new", "nobody", "numbered", "owned",
+    "partial1", "partial2", "pending_row", "pointer", "prepare", "pull_wide", "release", "resize",
+    "usable", "value1", "value2",
 ]  # fmt: skip
 
 
@@ -81,6 +82,10 @@ def _constant(slope: float | None) -> Any:
 def living(owner: Any) -> Any:
     """The Value in the owner column, or None."""
     return owner()
+
+
+def prepare(values: type, table: "Table", owner: list[Any]) -> None:
+    """Make the class of Values ready."""
 
 
 # --- room ---------------------------------------------------------------------
@@ -219,7 +224,7 @@ def commit(
     operation += [0] * unused
     adjoint += [0.0] * unused
     owner += [nobody] * unused
-    labels, grads, homes, others, scopes = sides
+    labels, grads, homes, others, scopes, names = sides
     pooled = len(pool)
     # what the table was the last to know stays until the end: it may have finalizers
     dropped = table.homes, table.others
@@ -232,7 +237,7 @@ def commit(
         table.operation[:count], table.left[:kept], table.right[:kept] = operation, left, right
         table.value[:kept], table.adjoint[:count], table.owner[:count] = value, adjoint, owner
         table.labels, table.grads, table.homes, table.others = labels, grads, homes, others
-        table.pool, table.pooled, table.scopes = pool, pooled, scopes
+        table.pool, table.pooled, table.scopes, table.names = pool, pooled, scopes, names
         table.count, table.version = kept, version + 1
         deque(moves, 0)
     finally:
@@ -246,7 +251,9 @@ def _renumbered(
     table: "Table", operation: list[int], left: list[int], right: list[int], places: dict[int, int]
 ) -> tuple[list[int], list[int], list[int]]:
     """The operands of the rows that are kept, by their new numbers; and the new pool."""
-    lefts, rights, pool = [], [], []
+    lefts: list[int] = []
+    rights: list[int] = []
+    pool: list[int] = []
     for code, a, b in zip(operation, left, right, strict=True):
         if ARITY[code] < 0 or ARITY[code] > 2:
             rows = [places[x] for x in table.pool[a : a + b]]

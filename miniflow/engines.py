@@ -67,3 +67,6 @@ def _as_it_is() -> ModuleType:
         del sys.modules[NAME]
         raise
     return tape
+
+
+tape = load()

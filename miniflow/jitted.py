@@ -21,8 +21,8 @@ from typing import Any
 from miniflow import source
 from miniflow.ops import Op
 from miniflow.program import PathError, Program, expansion, record
-from miniflow.scope import pullback
 from miniflow.structures import HOLE, key, split
+from miniflow.sweep import pullback
 from miniflow.tape import Value, here, plain
 
 Function = Callable[..., Any]

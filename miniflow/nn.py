@@ -10,13 +10,15 @@ import operator
 import os
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import reduce
+from functools import reduce, wraps
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from miniflow import math, ops
 from miniflow.files import write
-from miniflow.tape import Value, dot, is_leaf, literal
+from miniflow.tape import Value, current, dot, is_leaf, literal
 from miniflow.trees import children, flatten, is_array
 
 FORMAT = "miniflow 1"  # of the files that `save` writes
@@ -24,8 +26,31 @@ FORMAT = "miniflow 1"  # of the files that `save` writes
 Activation = Callable[[Any], Any] | str | None
 
 
+modules: WeakValueDictionary[int, "Module"] = WeakValueDictionary()  # those that are alive
+
+
 class Module:
-    """Anything with parameters: Values, and modules, in attributes and in lists of them."""
+    """Anything with parameters: Values, and modules, in attributes and in lists of them.
+
+    A call of a module is a scope, in diagrams a frame: it has the name of the attribute that
+    the module was assigned to first, such as ``layers.0``, or else that of its class.
+    """
+
+    _name = ""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        self = super().__new__(cls)
+        modules[id(self)] = self
+        return self
+
+    def __init_subclass__(cls, scoped: bool = True, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if scoped and "__call__" in vars(cls):
+            cls.__call__ = _in_scope(vars(cls)["__call__"])  # type: ignore[method-assign]
+
+    def __setattr__(self, name: str, x: Any) -> None:
+        super().__setattr__(name, x)
+        _christen(name, x)
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Value]]:
         """Each parameter once, with its path, such as ``layers.0.neurons.2.w.1``."""
@@ -96,13 +121,7 @@ class Module:
             ValueError: the file is not a saved model, or one of another shape; the model
                 is unchanged.
         """
-        try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-            version, model, state = content["format"], content["model"], content["state"]
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise ValueError(f"load: {os.fspath(path)!r} is not a saved model: {error}") from error
-        if version != FORMAT:
-            raise ValueError(f"load: {os.fspath(path)!r} has format {version!r}, not {FORMAT!r}")
+        model, state = _read(path)
         if model != json.loads(json.dumps(self.config())):  # tuples are lists in a file
             raise ValueError(
                 f"load: {os.fspath(path)!r} holds {model}, this model is {self.config()}"
@@ -112,6 +131,60 @@ class Module:
         except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"load: {os.fspath(path)!r}: {error.args[0]}") from error
         return self
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[Any, Any]:
+    """The configuration and the state in a file that `save` wrote."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        version, model, state = content["format"], content["model"], content["state"]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(f"load: {os.fspath(path)!r} is not a saved model: {error}") from error
+    if version != FORMAT:
+        raise ValueError(f"load: {os.fspath(path)!r} has format {version!r}, not {FORMAT!r}")
+    return model, state
+
+
+def _in_scope(call: Callable[..., Any]) -> Callable[..., Any]:
+    """A module's `__call__` in a scope of its name."""
+
+    @wraps(call)
+    def scoped(self: Module, *args: Any, **kwargs: Any) -> Any:
+        table = current()
+        table.push(self._name or type(self).__name__)
+        try:
+            return call(self, *args, **kwargs)
+        finally:
+            table.pop()
+
+    return scoped
+
+
+def _christen(name: str, x: Any) -> None:
+    """Call modules, or those in a list, after the attribute, unless they have a name."""
+    if isinstance(x, Module):
+        vars(x).setdefault("_name", name)
+    elif isinstance(x, (list, tuple)):
+        for k, part in enumerate(x):
+            if isinstance(part, Module):
+                vars(part).setdefault("_name", f"{name}.{k}")
+
+
+def parameter_names() -> dict[Value, str]:
+    """The parameters of all modules that are alive, with what their modules call them.
+
+    Example:
+        >>> neuron = Neuron(2)
+        >>> names = parameter_names()
+        >>> [names[p] for p in neuron.parameters()]
+        ['w.0', 'w.1', 'b']
+    """
+    alive = list(modules.values())
+    seen = set(map(id, alive))  # no module is looked for in another one
+    found: list[tuple[str, Value]] = []
+    for module in alive:
+        _collect(vars(module), "", found, seen)
+    return {x: path for path, x in found}
 
 
 def _collect(nest: Any, path: str | None, found: list[tuple[str, Value]], seen: set[int]) -> None:
@@ -166,7 +239,7 @@ def _activation_name(activation: Callable[[Any], Any] | None) -> str:
     return str(getattr(activation, "name", getattr(activation, "__name__", "function")))
 
 
-class Neuron(Module):
+class Neuron(Module, scoped=False):
     """``activation(w . x + b)``.
 
     Args:
@@ -198,8 +271,7 @@ class Neuron(Module):
             ValueError: x has another length.
         """
         w = self.w
-        if type(x) is not list:
-            x = _row(x)
+        x = x if type(x) is list else list(_row(x))
         if len(x) != len(w):
             raise ValueError(f"Neuron: got {len(x)} inputs, it has {len(w)} weights")
         out = dot(w, x) + self.b
@@ -288,6 +360,49 @@ Layer of [LinearNeuron(4)]]
 
     def __repr__(self) -> str:
         return f"MLP of [{', '.join(str(layer) for layer in self.layers)}]"
+
+
+def load(path: str | os.PathLike[str]) -> Module:
+    """The Neuron, Layer or MLP in a file that `save` wrote.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: the file is not a saved model; or one of another class, or with an
+            activation that is not in the table: make such a model and call its `load`.
+    """
+    config, state = _read(path)
+    try:
+        if _parameter_count(config) != len(state):  # before memory is filled
+            raise ValueError(f"sizes that do not fit its {len(state)} parameters")
+        model = _rebuilt(config)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"load: {os.fspath(path)!r}: {error}; make such a model and call its load"
+        ) from error
+    return model.load(path)
+
+
+def _parameter_count(config: dict[str, Any]) -> int:
+    """How many parameters a model of that configuration has."""
+    if config["class"] == "MLP":
+        return sum((a + 1) * b for a, b in pairwise(config["sizes"]))
+    if config["class"] == "Layer" and config["neurons"]:
+        return sum(_parameter_count(neuron) for neuron in config["neurons"])
+    if config["class"] == "Neuron":
+        return 1 + _size("size", config["size"])
+    raise ValueError(f"{config['class']!r} is no MLP, no Layer with neurons and no Neuron")
+
+
+def _rebuilt(config: dict[str, Any]) -> Module:
+    """A model of that configuration, its parameters still to be loaded."""
+    if config["class"] == "MLP":
+        nin, *nouts = config["sizes"]
+        return MLP(nin, nouts, activation=config["activation"], seed=0)
+    if config["class"] == "Neuron":
+        return Neuron(config["size"], activation=config["activation"], seed=0)
+    layer = Layer(1, 1, seed=0)
+    layer.neurons = [_rebuilt(neuron) for neuron in config["neurons"]]  # type: ignore[misc]
+    return layer
 
 
 def _rng(seed: Any) -> Any:

@@ -535,7 +535,7 @@ def _frozen(
     sides = [x for guard in notes.guards for x in guard[1:3] if x.__class__ is Value]
     wanted = [x._row for x in (*outputs, *sides) if x.__class__ is Value]
     rows = [row for row in table.reached(wanted, start) if row >= start]
-    places = origins(notes, rows)
+    places = origins(table, notes, rows)
 
     def node(row: int) -> int:
         """The node of a row: computed before, from outside, or a constant."""
@@ -543,7 +543,9 @@ def _frozen(
             op = table.op(row)
             live = op is shared or row < start
             nodes[row] = (
-                builder.capture(table.handle(row)) if live else builder.constant(table.value_of(row))
+                builder.capture(table.handle(row))
+                if live
+                else builder.constant(table.value_of(row))
             )
         return nodes[row]
 

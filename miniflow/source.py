@@ -134,7 +134,10 @@ def expression(op: Op, xs: list[Text]) -> Text:
         c, a, b = xs
         if c.binds == ATOM and c.text.startswith("float(") and re.search(" (<|==) ", c.text):
             c = Text(c.text[6:-1], COMPARISON)
-        return Text(f"{operand(a, COMPARISON)} if {operand(c, COMPARISON)} else {operand(b, CHOICE)}", CHOICE)
+        return Text(
+            f"{operand(a, COMPARISON)} if {operand(c, COMPARISON)} else {operand(b, CHOICE)}",
+            CHOICE,
+        )
     if op.name == "sum":
         return chained(xs)
     if op.name == "dot":
@@ -245,9 +248,9 @@ class Writer:
 
     def comment(self, place: "Place | None") -> None:
         """A line that says where the following ones come from, where that changes."""
-        if place is None or place == self.place:
+        if place is None or (self.place is not None and place[:3] == self.place[:3]):
             return
-        file, line, sweep = place
+        file, line, sweep, _ = place
         if sweep > (self.place.sweep if self.place is not None else 0):
             self.lines += ["", "# the reverse sweep" + " of the reverse sweep" * (sweep - 1)]
         self.place = place

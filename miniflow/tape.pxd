@@ -58,7 +58,8 @@ cdef class Table:
     cdef readonly Py_ssize_t count, capacity, pooled
     cdef Py_ssize_t reserved  # of the pool
     cdef public Py_ssize_t held, muted, opened, version
-    cdef public dict labels, grads, homes, others, scopes
+    cdef public dict labels, grads, homes, others, scopes, names
+    cdef public tuple path
     cdef public object trace, swept
     cdef public uint64_t thread
     cdef readonly bint sweeping
@@ -77,7 +78,9 @@ cdef class Table:
     @cython.locals(code=int)
     cpdef object op(self, Py_ssize_t row)
     cpdef double value_of(self, Py_ssize_t row) except? -1.0
-    cpdef double gradient_of(self, Py_ssize_t row) except? -1.0
+    cpdef tuple entry(self, Py_ssize_t row)
+    cpdef push(self, name)
+    cpdef pop(self)
     @cython.locals(arity=int, left=int, right=int, k=Py_ssize_t)
     cpdef tuple operands(self, Py_ssize_t row)
     @cython.locals(found=Value)
@@ -128,7 +131,7 @@ cdef object _operation(Value v)
 cdef double _gradient(Value v) except? -1.0
 cdef Table latest
 @cython.locals(table=Table)
-cdef Table current()
+cpdef Table current()
 cpdef double plain(Value x)
 cpdef frozen(what)
 cpdef bint is_leaf(Value v)
@@ -372,7 +375,7 @@ cdef inline bint commit(
     cdef char *mark = PyByteArray_AS_STRING(marks)
     cdef int arity, pooled = 0, kept = 0
     # what the table was the last to know stays until the end: it may have finalizers
-    dropped = (table.labels, table.grads, table.homes, table.others, table.scopes)
+    dropped = (table.labels, table.grads, table.homes, table.others, table.scopes, table.names)
     if table.count != count or table.version != version or table.held != held:
         return False
     for row in range(count):
@@ -399,7 +402,7 @@ cdef inline bint commit(
     memset(table.operation + kept, 0, (count - kept) * sizeof(int))
     memset(table.adjoint + kept, 0, (count - kept) * sizeof(double))
     memset(table.owner + kept, 0, (count - kept) * sizeof(void *))
-    table.labels, table.grads, table.homes, table.others, table.scopes = sides
+    table.labels, table.grads, table.homes, table.others, table.scopes, table.names = sides
     table.pooled = pooled
     table.count = kept
     table.version += 1

@@ -20,6 +20,7 @@ Cython compiles it, its columns arrays (`tape.pxd`). Other code may run in betwe
 
 import sys
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from contextlib import ContextDecorator
 from numbers import Rational
@@ -36,9 +37,33 @@ else:
 
 if not cython.compiled:
     from miniflow.columns import (
-        ARITY, DIRECT, FOLLOWS, MADE_OF, commit, dot_of_own, evaluate, gather, get_ident, known, last, install, living, new,
-        numbered, owned, partial1, partial2, pending_row, pointer, pull_wide, release, resize,
-        usable, value1, value2,
+        ARITY,
+        DIRECT,
+        FOLLOWS,
+        MADE_OF,
+        commit,
+        dot_of_own,
+        evaluate,
+        gather,
+        get_ident,
+        install,
+        known,
+        last,
+        living,
+        new,
+        numbered,
+        owned,
+        partial1,
+        partial2,
+        pending_row,
+        pointer,
+        prepare,
+        pull_wide,
+        release,
+        resize,
+        usable,
+        value1,
+        value2,
     )  # fmt: skip
 
 if not getattr(sys, "_is_gil_enabled", lambda: True)():
@@ -107,9 +132,34 @@ class Table:
     """The columns of one thread's tape, and everything done on them by row number."""
 
     __slots__ = (
-        "adjoint", "capacity", "count", "dirty", "due", "grads", "held", "homes", "labels", "left",
-        "mark", "muted", "opened", "operation", "others", "owner", "pool", "pooled", "right",
-        "scopes", "swept", "sweeping", "thread", "trace", "value", "version",
+        "adjoint",
+        "capacity",
+        "count",
+        "dirty",
+        "due",
+        "grads",
+        "held",
+        "homes",
+        "labels",
+        "left",
+        "mark",
+        "muted",
+        "names",
+        "opened",
+        "operation",
+        "others",
+        "owner",
+        "path",
+        "pool",
+        "pooled",
+        "right",
+        "scopes",
+        "sweeping",
+        "swept",
+        "thread",
+        "trace",
+        "value",
+        "version",
     )  # fmt: skip
     operation: list[int]
     left: list[int]
@@ -131,6 +181,8 @@ class Table:
         self.others: dict[int, Op] = {}  # operations that are in no table
         self.scopes: dict[int, tuple[int, int | None]] = {}  # stretches of rows to be kept
         self.opened = 0  # how many scopes there have been
+        self.path: tuple[str, ...] = ()  # the names that are open at present
+        self.names: dict[int, tuple[str, ...]] = {}  # from which row on which were
         self.muted = 0  # inside how many no_grad()
         self.held = 0  # inside how many loops over row numbers: no compaction
         self.due = False  # whether a compaction waits for them
@@ -257,6 +309,28 @@ class Table:
         x = self.operand(x, what)
         return plain(x) if type(x) is Value else x
 
+    # --- names ----------------------------------------------------------------
+
+    def push(self, name: str) -> None:
+        """Open a name: the rows to come belong to it."""
+        path = self.path = (*self.path, name)
+        # in one go: no call, no loop, no new container
+        self.names[self.count] = path
+        self.version += 1
+
+    def pop(self) -> None:
+        """Close the name that was opened last."""
+        path = self.path = self.path[:-1]
+        # in one go: no call, no loop, no new container
+        self.names[self.count] = path
+        self.version += 1
+
+    def paths(self, rows: Iterable[int]) -> list[tuple[str, ...]]:
+        """The names that were open when each of `rows` was recorded, the outermost first."""
+        names = self.names.copy()
+        starts, paths = list(names), [(), *names.values()]
+        return [paths[bisect_right(starts, row)] for row in rows]
+
     # --- reading --------------------------------------------------------------
 
     def op(self, row: int) -> Op:
@@ -268,11 +342,10 @@ class Table:
         """The primal of a row."""
         return self.value[row]
 
-    def gradient_of(self, row: int) -> float:
-        """The gradient of a leaf, the adjoint of any other row."""
-        if self.operation[row] == LEAF:
-            return self.grads.get(row, 0.0)
-        return self.adjoint[row]
+    def entry(self, row: int) -> tuple[Op, float, float, str]:
+        """A row's operation, primal, gradient and label."""
+        grad = self.grads.get(row, 0.0) if self.operation[row] == LEAF else self.adjoint[row]
+        return self.op(row), self.value[row], grad, self.labels.get(row, "")
 
     def operands(self, row: int) -> tuple[int, ...]:
         """The rows of an entry's operands."""
@@ -547,7 +620,7 @@ class Table:
         return marks
 
     def keep(self, marks: bytearray, version: int, held: int) -> bool:
-        """Drop all rows but the marked ones; False, with nothing changed, if others came between."""
+        """Drop all rows but the marked ones; False, with nothing changed, if others have come."""
         count = len(marks)
         places = numbered(marks)
         sides: Any = [
@@ -558,7 +631,13 @@ class Table:
             k: (marks.count(1, 0, start), None if stop is None else marks.count(1, 0, stop))
             for k, (start, stop) in self.scopes.copy().items()
         }
-        return commit(self, version, held, marks, places, (*sides, scopes))
+        names: dict[int, tuple[str, ...]] = {}
+        last_row = place = 0
+        for row, path in self.names.copy().items():
+            place += marks.count(1, last_row, row)
+            last_row = row
+            names[place] = path  # of several at one row the last one holds
+        return commit(self, version, held, marks, places, (*sides, scopes, names))
 
     def cut(self, start: int, opened: int) -> bool:
         """Drop the rows from `start` on again; False if there are Values that stand for some."""
@@ -579,7 +658,7 @@ class _Here(threading.local):
 
     @property
     def table(self) -> Table:
-        """This thread's."""
+        """The one of the thread that asks."""
         return self._table.table
 
     @table.setter
@@ -608,7 +687,7 @@ latest = here.table  # the tape that was asked for last
 
 
 def current() -> Table:
-    """This thread's tape."""
+    """The tape of the thread that asks."""
     global latest
     table = latest
     if table.thread != get_ident():
@@ -638,7 +717,7 @@ def _unary(code: int, a: "Value") -> "Value":
     return handle
 
 
-def _binary(code: int, a: Any, b: Any) -> Any:
+def _binary(code: int, a: Any, b: Any) -> "Value":
     """Append an entry on two operands, one at least a Value: the fast path of `Table.record`."""
     left = right = -1  # a plain number: it gets a row, which is a constant's until used
     if type(a) is Value:
@@ -700,7 +779,7 @@ def dot(xs: list[Any], ws: list[Any]) -> Any:
     return ops.dot(*xs, *ws) if entry is None else entry
 
 
-def _slow_binary(code: int, a: Any, b: Any) -> Any:
+def _slow_binary(code: int, a: Any, b: Any) -> "Value":
     """An operator on whatever Python hands it; NotImplemented where it is no number."""
     if type(b) is int and -EXACT < b < EXACT:
         return _binary(code, a, float(b))
@@ -713,7 +792,7 @@ def _slow_binary(code: int, a: Any, b: Any) -> Any:
     try:
         a, b = [x if type(x) is Value else real(x, name) for x in (a, b)]
     except TypeError:
-        return NotImplemented
+        return NotImplemented  # type: ignore[no-any-return]
     table = current()
     for x in (a, b):
         if type(x) is Value and x._tape is not table:
@@ -1093,7 +1172,7 @@ class Value:
                 "functions of lists are in miniflow.math"
             )
 
-        return _method(op).__get__(self)
+        return _method(op).__get__(self)  # type: ignore[no-any-return]
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *ops.TABLE, *ALIASES]
@@ -1161,12 +1240,13 @@ def _call(self: Op, *operands: Any) -> Any:
     return _call_any(self, *operands)
 
 
+prepare(Value, latest, latest.owner)
 if cython.compiled:
-    prepare(Value, latest, latest.owner)
     Op.__call__ = _call  # type: ignore[method-assign]
 else:
     Value.__init_subclass__ = classmethod(_refuse_subclass)  # type: ignore[assignment]
-for _name, _op in {**ops.TABLE, **{alias: ops.TABLE[name] for alias, name in ALIASES.items()}}.items():
+for _name in (*ops.TABLE, *ALIASES):
+    _op = ops.TABLE[ALIASES.get(_name, _name)]
     if _op.arity > 0:
         install(Value, _name, _method(_op))
 

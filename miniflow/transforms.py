@@ -20,7 +20,7 @@ from operator import index
 from typing import Any
 
 from miniflow import ops
-from miniflow.scope import pullback, scale
+from miniflow.sweep import pullback, scale
 from miniflow.tape import Value, here, literal, plain
 from miniflow.trees import (
     array,
@@ -97,8 +97,7 @@ class _Call:
             inside = table.reached(outputs, floor)
             used = {*outputs, *inside, *chain(*map(table.operands, inside))}
             return any(
-                table.op(x) is ops.shared
-                or (x < floor and table.op(x) is not ops.constant)
+                table.op(x) is ops.shared or (x < floor and table.op(x) is not ops.constant)
                 for x in used
             )
         finally:
@@ -296,7 +295,7 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
 def _push(call: _Call, tangents: list[Any]) -> list[Any]:
     """The tangents of a call's outputs, for those of its inputs."""
     table = here.table
-    primal = table.primal if call.records(tangents) else table.value.__getitem__
+    primal = table.primal if call.records(tangents) else table.value_of
     table.held += 1
     try:
         pairs = zip(call.inputs, tangents, strict=True)

@@ -18,27 +18,35 @@ Function = Callable[..., Any]
 
 
 class Place(NamedTuple):
-    """What an instruction comes from: a line of a source file; how many sweeps later."""
+    """What an instruction comes from: a line, how many sweeps later, the scopes open there."""
 
     file: str
     line: int
     sweep: int = 0
+    scope: tuple[str, ...] = ()
 
 
-def origins(notes: Trace, rows: list[int]) -> dict[int, Place | None]:
+def origins(table: Table, notes: Trace, rows: list[int]) -> dict[int, Place | None]:
     """What each of `rows` (newest first) comes from."""
     starts = [count for count, _ in notes.notes]
 
-    def place(row: int) -> Place | None:
-        k = bisect_right(starts, row)
-        origin, sweep = (notes.notes[k - 1][1] if k else None), 0
-        while isinstance(origin, int):
-            k = bisect_right(starts, origin)
-            origin, sweep = (notes.notes[k - 1][1] if k else None), sweep + 1
-        file, line = origin or ("", 0)
-        return Place(file, line, sweep) if sweep or origin else None
+    def source(row: int) -> tuple[int, Any, int]:
+        """The row that a row is the reverse of, after how many sweeps, and its line."""
+        sweep = 0
+        while True:
+            k = bisect_right(starts, row)
+            origin = notes.notes[k - 1][1] if k else None
+            if not isinstance(origin, int):
+                return row, origin, sweep
+            row, sweep = origin, sweep + 1
 
-    return {row: place(row) for row in rows}
+    found: dict[int, Place | None] = {}
+    sources = list(map(source, rows))
+    scopes = table.paths([row for row, _, _ in sources])
+    for row, (_, origin, sweep), scope in zip(rows, sources, scopes, strict=True):
+        file, line = origin or ("", 0)
+        found[row] = Place(file, line, sweep, scope) if sweep or origin or scope else None
+    return found
 
 
 @cache

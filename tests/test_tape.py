@@ -21,11 +21,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miniflow import (
-    columns,
-    engine,
     Tape,
     Value,
+    columns,
     define,
+    engine,
     grad,
     hessian,
     hvp,

@@ -1,6 +1,7 @@
-"""Scopes: looking at a stretch of the tape, and gradients that leave no trace on it."""
+"""Stretches of the tape: named, looked at, and differentiated without a trace on it."""
 
 from collections.abc import Iterator
+from contextlib import ContextDecorator
 from functools import reduce
 from itertools import chain
 from operator import add
@@ -83,16 +84,9 @@ class Tape:
         try:
             rows = self._rows()
             for row in rows:
-                op = table.op(row)
-                entry = Entry(
-                    row - rows.start,
-                    op.name,
-                    tuple([x - rows.start for x in table.operands(row)]),
-                    table.value_of(row),
-                    table.gradient_of(row),
-                    table.labels.get(row, ""),
-                )
-                entries.append(entry)
+                op, value, adjoint, label = table.entry(row)
+                operands = tuple([x - rows.start for x in table.operands(row)])
+                entries.append(Entry(row - rows.start, op.name, operands, value, adjoint, label))
         finally:
             table.held -= 1
         return iter(entries)
@@ -129,6 +123,40 @@ class Tape:
         )
         found = pullback([target], [1.0], trees.flatten(sources), recorded=recorded)
         return trees.unflatten(sources, found)
+
+
+class scope(ContextDecorator):  # noqa: N801 - it is used as no_grad is
+    """A block, or a decorated function, whose entries carry a name: diagrams frame them.
+
+    Scopes nest; modules of `miniflow.nn` open one at each call.
+
+    Args:
+        name: any text.
+
+    Raises:
+        TypeError: `name` is no string.
+        ValueError: `name` is empty.
+
+    Example:
+        >>> with scope("layer1"):
+        ...     y = Value(2.0) * 3.0
+        >>> y._tape.paths([y._row])
+        [('layer1',)]
+    """
+
+    def __init__(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"scope: name {name!r:.60} is no string")
+        if not name:
+            raise ValueError("scope: the name is empty; say what the block computes")
+        self.name = name
+
+    def __enter__(self) -> "scope":
+        here.table.push(self.name)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        here.table.pop()
 
 
 def pullback(
