@@ -1,56 +1,60 @@
 """Programs as C: a standalone C99 function, and the engine's own rules.
 
-A number that is used once is written where it is used, so what only one side of a choice
-needs is computed on that side alone. Division, square roots and the functions of the C
-library are C's; compiled without contraction of products into sums (``-ffp-contract=off``)
-the answers are those of the table, bit for bit, where Python's library is C's.
+Division, square roots and the functions of the C library are C's; where Python's library
+is C's, too, the answers are those of the table, bit for bit. For that a compiler must not
+contract products into sums (``-ffp-contract=off``), nor know better than the library what
+its functions answer (``-fno-builtin``: GCC makes ``1 / x`` of ``pow(x, -1)``).
 """
 
 import math
 import re
-from collections import Counter
+import textwrap
+import unicodedata
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from miniflow import ops
+from miniflow import ops, source
 from miniflow.engines import digest
 from miniflow.ops import Op
 from miniflow.source import (
     ATOM,
+    CHOICE,
     COMPARISON,
+    INLINE,
+    MANY,
     PRODUCT,
     SIGN,
     SUM,
+    WIDTH,
     Text,
     chained,
     infix,
     operand,
-    wrapped,
-)  # fmt: skip
+)
 
 if TYPE_CHECKING:
     from miniflow.program import Guard, Program
+    from miniflow.watch import Place
 
-LONGEST = 400  # characters of an expression that is written where it is used
+# Characters of an expression that is written where it is used, in the engine's rules: what
+# only one side of a choice needs is computed on that side alone.
+LONGEST = 400
 
 INFIX = {"add": ("+", SUM), "sub": ("-", SUM), "mul": ("*", PRODUCT), "div": ("/", PRODUCT)}
 RELATIONS = {"less": "<", "equal": "=="}
+NUMBER_OF_TRUTH = " ? 1.0 : 0.0"
 
 # Rows that are functions of the C library, and what it calls them.
-LIBRARY = {
-    "abs": "fabs",
-    **{
-        name: name
-        for name in {
-            "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "copysign",
-            "cos", "cosh", "erf", "erfc", "exp", "exp2", "expm1", "floor", "fma", "fmod", "hypot",
-            "log", "log10", "log1p", "log2", "remainder", "rint", "sin", "sinh", "sqrt", "tan",
-            "tanh", "trunc",
-        }
-    },
-}  # fmt: skip
+_SAME = (
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "copysign",
+    "cos", "cosh", "erf", "erfc", "exp", "exp2", "expm1", "floor", "fma", "fmod", "hypot",
+    "log", "log10", "log1p", "log2", "remainder", "rint", "sin", "sinh", "sqrt", "tan",
+    "tanh", "trunc",
+)  # fmt: skip
+LIBRARY = dict(zip(_SAME, _SAME, strict=True), abs="fabs")
 # The same, but Python's own are others, by a few units in the last place.
 NEARLY = {"gamma": "tgamma", "lgamma": "lgamma"}
+CALLS = LIBRARY | NEARLY
 
 # Rows for which C has no name: functions of their own.
 HELPERS = {
@@ -59,13 +63,15 @@ HELPERS = {
     "minimum": "double a, double b) { return a <= b || a != a ? a : b; }",
     "step": "double x) { return x > 0.0 ? 1.0 : x != x ? x : 0.0; }",
     "sign": "double x) { return x > 0.0 ? 1.0 : x < 0.0 ? -1.0 : x + 0.0; }",
-    "mod": """double a, double b) {
+    "mod": """double a, double b)
+{
     double rest = fmod(a, b);
     if (b == 0.0) return NAN;
     if (rest == 0.0) return copysign(0.0, b);
     return (b < 0.0) != (rest < 0.0) ? rest + b : rest;
 }""",
-    "floordiv": """double a, double b) {
+    "floordiv": """double a, double b)
+{
     double rest = fmod(a, b), ratio = (a - rest) / b, low;
     if (b == 0.0) return a / b;
     if (rest != 0.0 && (b < 0.0) != (rest < 0.0)) ratio -= 1.0;
@@ -73,31 +79,55 @@ HELPERS = {
     low = floor(ratio);
     return ratio - low > 0.5 ? low + 1.0 : low;
 }""",
-    "ldexp": """double x, double i) {
+    "ldexp": """double x, double i)
+{
     if (i != i || i - i != 0.0) return x * exp2(i);
     return ldexp(x, i > 9999.0 ? 9999 : i < -9999.0 ? -9999 : (int)i);
 }""",
 }
+# Rows written without a name of their own, besides those of INFIX and RELATIONS.
+PLAIN = {"neg", "pos", "stop_gradient", "where", "sum", "dot", "degrees", "radians"}
 
-KEYWORDS = {
-    "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum",
-    "extern", "float", "for", "goto", "if", "inline", "int", "long", "main", "register", "restrict",
-    "return", "short", "signed", "sizeof", "static", "struct", "switch", "typedef", "union",
-    "unsigned", "void", "volatile", "while", "x", "y",
-}  # fmt: skip
+# Names that mean something to C, or to its library.
+_TAKEN = """
+alignas alignof asm auto bool break case char const constexpr continue default do double else
+enum extern false float for goto if inline int long nullptr register restrict return short
+signed sizeof static static_assert struct switch thread_local true typedef typeof typeof_unqual
+union unsigned void volatile while linux unix main errno signgam in out NAN INFINITY HUGE
+HUGE_VAL HUGE_VALF HUGE_VALL MAXFLOAT DOMAIN SING OVERFLOW UNDERFLOW PLOSS TLOSS MATH_ERRNO
+MATH_ERREXCEPT math_errhandling float_t double_t drem exp10 fdim finite fmax fmin fpclassify
+frexp gamma ilogb isfinite isgreater isgreaterequal isinf isless islessequal islessgreater isnan
+isnormal isunordered j0 j1 jn ldexp llrint llround logb lrint lround modf nan nearbyint
+nextafter nexttoward pow pow10 remquo round scalb scalbln scalbn signbit significand sincos y0
+y1 yn abort abs atexit bcmp bcopy bzero calloc exit ffs fprintf fputc fputs free fscanf fwrite
+imaxabs index isalnum isalpha isascii isblank iscntrl isdigit isgraph islower isprint ispunct
+isspace isupper isxdigit labs llabs malloc memchr memcmp memcpy mempcpy memset printf putc
+putchar puts realloc rindex scanf snprintf sprintf sscanf stpcpy strcasecmp strcat strchr strcmp
+strcpy strcspn strdup strlen strncat strncmp strncpy strndup strpbrk strrchr strspn strstr
+toascii tolower toupper vfprintf vprintf vscanf vsnprintf vsprintf vsscanf cabs carg cimag conj
+cproj creal cexp clog cpow csqrt ccos csin ctan ccosh csinh ctanh cacos casin catan cacosh
+casinh catanh
+"""
+WORDS = {*CALLS.values(), *_TAKEN.split()}
 
 
 def known(op: Op) -> bool:
     """Whether there is C for a row, bit for bit."""
-    simple = {*INFIX, *RELATIONS, *LIBRARY, *HELPERS, "neg", "pos", "stop_gradient", "where"}
-    return op in ops.BUILTIN and op.name in {*simple, "sum", "dot", "degrees", "radians"}
+    return op in ops.BUILTIN and op.name in {*INFIX, *RELATIONS, *LIBRARY, *HELPERS, *PLAIN}
 
 
 def number(x: float) -> Text:
     """A constant, to the last bit."""
-    if x != x or math.isinf(x):
-        return Text("NAN" if x != x else "-INFINITY" if x < 0 else "INFINITY", ATOM)
-    return Text(repr(x), SIGN if repr(x).startswith("-") else ATOM)
+    if math.isinf(x):
+        return Text("INFINITY", ATOM) if x > 0 else Text("-INFINITY", SIGN)
+    return source.number(x) if x == x else Text("NAN", ATOM)
+
+
+def identifier(name: str) -> str:
+    """The nearest name that C leaves to others."""
+    name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    good = name.isidentifier() and not re.match("_|mf_|M_|FP_", name)
+    return name if good else f"v{name}"
 
 
 def expression(op: Op, xs: list[Text]) -> Text:
@@ -106,12 +136,10 @@ def expression(op: Op, xs: list[Text]) -> Text:
     if name in INFIX:
         return infix(*INFIX[name], *xs)
     if name in RELATIONS:
-        test = infix(RELATIONS[name], COMPARISON, *xs).text
-        return Text(f"({test} ? 1.0 : 0.0)", ATOM)
+        return Text(infix(RELATIONS[name], COMPARISON, *xs).text + NUMBER_OF_TRUTH, CHOICE)
     if name == "where":
-        c = re.fullmatch(r"\(([^()]* (?:<|==) [^()]*) \? 1.0 : 0.0\)", xs[0].text)
-        test = c[1] if c else f"{operand(xs[0], COMPARISON + 1)} != 0.0"
-        return Text(f"({test} ? {xs[1].text} : {xs[2].text})", ATOM)
+        c, a, b = xs
+        return Text(f"{_test(c)} ? {operand(a, COMPARISON)} : {operand(b, CHOICE)}", CHOICE)
     if name == "neg":
         return Text(f"-{operand(xs[0], ATOM)}", SIGN)
     if name in ("pos", "stop_gradient"):
@@ -123,70 +151,102 @@ def expression(op: Op, xs: list[Text]) -> Text:
         return chained(xs)
     if name == "dot":
         half = len(xs) // 2
-        pairs = zip(xs[:half], xs[half:], strict=True)
-        return chained([infix("*", PRODUCT, *pair) for pair in pairs])
-    call = {**LIBRARY, **NEARLY}.get(name) or f"mf_{name}"
-    return Text(f"{call}({', '.join([x.text for x in xs])})", ATOM)
+        return chained([infix("*", PRODUCT, *pair) for pair in zip(xs, xs[half:], strict=False)])
+    if name == "pow" and re.fullmatch(r"-?[\d.e+-]+", xs[1].text):
+        if xs[1].text != "2.0":
+            return Text(f"pow({xs[0].text}, {xs[1].text})", ATOM)
+        if xs[0].text.isidentifier():
+            return infix("*", PRODUCT, xs[0], xs[0])
+    return Text(f"{CALLS.get(name, f'mf_{name}')}({', '.join([x.text for x in xs])})", ATOM)
 
 
-class Writer:
+def _test(x: Text) -> str:
+    """Whether a number is not 0, as C asks."""
+    if x.binds == CHOICE and x.text.count("?") == 1 and x.text.endswith(NUMBER_OF_TRUTH):
+        return x.text.removesuffix(NUMBER_OF_TRUTH)
+    return f"{operand(x, COMPARISON + 1)} != 0.0"
+
+
+def wrapped(text: str) -> list[str]:
+    """A statement in as many lines as it needs."""
+    if len(text) <= WIDTH:
+        return [text]
+    wrapper = textwrap.TextWrapper(
+        WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
+    return wrapper.wrap(text)
+
+
+def remark(text: str) -> str:
+    """A comment that ends where it should."""
+    text = "".join([x if x.isprintable() else "?" for x in text])
+    return f"/* {text.replace('*/', '* /').replace('/*', '/ *')} */"
+
+
+class Writer(source.Writer):
     """The statements of one program; numbers go in by names or expressions."""
 
-    def __init__(self, program: "Program", inputs: Iterable[str], taken: Iterable[str]) -> None:
-        self.program = program
-        self.texts = [*[Text(x, ATOM) for x in inputs], *map(number, program.constants)]
-        self.taken = {*KEYWORDS, *LIBRARY.values(), *NEARLY.values(), *taken}
-        self.lines: list[str] = []
-        self.count = 0
-        self.uses = Counter(x for step in program.instructions for x in step.operands)
-        self.uses.update(program.outputs)
-        self.uses.update(x for guard in program.guards for x in (guard.left, guard.right))
+    def __init__(
+        self,
+        program: "Program",
+        function: str,
+        parameters: Iterable[str] = (),
+        inline: int = INLINE,
+    ) -> None:
+        super().__init__(program, ())
+        self.inline = inline
+        self.helpers: dict[str, Op] = {}  # rows that are called as functions of their own
+        self.names = dict(enumerate(parameters))
+        self.taken = {*WORDS, function, *self.names.values()}
+        for slot, name in program.names.items():
+            if slot not in self.names:
+                self.names[slot] = self.free(identifier(name))
 
-    def name(self, slot: int) -> str:
-        """A name for a number: what the function called it, or a new one."""
-        name = self.program.names.get(slot, f"t{self.count}")
-        self.count += slot not in self.program.names
-        while name in self.taken or not name.isascii():
-            name = f"{name}_" if name.isascii() else f"t{self.count}"
-            self.count += not name.isascii()
-        self.taken.add(name)
-        return name
+    def inputs(self) -> list[str]:
+        names = super().inputs()
+        self.texts[len(names) :] = map(number, self.program.constants)
+        return names
 
-    def keep(self, slot: int, text: str) -> Text:
-        """A number in a variable."""
-        name = self.name(slot)
-        self.lines += wrapped(f"const double {name} = ", text, ";")
-        return Text(name, ATOM)
+    def step(self, position: int, op: Op, operands: tuple[int, ...]) -> None:
+        slot = self.program.first + position
+        xs = [self.texts[x] for x in operands]
+        long = op.name in ("sum", "dot") and len(xs) > MANY
+        text = self.long_sum(op, xs) if long else expression(op, xs)
+        if f"mf_{op.name}(" in text.text:
+            self.helpers[op.name] = op
+        name = self.names.get(slot)
+        once = self.uses[slot] == 1 and slot not in self.squared
+        last = position == len(self.program) - 1 and slot in self.program.outputs
+        short = last or len(text.text) <= self.inline
+        alias = op.name in ("pos", "stop_gradient") and text.binds == ATOM
+        if not (alias or (name is None and once and short)):
+            self.comment(self.program.places[position])
+            name = self.names[slot] = name or self.fresh("t")
+            self.lines += wrapped(f"const double {name} = {text.text};")
+            text = Text(name, ATOM)
+        self.texts.append(text)
 
-    def body(self, failed: Callable[[int], str]) -> list[Text]:
-        """All statements, with what `failed` says where guard k fails; the outputs."""
-        guards = list(enumerate(self.program.guards))[::-1]
-        first = self.program.first
-        for position, (op, operands) in enumerate(self.program.instructions):
-            while guards and guards[-1][1].position <= position:
-                self.guard(*guards.pop(), failed)
-            text = expression(op, [self.texts[x] for x in operands])
-            slot = first + position
-            plain = op.name in ("pos", "stop_gradient")
-            once = self.uses[slot] == 1 and slot not in self.program.names
-            if not plain and not (once and len(text.text) <= LONGEST):
-                text = self.keep(slot, text.text)
-            self.texts.append(text)
-        while guards:
-            self.guard(*guards.pop(), failed)
-        return [self.texts[x] for x in self.program.outputs]
+    def long_sum(self, op: Op, xs: list[Text]) -> Text:
+        """A long sum from left to right, in lines of its own."""
+        if op.name == "dot":
+            half = len(xs) // 2
+            xs = [infix("*", PRODUCT, *x) for x in zip(xs[:half], xs[half:], strict=True)]
+        total = Text(self.fresh("t"), ATOM)
+        self.lines += wrapped(f"double {total.text} = {chained(xs[:MANY]).text};")
+        for k in range(MANY, len(xs), MANY):
+            terms = chained([total, *xs[k : k + MANY]])
+            self.lines += wrapped(f"{total.text} = {terms.text};")
+        return total
 
-    def guard(self, k: int, guard: "Guard", failed: Callable[[int], str]) -> None:
-        """What leaves the function where it would take another path."""
-        sides = self.texts[guard.left], self.texts[guard.right]
-        test = infix(guard.relation, COMPARISON, *sides).text
-        self.lines.append(f"if ({f'!({test})' if guard.holds else test}) {failed(k)}")
+    def comment(self, place: "Place | None") -> None:
+        start = len(self.lines)
+        super().comment(place)
+        self.lines[start:] = [line and remark(line[2:]) for line in self.lines[start:]]
 
-
-def _helpers(program: "Program") -> list[str]:
-    """The functions that a program calls and C does not have."""
-    names = dict.fromkeys(step.op.name for step in program.instructions)
-    return [f"static double mf_{name}({HELPERS[name]}\n" for name in names if name in HELPERS]
+    def guard(self, k: int, guard: "Guard") -> None:
+        test = infix(guard.relation, COMPARISON, self.texts[guard.left], self.texts[guard.right])
+        denied = f"!({test.text})" if guard.holds else test.text
+        self.lines += wrapped(f"if ({denied}) return {k + 1};")
 
 
 def text(program: "Program") -> str:
@@ -195,53 +255,82 @@ def text(program: "Program") -> str:
     Raises:
         TypeError: an operation is a Python function.
     """
-    names = {*INFIX, *RELATIONS, *LIBRARY, *NEARLY, *HELPERS, "neg", "pos", "stop_gradient"}
-    program = program.expanded({*names, "where", "sum", "dot", "degrees", "radians"})
     for op in dict.fromkeys(step.op for step in program.instructions):
-        if not known(op) and op.name not in NEARLY:
+        if not (known(op) or (op in ops.BUILTIN and op.name in NEARLY) or _expansion(op)):
             raise TypeError(
                 f"c_source: {op.name} is a function of Python, there is no C for it; write it in "
                 "the table's own operations, or leave it outside of the program"
             )
-    first = program.first - len(program.constants)
-    name = re.sub(r"\W", "_", program.name, flags=re.ASCII)
-    name += "_" * (name in {*KEYWORDS, *LIBRARY.values(), *NEARLY.values()})
-    writer = Writer(program, [f"x[{slot}]" for slot in range(first)], [name])
-    for slot in range(first):
-        if slot in program.names or writer.uses[slot] > 1:
-            writer.texts[slot] = writer.keep(slot, f"x[{slot}]")
-    outputs = writer.body(lambda k: f"return {k + 1};")
-    writer.lines += [
-        line for k, y in enumerate(outputs) for line in wrapped(f"y[{k}] = ", y.text, ";")
-    ]
-    body = "".join([f"    {line}\n" for line in [*writer.lines, "return 0;"]])
-    head = _head(program, first, len(outputs))
-    parts = [*_helpers(program), f"{head}int {name}(const double *x, double *y)\n{{\n{body}}}\n"]
-    return "\n".join(["#include <math.h>\n", *parts])
+    name = identifier(program.name)
+    while name in WORDS:
+        name += "_"
+    writer = Writer(program, name)
+    inputs = writer.inputs()
+    used = [(k, x) for k, x in enumerate(inputs) if writer.uses[k]]
+    writer.lines += [f"const double {x} = in[{k}];" for k, x in used]
+    writer.body()
+    outputs = [writer.texts[x].text for x in program.outputs]
+    unused = [f"(void){x};" for x, n in (("in", len(used)), ("out", len(outputs))) if not n]
+    results = [line for k, y in enumerate(outputs) for line in wrapped(f"out[{k}] = {y};")]
+    helpers: dict[str, str] = {}
+    _define(writer.helpers.values(), helpers)
+    head = f"int {name}(const double *in, double *out)"
+    function = _head(program) + _block(head, [*unused, *writer.lines, *results, "return 0;"])
+    flags = remark("with -ffp-contract=off -fno-builtin the answers are miniflow's, bit for bit")
+    return "\n".join([f"{flags}\n#include <math.h>\n", *helpers.values(), function])
 
 
-def _head(program: "Program", inputs: int, outputs: int) -> str:
+def _block(head: str, lines: list[str]) -> str:
+    """A function."""
+    body = "".join([f"    {line}\n" if line else "\n" for line in lines])
+    return f"{head}\n{{\n{body}}}\n"
+
+
+def _head(program: "Program") -> str:
     """What to know of the function."""
-    live = f", of which {len(program.captured)} captured" if program.captured else ""
-    fails = "; k + 1, with y unfinished, where guard k fails" if program.guards else ""
-    return f"/* {inputs} numbers{live}, in x; {outputs} in y. Returns 0{fails}. */\n"
+    live = f", and {len(program.captured)} captured" if program.captured else ""
+    fails = "; k + 1, and leaves out as it is, where guard k fails" if program.guards else ""
+    return remark(
+        f"{program.inputs} numbers{live} in, {len(program.outputs)} out. Returns 0{fails}."
+    ) + "\n"  # fmt: skip
+
+
+def _expansion(op: Op) -> "Program | None":
+    """A row's value in terms of rows that C may have."""
+    from miniflow.program import expansion
+
+    return expansion(op)
+
+
+def _define(found: Iterable[Op], helpers: dict[str, str]) -> None:
+    """Add a definition for each row that C does not have, innermost first."""
+    for op in found:
+        inner = None if op.name in HELPERS else _expansion(op)
+        if inner is None:
+            helpers[op.name] = f"static double mf_{op.name}({HELPERS[op.name]}\n"
+        elif op.name not in helpers:
+            helpers[op.name] = _function(f"mf_{op.name}", inner, helpers)
+
+
+def _function(
+    name: str, program: "Program", helpers: dict[str, str],
+    parameters: Iterable[str] = (), inline: int = INLINE,
+) -> str:  # fmt: skip
+    """A program without guards and with one output as a function of numbers."""
+    writer = Writer(program, name, parameters, inline)
+    inputs = writer.inputs()
+    writer.body()
+    _define(writer.helpers.values(), helpers)
+    unused = [f"(void){x};" for k, x in enumerate(inputs) if not writer.uses[k]]
+    result = wrapped(f"return {writer.texts[program.outputs[0]].text};")
+    head = f"static double {name}({', '.join([f'double {x}' for x in inputs])})"
+    return _block(head, [*unused, *writer.lines, *result])
 
 
 # --- the engine's rules -------------------------------------------------------
 
 PARAMETERS = {1: ("a",), 2: ("a", "b"), 3: ("a", "b", "c")}
 TYPES = {1: "Unary", 2: "Binary", 3: "Ternary"}
-
-
-def _function(name: str, parameters: Iterable[str], program: "Program") -> str:
-    """A program without guards and with one output as a function of scalars."""
-    parameters = list(parameters)
-    used = {x for step in program.instructions for x in step.operands} | {*program.outputs}
-    writer = Writer(program, parameters, parameters)
-    (result,) = writer.body(str)
-    unused = [f"(void){x};" for k, x in enumerate(parameters) if k not in used]
-    body = "".join([f"    {x}\n" for x in [*unused, *writer.lines, f"return {result.text};"]])
-    return f"static double {name}({', '.join([f'double {x}' for x in parameters])})\n{{\n{body}}}\n"
 
 
 def _traced(f: Callable[..., Any], count: int) -> "Program | None":
@@ -259,35 +348,28 @@ def _traced(f: Callable[..., Any], count: int) -> "Program | None":
     return program if simple and not program.guards else None
 
 
-def _rule(rule: Any, arity: int) -> "Program | None":
-    """A partial's formula; where it is flat, nothing asks for it."""
-    if callable(rule):
-        return _traced(lambda *xs: rule(*xs[:-1], xs[-1]), arity + 1)
-    return _traced(lambda *xs: rule or 0.0, arity + 1)
-
-
 def rules() -> str:
     """The table's rows of one to three operands as C: what the compiled engine computes with.
 
-    Four arrays by an operation's code: its value, and its partials; where Python has to be
-    asked, null pointers.
+    Arrays by an operation's code, its value and its partials, for each number of operands;
+    null pointers where Python has to be asked, and where a partial is flat.
     """
     functions: list[str] = []
-    used: dict[str, None] = {}
+    helpers: dict[str, str] = {}
     entries: dict[str, list[str]] = {"value1": [], "value2": [], "value3": []}
     entries |= {"partial1": [], "partial2": [], "partial3": []}
     for op in ops.ROWS:
-        programs = _row_programs(op) if op in ops.BUILTIN and op.arity in PARAMETERS else None
+        programs = _row_programs(op)
+        names = [f"{op.name}_value", *[f"{op.name}_partial{k}" for k in range(op.arity)]]
+        pointers = ["0" if x is None else name for name, x in zip(names, programs, strict=True)]
         for arity in PARAMETERS:
-            mine = programs is not None and op.arity == arity
-            names = [f"{op.name}_value", *[f"{op.name}_partial{k}" for k in range(arity)]]
-            entries[f"value{arity}"].append(names[0] if mine else "0")
-            entries[f"partial{arity}"] += names[1:] if mine else ["0"] * arity
-        for k, program in enumerate(programs or []):
-            parameters = PARAMETERS[op.arity] + (() if k == 0 else ("y",))
-            name = f"{op.name}_value" if k == 0 else f"{op.name}_partial{k - 1}"
-            functions.append(_function(name, parameters, program))
-            used |= dict.fromkeys(_helpers(program))
+            value, *slopes = pointers if op.arity == arity else ["0"] * (arity + 1)
+            entries[f"value{arity}"].append(value)
+            entries[f"partial{arity}"] += slopes
+        for k, (name, program) in enumerate(zip(names, programs, strict=True)):
+            if program is not None:
+                parameters = PARAMETERS[op.arity] + (("y",) if k else ())
+                functions.append(_function(name, program, helpers, parameters, LONGEST))
     arrays = []
     for name, items in entries.items():
         arity = int(name[-1]) + name.startswith("partial")
@@ -295,14 +377,28 @@ def rules() -> str:
         lines = ",\n".join([f"    {x}" for x in items])
         arrays.append(f"static const {kind} {name}[] = {{\n{lines}\n}};\n")
     count = f'#define BUILTINS {len(ops.ROWS)}\n#define MADE_OF "{digest()}"\n'
-    return "\n".join([count, *used, *functions, *arrays])
+    return "\n".join([count, *helpers.values(), *functions, *arrays])
 
 
-def _row_programs(op: Op) -> "list[Program] | None":
-    """A row's value and partials as programs; None if Python has to be asked for one of them."""
-    found = [_traced(op if known(op) else op.value, op.arity)]
-    found += [_rule(rule, op.arity) for rule in op.partials]
-    return found if None not in found else None  # type: ignore[return-value]
+def _row_programs(op: Op) -> "list[Program | None]":
+    """A row's value and partials as programs, None where it is flat.
+
+    None for all of them if Python has to be asked for one.
+    """
+    if op not in ops.BUILTIN or op.arity not in PARAMETERS:
+        return [None] * (1 + max(op.arity, 0))
+    rules = [rule for rule in op.partials if rule is not None]
+    value = _traced(op if known(op) else op.value, op.arity)
+    slopes = [_traced(_formula(rule), op.arity + 1) for rule in rules]
+    if None in (value, *slopes):
+        return [None] * (1 + op.arity)
+    rest = iter(slopes)
+    return [value, *[None if rule is None else next(rest) for rule in op.partials]]
+
+
+def _formula(rule: Any) -> Callable[..., Any]:
+    """A rule as a function of operands and result."""
+    return (lambda *xs: rule(*xs)) if callable(rule) else lambda *xs: rule
 
 
 if __name__ == "__main__":  # as the installation calls it

@@ -267,10 +267,12 @@ class Program:
         return source.text(self, expansion)
 
     def c_source(self) -> str:
-        """The program as C99 that stands alone: ``int name(const double *x, double *y)``.
+        """The program as C99 that stands alone: ``int name(const double *in, double *out)``.
 
-        `x` has the inputs, then the captured Values' numbers; `y` gets the outputs. The
-        function returns 0, or k + 1 where guard k fails.
+        `in` has the inputs, then the captured Values' numbers; `out` gets the outputs. The
+        function returns 0, or k + 1 where guard k fails; then `out` is as before. For the
+        eager answers, bit for bit (but of gamma and lgamma, which C has otherwise), compile
+        with ``-ffp-contract=off -fno-builtin``.
 
         Raises:
             TypeError: an operation is a Python function.

@@ -482,7 +482,7 @@ class Engine(RuleBasedStateMachine):
         for value, node in self.kept:
             if not node.foreign:
                 assert value._row < table.count
-                assert table.owner[value._row]() is value
+                assert table.handle(value._row) is value
 
 
 EngineTest = Engine.TestCase
