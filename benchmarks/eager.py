@@ -701,8 +701,8 @@ def parts(quick: bool) -> dict[str, Callable[[], list[Figures]]]:
             "early_stop": lambda: early_stop(5),
         }
     return {
-        "chains": lambda: chains(LENGTHS, turns=7, budget=0.3),
-        "demo": lambda: demos(turns=7, seconds=0.5),
+        "chains": lambda: chains(LENGTHS, turns=5, budget=0.3),
+        "demo": lambda: demos(turns=5, seconds=0.5),
         "memory": lambda: memory(quick),
         "training": lambda: training(20_000),
         "early_stop": lambda: early_stop(25),
