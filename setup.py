@@ -39,7 +39,7 @@ class BuildEngine(build_ext):
 
         folder = Path(self.build_temp)
         folder.mkdir(parents=True, exist_ok=True)
-        rules = [sys.executable, "-m", "miniflow.csource"]
+        rules = [sys.executable, "-m", "miniflow.rules"]
         text = subprocess.run(
             rules,
             env={**os.environ, "MINIFLOW_ENGINE": "python"},
@@ -64,7 +64,8 @@ setup(
             "miniflow.tape",
             [str(SOURCES / "tape.py")],
             depends=[
-                str(SOURCES / name) for name in ("ops.py", "csource.py", "tape.pxd", "engine.h")
+                str(SOURCES / name)
+                for name in ("ops.py", "csource.py", "rules.py", "tape.pxd", "engine.h")
             ],
         )
     ],

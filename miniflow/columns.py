@@ -31,7 +31,9 @@ __all__ = [
 ]  # fmt: skip
 
 
-class cython:  # noqa: N801 - stands in for the compiler's module
+class cython:  # noqa: N801
+    """What stands in for the compiler's module."""
+
     compiled = False
 
 

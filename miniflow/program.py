@@ -16,7 +16,7 @@ from functools import cached_property
 from math import inf, nextafter
 from typing import Any, NamedTuple
 
-from miniflow import ops, source
+from miniflow import csource, ops, source
 from miniflow.kinds import arithmetic
 from miniflow.ops import Op, real, shared
 from miniflow.structures import HOLE, Hole, Numbers, fill, is_setting, key, match, size, split
@@ -277,9 +277,7 @@ class Program:
         Raises:
             TypeError: an operation is a Python function.
         """
-        from miniflow import csource
-
-        return csource.text(self)
+        return csource.text(self, expansion)
 
     def __str__(self) -> str:
         return source.listing(self)
