@@ -1262,7 +1262,7 @@ class Value:
                 "functions of lists are in miniflow.math"
             )
 
-        return _method(op).__get__(self)  # type: ignore[no-any-return]
+        return _method(op, name).__get__(self)  # type: ignore[no-any-return]
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *ops.TABLE, *ALIASES]
@@ -1290,12 +1290,15 @@ class Value:
 ops.RESERVED.update(dir(Value), ALIASES)
 
 
-def _method(op: Op) -> Any:
+def _method(op: Op, name: str) -> Any:
     """A row as a method: v.tanh(), and so np.tanh(v)."""
 
     def method(self: Value, *operands: Any) -> Any:
         return op(self, *operands)
 
+    method.__name__ = name
+    method.__qualname__ = f"Value.{name}"
+    method.__doc__ = f"What `miniflow.ops.{op.name}` answers."
     return method
 
 
@@ -1338,7 +1341,7 @@ else:
 for _name in (*ops.TABLE, *ALIASES):
     _op = ops.TABLE[ALIASES.get(_name, _name)]
     if _op.arity > 0:
-        install(Value, _name, _method(_op))
+        install(Value, _name, _method(_op, _name))
 
 
 def literal(number: Any) -> Value:
