@@ -588,6 +588,7 @@ def memory(quick: bool) -> list[Figures]:
     print("\nMemory: most bytes per operation that the process has grown by\n")
     print(f"{'contender':<20} {'operations':>10} {'at first':>9} {f'{AGAIN} times again':>15}")
     names = [name for name in taking_part() if CONTENDERS[name].memory]
+    names = [name for name in names if name in OURS] if quick else names
     rows: list[Figures] = []
     for name, task in [*((name, "used") for name in names), (OURS[1], "traced")]:
         length = CONTENDERS[name].memory // (10 if quick else 1)
