@@ -25,6 +25,12 @@ typedef struct {
     PyObject_HEAD
     void *methods;
     void **owner;
+    int *operation, *left, *right, *pool;
+    double *value, *adjoint;
+    unsigned char *mark;
+    Py_ssize_t count, capacity, pooled, noted, held, muted;
+    uint64_t thread;
+    PyObject *scopes;
 } TableHead;
 
 typedef struct {
@@ -73,6 +79,23 @@ static inline PyObject *new(PyObject *type)
     return v;
 }
 
+/* Rows above the last one that has a Value are needed by nobody: they are unused again at once,
+   down to those that side tables tell of. */
+static void give_up(TableHead *t)
+{
+    Py_ssize_t n = t->count, pooled = t->pooled;
+    int arity;
+    if (t->held || PyDict_GET_SIZE(t->scopes)) return;
+    while (n > t->noted && t->owner[n - 1] == NULL) {
+        arity = ARITY[t->operation[--n]];
+        if (arity < 0 || arity > 2) pooled = t->left[n];
+    }
+    memset(t->operation + n, 0, (t->count - n) * sizeof(int));
+    memset(t->adjoint + n, 0, (t->count - n) * sizeof(double));
+    t->pooled = pooled;
+    t->count = n;
+}
+
 static void handle_dealloc(PyObject *o)
 {
     Handle *v = (Handle *)o;
@@ -80,6 +103,7 @@ static void handle_dealloc(PyObject *o)
     PyObject_GC_UnTrack(o);
     if (tape != NULL && (PyObject *)tape != Py_None && tape->owner[v->row] == v) {
         tape->owner[v->row] = NULL;
+        if (v->row == tape->count - 1) give_up(tape);
     }
     if (v->references != NULL) PyObject_ClearWeakRefs(o);
     v->tape = NULL;
@@ -88,18 +112,87 @@ static void handle_dealloc(PyObject *o)
     Py_XDECREF((PyObject *)tape);
 }
 
-/* Give the class of Values its stock of handles. */
-static int prepare(PyObject *type, PyObject *table, void **owner)
+/* What `_binary` in tape.py does, where it has nothing to decide: operators on Values of this
+   thread's tape and floats. All else goes there. */
+static inline PyObject *operate(int code, PyObject *a, PyObject *b, binaryfunc otherwise)
+{
+    int first = Py_TYPE(a) == handle_type, second = Py_TYPE(b) == handle_type;
+    TableHead *t = ((Handle *)(first ? a : b))->tape;
+    Handle *v;
+    double x, y;
+    Py_ssize_t n;
+    if (first ? !(second ? ((Handle *)b)->tape == t : Py_TYPE(b) == &PyFloat_Type)
+              : !(second && Py_TYPE(a) == &PyFloat_Type)) {
+        return otherwise(a, b);
+    }
+    if (t->muted || t->thread != get_ident()) return otherwise(a, b);
+    v = (Handle *)handle_alloc(handle_type, 0); /* may collect garbage: rows are read later */
+    if (v == NULL) return NULL;
+    n = t->count;
+    if (n + 2 > t->capacity) {
+        Py_DECREF((PyObject *)v);
+        return otherwise(a, b);
+    }
+    x = first ? t->value[((Handle *)a)->row] : PyFloat_AS_DOUBLE(a);
+    y = second ? t->value[((Handle *)b)->row] : PyFloat_AS_DOUBLE(b);
+    if (!second) t->value[n++] = y;
+    else if (!first) t->value[n++] = x;
+    t->operation[n] = code;
+    t->left[n] = first ? (int)((Handle *)a)->row : (int)n - 1;
+    t->right[n] = second ? (int)((Handle *)b)->row : (int)n - 1;
+    t->value[n] = value2[code](x, y);
+    t->owner[n] = v;
+    Py_INCREF((PyObject *)t);
+    v->tape = t;
+    v->row = n;
+    t->count = n + 1;
+    return (PyObject *)v;
+}
+
+/* The operators that are most in use. */
+#define OPERATOR(name)                                            \
+    static int name##_code;                                       \
+    static binaryfunc name##_otherwise;                           \
+    static PyObject *name##_operator(PyObject *a, PyObject *b)    \
+    {                                                             \
+        return operate(name##_code, a, b, name##_otherwise);      \
+    }
+OPERATOR(add)
+OPERATOR(sub)
+OPERATOR(mul)
+OPERATOR(div)
+
+static void quicken(int add, int sub, int mul, int div)
+{
+    PyNumberMethods *methods = handle_type->tp_as_number;
+    add_code = add;
+    sub_code = sub;
+    mul_code = mul;
+    div_code = div;
+    add_otherwise = methods->nb_add;
+    sub_otherwise = methods->nb_subtract;
+    mul_otherwise = methods->nb_multiply;
+    div_otherwise = methods->nb_true_divide;
+    methods->nb_add = add_operator;
+    methods->nb_subtract = sub_operator;
+    methods->nb_multiply = mul_operator;
+    methods->nb_true_divide = div_operator;
+}
+
+/* Give the class of Values its stock of handles, and operators. */
+static int prepare_handles(PyObject *type, void *table, void *thread, void *scopes)
 {
     PyTypeObject *t = (PyTypeObject *)type;
-    if (t->tp_basicsize != sizeof(Handle) || ((TableHead *)table)->owner != owner) {
+    TableHead *head = table;
+    int same = (void *)&head->thread == thread && (void *)head->scopes == scopes;
+    if (t->tp_basicsize != sizeof(Handle) || !same) {
         PyErr_SetString(PyExc_ImportError, "miniflow.tape: compiled for another layout");
         return -1;
     }
     t->tp_alloc = handle_alloc;
     t->tp_dealloc = handle_dealloc;
     /* a cycle is broken in its dicts: what is left of it still knows its table */
-    t->tp_clear = Py_TYPE(table)->tp_clear = NULL;
+    t->tp_clear = Py_TYPE((PyObject *)table)->tp_clear = NULL;
     handle_type = t;
     return 0;
 }

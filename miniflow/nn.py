@@ -304,7 +304,7 @@ class Layer(Module):
         self.neurons = [Neuron(nin, nonlin, activation=activation, seed=rng) for _ in range(nout)]
 
     def __call__(self, x: Sequence[Any]) -> Any:
-        x = [v if v.__class__ is Value else literal(v) for v in _row(x)]  # once for all neurons
+        x = [v if type(v) is Value else literal(v) for v in _row(x)]  # once for all neurons
         out = [n(x) for n in self.neurons]
         return out[0] if len(out) == 1 else out
 

@@ -33,7 +33,8 @@ cdef extern from "engine.h":
     uint64_t get_ident()
     Value new(object kind)
     int install(object kind, object name, object method) except -1
-    int prepare(object kind, object table, void **owner) except -1
+    int prepare_handles(object kind, void *table, void *thread, void *scopes) except -1
+    void quicken(int add, int sub, int mul, int div)
     Py_ssize_t pending_row(const unsigned char *mark, Py_ssize_t stop)
     Py_ssize_t last_mark(const char *marks, Py_ssize_t stop)
     int lengthen(void *column, size_t used, size_t size, size_t item) except -1
@@ -47,6 +48,7 @@ cdef int ADD, SUB, MUL, DIV, POW, MOD, FLOORDIV, NEG, POS, ABS, RINT, TRUNC, FLO
 
 @cython.final
 cdef class Table:
+    # as engine.h has them
     cdef void **owner
     cdef int *operation
     cdef int *left
@@ -56,12 +58,15 @@ cdef class Table:
     cdef double *adjoint
     cdef unsigned char *mark
     cdef readonly Py_ssize_t count, capacity, pooled
+    cdef public Py_ssize_t noted, held, muted
+    cdef public uint64_t thread
+    cdef public dict scopes
+    # and the rest
     cdef Py_ssize_t reserved  # of the pool
-    cdef public Py_ssize_t held, muted, opened, version
-    cdef public dict labels, grads, homes, others, scopes, names
+    cdef public Py_ssize_t opened, version
+    cdef public dict labels, grads, homes, others, names
     cdef public tuple path
     cdef public object trace, swept
-    cdef public uint64_t thread
     cdef readonly bint sweeping
     cdef bint dirty, due
 
@@ -162,6 +167,13 @@ cdef object _slow_binary(int code, object a, object b)
 
 
 # --- what columns.py is in Python ---------------------------------------------
+
+cdef inline int prepare(kind, Table table) except -1:
+    """Make the class of Values ready."""
+    prepare_handles(kind, <void *>table, &table.thread, <void *>table.scopes)
+    quicken(ADD, SUB, MUL, DIV)
+    return 0
+
 
 cdef inline void *pointer(Value handle):
     return <void *>handle
@@ -452,6 +464,10 @@ cdef inline bint commit(
     cdef int *place = places.data.as_ints
     cdef char *mark = PyByteArray_AS_STRING(marks)
     cdef int arity, pooled = 0, kept = 0
+    cdef Py_ssize_t noted = 0
+    for side in (*sides[:4], sides[5]):
+        for row in side:
+            noted = max(noted, row + 1)
     # what the table was the last to know stays until the end: it may have finalizers
     dropped = (table.labels, table.grads, table.homes, table.others, table.scopes, table.names)
     if table.count != count or table.version != version or table.held != held:
@@ -482,6 +498,7 @@ cdef inline bint commit(
     memset(table.owner + kept, 0, (count - kept) * sizeof(void *))
     table.labels, table.grads, table.homes, table.others, table.scopes, table.names = sides
     table.pooled = pooled
+    table.noted = noted
     table.count = kept
     table.version += 1
     return True

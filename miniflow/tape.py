@@ -150,6 +150,7 @@ class Table:
         "mark",
         "muted",
         "names",
+        "noted",
         "opened",
         "operation",
         "others",
@@ -179,6 +180,7 @@ class Table:
         self.count = 0
         self.capacity = 0
         self.pooled = 0  # how much of the pool is in use
+        self.noted = 0  # from here on no row has an entry in a side table
         self.thread = 0  # the thread whose tape this is at present
         self.labels: dict[int, str] = {}
         self.grads: dict[int, float] = {}  # what leaves have accumulated
@@ -237,6 +239,7 @@ class Table:
             self.owner[n] = reference
             if code == OTHER:
                 self.others[n] = op
+                self.noted = n + 1
             handle._row = n
             self.count = n + 1
         finally:
@@ -292,6 +295,7 @@ class Table:
         if home is not None:
             self.operation[n] = SHARED
             self.homes[n] = home
+            self.noted = n + 1
         self.count = n + 1
         return n
 
@@ -321,6 +325,7 @@ class Table:
         path = self.path = (*self.path, name)
         # in one go: no call, no loop, no new container
         self.names[self.count] = path
+        self.noted = self.count
         self.version += 1
 
     def pop(self) -> None:
@@ -328,6 +333,7 @@ class Table:
         path = self.path = self.path[:-1]
         # in one go: no call, no loop, no new container
         self.names[self.count] = path
+        self.noted = self.count
         self.version += 1
 
     def paths(self, rows: Iterable[int]) -> list[tuple[str, ...]]:
@@ -512,6 +518,8 @@ class Table:
             self.mark[x] = PENDING
             return 1
         self.mark[x] = DONE
+        if x >= self.noted:
+            self.noted = x + 1
         leaves.append(x)
         return 0
 
@@ -541,6 +549,8 @@ class Table:
     def feed(self, v: "Value", adjoint: float) -> None:
         """Add to the gradient of a leaf: any thread may, without a call it comes in one go."""
         row = v._row
+        if row >= self.noted:
+            self.noted = row + 1
         self.grads[row] = self.grads[row] + adjoint if row in self.grads else adjoint
         self.version += 1
 
@@ -1028,7 +1038,10 @@ class Value:
         number = number if type(number) is float else real(number, "Value.grad")
         table = self._tape
         if table.operation[self._row] == LEAF:
-            table.grads[self._row] = number
+            row = self._row
+            if row >= table.noted:
+                table.noted = row + 1
+            table.grads[row] = number
         else:
             table.adjoint[self._row] = number
         table.version += 1
@@ -1042,7 +1055,10 @@ class Value:
         if not isinstance(label, str):
             raise TypeError(f"Value.label: {label!r:.60} is no string")
         table, label = self._tape, str(label)
-        table.labels[self._row] = label
+        row = self._row
+        if row >= table.noted:
+            table.noted = row + 1
+        table.labels[row] = label
         table.version += 1
 
     @property
@@ -1333,7 +1349,7 @@ def _call(self: Op, *operands: Any) -> Any:
     return _call_any(self, *operands)
 
 
-prepare(Value, latest, latest.owner)
+prepare(Value, latest)
 if cython.compiled:
     Op.__call__ = _call  # type: ignore[method-assign]
 else:
