@@ -86,7 +86,7 @@ def living(owner: Any) -> Any:
     return owner()
 
 
-def prepare(values: type, table: "Table") -> None:
+def prepare(values: type, table: "Table", nowhere: "Table") -> None:
     """Make the class of Values ready."""
 
 

@@ -50,33 +50,44 @@ static inline uint64_t get_ident(void)
     return PyThreadState_GetID(PyThreadState_Get());
 }
 
+/* Handles in stock belong to `limbo`, a table with a row of no account, and are counted once:
+   the garbage collector knows them all the time, and anybody who finds one there can look. */
+static PyObject *limbo = NULL;
+
 static PyObject *handle_alloc(PyTypeObject *type, Py_ssize_t items)
 {
     Handle *v;
     (void)items;
     if (stocked) {
         v = stock[--stocked];
-        _Py_NewReference((PyObject *)v);
+        Py_DECREF(limbo);
     }
     else {
         v = PyObject_GC_New(Handle, type);
         if (v == NULL) return NULL;
+        v->references = NULL;
+        v->row = 0;
+        PyObject_GC_Track((PyObject *)v);
     }
     v->tape = NULL;
-    v->row = 0;
-    v->references = NULL;
-    PyObject_GC_Track((PyObject *)v);
     return (PyObject *)v;
 }
 
 /* A Value that has no tape yet. */
-static inline PyObject *new(PyObject *type)
+static PyObject *new(PyObject *type)
 {
     PyObject *v = handle_alloc((PyTypeObject *)type, 0);
     if (v == NULL) return NULL;
-    Py_INCREF(Py_None);
-    ((Handle *)v)->tape = (TableHead *)Py_None;
+    Py_INCREF(limbo);
+    ((Handle *)v)->tape = (TableHead *)limbo;
     return v;
+}
+
+static PyObject *handle_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    (void)args;
+    (void)kwargs;
+    return new((PyObject *)type);
 }
 
 /* Rows above the last one that has a Value are needed by nobody: they are unused again at once,
@@ -100,15 +111,27 @@ static void handle_dealloc(PyObject *o)
 {
     Handle *v = (Handle *)o;
     TableHead *tape = v->tape;
-    PyObject_GC_UnTrack(o);
+    /* __init__ that has failed leaves None */
     if (tape != NULL && (PyObject *)tape != Py_None && tape->owner[v->row] == v) {
         tape->owner[v->row] = NULL;
         if (v->row == tape->count - 1) give_up(tape);
     }
     if (v->references != NULL) PyObject_ClearWeakRefs(o);
-    v->tape = NULL;
-    if (stocked < STOCK) stock[stocked++] = v;
-    else PyObject_GC_Del(o);
+    v->row = 0;
+    if (stocked < STOCK) {
+#ifdef Py_TRACE_REFS
+        _Py_NewReference(o);
+#else
+        Py_SET_REFCNT(o, 1);
+#endif
+        Py_INCREF(limbo);
+        v->tape = (TableHead *)limbo;
+        stock[stocked++] = v;
+    }
+    else {
+        PyObject_GC_UnTrack(o);
+        PyObject_GC_Del(o);
+    }
     Py_XDECREF((PyObject *)tape);
 }
 
@@ -180,7 +203,8 @@ static void quicken(int add, int sub, int mul, int div)
 }
 
 /* Give the class of Values its stock of handles, and operators. */
-static int prepare_handles(PyObject *type, void *table, void *thread, void *scopes)
+static int prepare_handles(
+    PyObject *type, void *table, void *thread, void *scopes, PyObject *nowhere)
 {
     PyTypeObject *t = (PyTypeObject *)type;
     TableHead *head = table;
@@ -193,7 +217,10 @@ static int prepare_handles(PyObject *type, void *table, void *thread, void *scop
     t->tp_dealloc = handle_dealloc;
     /* a cycle is broken in its dicts: what is left of it still knows its table */
     t->tp_clear = Py_TYPE((PyObject *)table)->tp_clear = NULL;
+    t->tp_new = handle_new;
     handle_type = t;
+    limbo = nowhere;
+    Py_INCREF(limbo);
     return 0;
 }
 

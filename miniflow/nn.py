@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 
 from miniflow import math, ops
 from miniflow.files import write
-from miniflow.tape import Value, current, dot, is_leaf, literal
+from miniflow.tape import Value, current, is_leaf, literal, neuron
 from miniflow.trees import children, flatten, is_array
 
 FORMAT = "miniflow 1"  # of the files that `save` writes
@@ -274,11 +274,7 @@ class Neuron(Module, scoped=False):
         x = x if type(x) is list else list(_row(x))
         if len(x) != len(w):
             raise ValueError(f"Neuron: got {len(x)} inputs, it has {len(w)} weights")
-        out = dot(w, x) + self.b
-        activation = self.activation
-        if activation is None or not self.nonlin:
-            return out  # type: ignore[no-any-return]
-        return activation(out)  # type: ignore[no-any-return]
+        return neuron(w, x, self.b, self.activation if self.nonlin else None)  # type: ignore[no-any-return]
 
     def config(self) -> dict[str, Any]:
         return {**super().config(), "size": len(self.w), "activation": self._activation_name()}
@@ -290,6 +286,9 @@ class Neuron(Module, scoped=False):
         name = self._activation_name()
         name = "ReLU" if name == "relu" else name[0].upper() + name[1:]
         return f"{name}Neuron({len(self.w)})"
+
+
+_neuron_call = Neuron.__call__
 
 
 class Layer(Module):
@@ -305,7 +304,13 @@ class Layer(Module):
 
     def __call__(self, x: Sequence[Any]) -> Any:
         x = [v if type(v) is Value else literal(v) for v in _row(x)]  # once for all neurons
-        out = [n(x) for n in self.neurons]
+        size, usual = len(x), Neuron.__call__ is _neuron_call
+        out = [
+            neuron(n.w, x, n.b, n.activation if n.nonlin else None)
+            if usual and type(n) is Neuron and len(n.w) == size  # what n(x) would do, sooner
+            else n(x)
+            for n in self.neurons
+        ]
         return out[0] if len(out) == 1 else out
 
     def config(self) -> dict[str, Any]:

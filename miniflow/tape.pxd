@@ -8,6 +8,7 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free, realloc
+from libc.math cimport NAN
 from libc.string cimport memset
 
 
@@ -33,7 +34,9 @@ cdef extern from "engine.h":
     uint64_t get_ident()
     Value new(object kind)
     int install(object kind, object name, object method) except -1
-    int prepare_handles(object kind, void *table, void *thread, void *scopes) except -1
+    int prepare_handles(
+        object kind, void *table, void *thread, void *scopes, object nowhere
+    ) except -1
     void quicken(int add, int sub, int mul, int div)
     Py_ssize_t pending_row(const unsigned char *mark, Py_ssize_t stop)
     Py_ssize_t last_mark(const char *marks, Py_ssize_t stop)
@@ -163,14 +166,19 @@ cdef Value _unary(int code, Value a)
                handle=Value, n=Py_ssize_t)
 cdef object _binary(int code, object a, object b)
 @cython.locals(table=Table)
+cpdef object dot(list xs, list ws)
+@cython.locals(code=int)
+cpdef object neuron(list ws, list xs, object b, object activation)
+@cython.locals(table=Table)
 cdef object _slow_binary(int code, object a, object b)
 
 
 # --- what columns.py is in Python ---------------------------------------------
 
-cdef inline int prepare(kind, Table table) except -1:
-    """Make the class of Values ready."""
-    prepare_handles(kind, <void *>table, &table.thread, <void *>table.scopes)
+cdef inline int prepare(kind, Table table, Table nowhere) except -1:
+    """Make the class of Values ready; those that belong to no tape belong to `nowhere`."""
+    nowhere.value[0] = NAN
+    prepare_handles(kind, <void *>table, &table.thread, <void *>table.scopes, nowhere)
     quicken(ADD, SUB, MUL, DIV)
     return 0
 

@@ -80,6 +80,7 @@ if not getattr(sys, "_is_gil_enabled", lambda: True)():
 engine = "compiled" if cython.compiled else "python"
 made_of = MADE_OF.decode()  # what a compiled engine was made of, in short
 SMALLEST = 1 << 13  # rows that a table has at least
+SLACK = 4 if cython.compiled else 2  # lists take memory for rows that are not in use, too
 PENDING, DONE = 1, 2  # marks of a sweep: to be replayed; a leaf that was reached
 CONSTANT, LEAF, SHARED = ops.constant.code, ops.leaf.code, ops.shared.code
 ADD, SUB, MUL, DIV, POW = [x.code for x in (ops.add, ops.sub, ops.mul, ops.div, ops.pow)]
@@ -589,8 +590,8 @@ class Table:
     def make_room(self, rows: int) -> None:
         """Make room for some more rows: compact, and grow where that gained little."""
         self.compact()
-        if 4 * (self.count + rows) > 3 * self.capacity:
-            resize(self, 2 * (self.count + rows))
+        if 2 * SLACK * (self.count + rows) > 3 * self.capacity:
+            resize(self, SLACK * (self.count + rows))
 
     def settle(self) -> None:
         """After a loop over row numbers: do what had to wait for it."""
@@ -612,8 +613,8 @@ class Table:
                     break
         finally:
             self.held -= 1
-        if max(SMALLEST, 4 * self.count) < self.capacity // 2:
-            resize(self, max(SMALLEST, 4 * self.count))
+        if max(SMALLEST, 2 * SLACK * self.count) < self.capacity // 2:
+            resize(self, max(SMALLEST, 2 * SLACK * self.count))
 
     def needed(self, count: int) -> bytearray:
         """A mark for each of `count` rows that a live Value or scope needs."""
@@ -877,6 +878,17 @@ def dot(xs: list[Any], ws: list[Any]) -> Any:
     table = current()
     entry = dot_of_own(table, xs, ws)
     return ops.dot(*xs, *ws) if entry is None else entry
+
+
+def neuron(ws: list[Any], xs: list[Any], b: Any, activation: Any) -> Any:
+    """What ``activation(dot(ws, xs) + b)`` is, compiled with as little Python as can be."""
+    y = dot(ws, xs)
+    y = _binary(ADD, y, b) if type(y) is Value else y + b
+    if type(activation) is Op and type(y) is Value:
+        code = known(activation.code)
+        if DIRECT[code] == 1:
+            return _unary(code, y)
+    return y if activation is None else activation(y)
 
 
 def _slow_binary(code: int, a: Any, b: Any) -> "Value":
@@ -1349,7 +1361,7 @@ def _call(self: Op, *operands: Any) -> Any:
     return _call_any(self, *operands)
 
 
-prepare(Value, latest)
+prepare(Value, latest, Table())
 if cython.compiled:
     Op.__call__ = _call  # type: ignore[method-assign]
 else:
