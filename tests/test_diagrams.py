@@ -355,10 +355,10 @@ DANGEROUS = [
 
 
 @pytest.mark.parametrize("compact", [False, True])
-def test_nothing_in_a_label_has_a_meaning(compact, monkeypatch):
+def test_nothing_in_a_label_has_a_meaning(compact):
     for text in DANGEROUS:
-        monkeypatch.delitem(TABLE, "odd", raising=False)
         odd = define("odd", lambda x: x, 1.0, symbol=text)
+        del TABLE["odd"]  # an entry keeps its operation
         with scope(text):
             y = odd(Value(1.0, label=text))
         y.label = text

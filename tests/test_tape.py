@@ -1217,7 +1217,8 @@ def test_a_finalizer_that_runs_as_compaction_drops_what_it_hangs_on(small_table,
     kept, others = [], [Value(float(k)) for k in range(4)]
     w = in_thread(lambda: Value(5.0))
     weakref.finalize(w, lambda: kept.append(Value(99.0)))
-    w * 2.0
+    for _ in range(4):
+        w * 2.0
     del w
     table.compact()
     later = [Value(10.0 + k) for k in range(3)]
