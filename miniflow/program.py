@@ -482,9 +482,9 @@ def record(f: Function, numbers: list[float], arguments: Any) -> Program:
         raise TypeError(f"trace: {f!r:.60} is not a function")
     key(arguments)  # raises where a part is neither number nor setting
     table = here.table
-    start, opened = table.count, table.opened
     table.held += 1  # rows stay where they are
     try:
+        start, opened = table.count, table.opened
         program = _record(table, f, numbers, arguments)
         if not table.cut(start, opened):
             gc.collect()  # Values in cycles

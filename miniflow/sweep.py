@@ -49,9 +49,11 @@ class Tape:
 
     def _open(self) -> None:
         table = self._table = here.table
+        table.held += 1
         self._scope = table.opened = table.opened + 1
         table.scopes[self._scope] = (table.count, None)
         table.version += 1
+        table.held -= 1
 
     def __enter__(self) -> "Tape":
         self._close()
@@ -59,9 +61,12 @@ class Tape:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        start, _ = self._table.scopes[self._scope]
-        self._table.scopes[self._scope] = (start, self._table.count)
-        self._table.version += 1
+        table = self._table
+        table.held += 1
+        start, _ = table.scopes[self._scope]
+        table.scopes[self._scope] = (start, table.count)
+        table.version += 1
+        table.held -= 1
 
     def _close(self) -> None:
         del self._table.scopes[self._scope]
