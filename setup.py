@@ -12,6 +12,8 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 SOURCES = Path("miniflow")
+# with what prints the rules, and what says what the engine was made of
+DEPENDS = ["ops.py", "tape.pxd", "engine.h", "csource.py", "source.py", "program.py", "engines.py"]
 GNU = ["-O2", "-g0", "-ffp-contract=off", "-fno-strict-aliasing", "-Wno-unused-function"]
 MICROSOFT = ["/O2", "/fp:precise"]
 
@@ -63,9 +65,7 @@ setup(
         Extension(
             "miniflow.tape",
             [str(SOURCES / "tape.py")],
-            depends=[
-                str(SOURCES / name) for name in ("ops.py", "csource.py", "tape.pxd", "engine.h")
-            ],
+            depends=[str(SOURCES / name) for name in DEPENDS],
         )
     ],
     cmdclass={"build_ext": BuildEngine},
