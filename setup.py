@@ -13,7 +13,9 @@ from setuptools.command.build_ext import build_ext
 
 SOURCES = Path("miniflow")
 # with what prints the rules, and what says what the engine was made of
-DEPENDS = ["ops.py", "tape.pxd", "engine.h", "csource.py", "source.py", "program.py", "engines.py"]
+DEPENDS = [
+    "ops.py", "tape.pxd", "engine.h", "rules.py", "csource.py", "source.py", "program.py", "engines.py",
+]  # fmt: skip
 GNU = ["-O2", "-g0", "-ffp-contract=off", "-fno-strict-aliasing", "-Wno-unused-function"]
 MICROSOFT = ["/O2", "/fp:precise"]
 
@@ -41,7 +43,7 @@ class BuildEngine(build_ext):
 
         folder = Path(self.build_temp)
         folder.mkdir(parents=True, exist_ok=True)
-        rules = [sys.executable, "-m", "miniflow.csource"]
+        rules = [sys.executable, "-m", "miniflow.rules"]
         text = subprocess.run(
             rules,
             env={**os.environ, "MINIFLOW_ENGINE": "python"},

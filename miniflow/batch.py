@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from miniflow import ops
 from miniflow.hoist import BLOCK, PARTIALS, Shape
-from miniflow.jitted import Call, Chain, Compiled, Family, Path, Whole, captured_numbers, use_native
+from miniflow.jitted import Call, Chain, Compiled, Family, Path, Whole, captured_numbers, chosen
 from miniflow.ops import real
 from miniflow.program import PathError, Program
 from miniflow.structures import HOLE, Numbers, fill, is_number, is_setting, key, split
@@ -421,7 +421,7 @@ class Run:
 
     def _code(self, path: Path, shape: Shape) -> Any:
         """What runs a path over a batch."""
-        if path.native:
+        if path.backend == "native":
             call = None
             if self.owner is not None and path is self.family.root:
                 call = self.owner.array_call(path, self.arguments.element)
@@ -546,10 +546,10 @@ class Vmapped(Compiled):
     """A function over a batch."""
 
     def __init__(
-        self, f: Function, in_axes: Any, reduce: str | None, *, precise: bool, native: bool,
+        self, f: Function, in_axes: Any, reduce: str | None, *, precise: bool, backend: str,
         fma: bool, threads: int | None,
     ) -> None:  # fmt: skip
-        super().__init__(f, native=native, fma=fma)
+        super().__init__(f, backend=backend, fma=fma)
         self.in_axes = in_axes
         self.reduce = reduce
         self.options = Options(reduce is not None, precise, threads)
@@ -714,7 +714,9 @@ def vmap(
         raise ValueError(f"vmap: reduce={reduce!r} is none of None, 'sum', 'mean'")
     if threads is not None and (type(threads) is not int or threads < 1):
         raise ValueError(f"vmap: threads={threads!r} is no number of threads")
-    native = use_native("auto", "vmap")
+    backend = chosen("auto", "vmap")
+    if backend == "auto":
+        backend = "native"
     return Vmapped(
-        f, in_axes, reduce, precise=precise, native=native, fma=bool(fma), threads=threads
+        f, in_axes, reduce, precise=precise, backend=backend, fma=bool(fma), threads=threads
     )

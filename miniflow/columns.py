@@ -21,17 +21,19 @@ from weakref import ref
 from miniflow.ops import BUILTIN, ROWS, Op
 
 if TYPE_CHECKING:
-    from miniflow.tape import Table
+    from miniflow.tape import Replay, Table
 
 __all__ = [
-    "ARITY", "DIRECT", "FOLLOWS", "MADE_OF", "commit", "cython", "dot_of_own", "evaluate", "gather",
-    "get_ident", "install", "known", "last", "living", "new", "nobody", "numbered", "owned",
-    "partial1", "partial2", "pending_row", "pointer", "prepare", "pull_wide", "release", "resize",
-    "usable", "value1", "value2",
+    "ARITY", "DIRECT", "FOLLOWS", "MADE_OF", "commit", "cython", "discard", "dot_of_own", "drop",
+    "evaluate", "gather", "get_ident", "install", "ints", "known", "last", "living", "new",
+    "nobody", "numbered", "owned", "partial1", "partial2", "pending_row", "pointer", "prepare",
+    "pull_wide", "release", "resize", "spread", "usable", "value1", "value2", "wide_value",
 ]  # fmt: skip
 
 
-class cython:  # noqa: N801 - stands in for the compiler's module
+class cython:  # noqa: N801
+    """What stands in for the compiler's module."""
+
     compiled = False
 
 
@@ -264,3 +266,30 @@ def _renumbered(
         lefts.append(a)
         rights.append(b)
     return lefts, rights, pool
+
+
+# --- replaying a program ------------------------------------------------------
+
+
+def ints(numbers: list[int]) -> list[int]:
+    """A column of ints."""
+    return numbers
+
+
+def discard(replay: "Replay") -> None:
+    """Give the columns' memory back."""
+
+
+def spread(numbers: list[float], size: int) -> list[float]:
+    """So many slots, the first ones filled."""
+    return numbers + [0.0] * (size - len(numbers))
+
+
+def drop(slots: list[float]) -> None:
+    """Give the slots' memory back."""
+
+
+def wide_value(replay: "Replay", n: int, slots: list[float]) -> float:
+    """The result of instruction n, an operation of any kind."""
+    start, count = replay.left[n], replay.right[n]
+    return replay.ops[n].number(*[slots[x] for x in replay.pool[start : start + count]])

@@ -10,11 +10,10 @@ import math
 import re
 import textwrap
 import unicodedata
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from miniflow import ops, source
-from miniflow.engines import digest
 from miniflow.ops import Op
 from miniflow.source import (
     ATOM,
@@ -26,6 +25,7 @@ from miniflow.source import (
     SIGN,
     SUM,
     WIDTH,
+    Expansion,
     Text,
     chained,
     infix,
@@ -249,14 +249,14 @@ class Writer(source.Writer):
         self.lines += wrapped(f"if ({denied}) return {k + 1};")
 
 
-def text(program: "Program") -> str:
+def text(program: "Program", expansion: Expansion) -> str:
     """The program as a C99 function, with what it needs above it.
 
     Raises:
         TypeError: an operation is a Python function.
     """
     for op in dict.fromkeys(step.op for step in program.instructions):
-        if not (known(op) or (op in ops.BUILTIN and op.name in NEARLY) or _expansion(op)):
+        if not (known(op) or (op in ops.BUILTIN and op.name in NEARLY) or expansion(op)):
             raise TypeError(
                 f"c_source: {op.name} is a function of Python, there is no C for it; write it in "
                 "the table's own operations, or leave it outside of the program"
@@ -273,7 +273,7 @@ def text(program: "Program") -> str:
     unused = [f"(void){x};" for x, n in (("in", len(used)), ("out", len(outputs))) if not n]
     results = [line for k, y in enumerate(outputs) for line in wrapped(f"out[{k}] = {y};")]
     helpers: dict[str, str] = {}
-    _define(writer.helpers.values(), helpers)
+    _define(writer.helpers.values(), expansion, helpers)
     head = f"int {name}(const double *in, double *out)"
     function = _head(program) + _block(head, [*unused, *writer.lines, *results, "return 0;"])
     flags = remark("with -ffp-contract=off -fno-builtin the answers are miniflow's, bit for bit")
@@ -295,111 +295,26 @@ def _head(program: "Program") -> str:
     ) + "\n"  # fmt: skip
 
 
-def _expansion(op: Op) -> "Program | None":
-    """A row's value in terms of rows that C may have."""
-    from miniflow.program import expansion
-
-    return expansion(op)
-
-
-def _define(found: Iterable[Op], helpers: dict[str, str]) -> None:
+def _define(found: Iterable[Op], expansion: Expansion, helpers: dict[str, str]) -> None:
     """Add a definition for each row that C does not have, innermost first."""
     for op in found:
-        inner = None if op.name in HELPERS else _expansion(op)
+        inner = None if op.name in HELPERS else expansion(op)
         if inner is None:
             helpers[op.name] = f"static double mf_{op.name}({HELPERS[op.name]}\n"
         elif op.name not in helpers:
-            helpers[op.name] = _function(f"mf_{op.name}", inner, helpers)
+            helpers[op.name] = function(f"mf_{op.name}", inner, expansion, helpers)
 
 
-def _function(
-    name: str, program: "Program", helpers: dict[str, str],
+def function(
+    name: str, program: "Program", expansion: Expansion, helpers: dict[str, str],
     parameters: Iterable[str] = (), inline: int = INLINE,
 ) -> str:  # fmt: skip
     """A program without guards and with one output as a function of numbers."""
     writer = Writer(program, name, parameters, inline)
     inputs = writer.inputs()
     writer.body()
-    _define(writer.helpers.values(), helpers)
+    _define(writer.helpers.values(), expansion, helpers)
     unused = [f"(void){x};" for k, x in enumerate(inputs) if not writer.uses[k]]
     result = wrapped(f"return {writer.texts[program.outputs[0]].text};")
     head = f"static double {name}({', '.join([f'double {x}' for x in inputs])})"
     return _block(head, [*unused, *writer.lines, *result])
-
-
-# --- the engine's rules -------------------------------------------------------
-
-PARAMETERS = {1: ("a",), 2: ("a", "b"), 3: ("a", "b", "c")}
-TYPES = {1: "Unary", 2: "Binary", 3: "Ternary"}
-
-
-def _traced(f: Callable[..., Any], count: int) -> "Program | None":
-    """A formula as a program of rows that C has; None if there is none."""
-    from miniflow.program import record
-    from miniflow.structures import HOLE
-
-    try:
-        program = record(f, [0.5] * count, ((HOLE,) * count, {}))
-    except TypeError:  # it calls functions of floats
-        return None
-    rows = {op.name for op in ops.TABLE.values() if known(op)}
-    program = program.expanded(rows)
-    simple = all(known(step.op) for step in program.instructions)
-    return program if simple and not program.guards else None
-
-
-def rules() -> str:
-    """The table's rows of one to three operands as C: what the compiled engine computes with.
-
-    Arrays by an operation's code, its value and its partials, for each number of operands;
-    null pointers where Python has to be asked, and where a partial is flat.
-    """
-    functions: list[str] = []
-    helpers: dict[str, str] = {}
-    entries: dict[str, list[str]] = {"value1": [], "value2": [], "value3": []}
-    entries |= {"partial1": [], "partial2": [], "partial3": []}
-    for op in ops.ROWS:
-        programs = _row_programs(op)
-        names = [f"{op.name}_value", *[f"{op.name}_partial{k}" for k in range(op.arity)]]
-        pointers = ["0" if x is None else name for name, x in zip(names, programs, strict=True)]
-        for arity in PARAMETERS:
-            value, *slopes = pointers if op.arity == arity else ["0"] * (arity + 1)
-            entries[f"value{arity}"].append(value)
-            entries[f"partial{arity}"] += slopes
-        for k, (name, program) in enumerate(zip(names, programs, strict=True)):
-            if program is not None:
-                parameters = PARAMETERS[op.arity] + (("y",) if k else ())
-                functions.append(_function(name, program, helpers, parameters, LONGEST))
-    arrays = []
-    for name, items in entries.items():
-        arity = int(name[-1]) + name.startswith("partial")
-        kind = {**TYPES, 4: "Quaternary"}[arity]
-        lines = ",\n".join([f"    {x}" for x in items])
-        arrays.append(f"static const {kind} {name}[] = {{\n{lines}\n}};\n")
-    count = f'#define BUILTINS {len(ops.ROWS)}\n#define MADE_OF "{digest()}"\n'
-    return "\n".join([count, *helpers.values(), *functions, *arrays])
-
-
-def _row_programs(op: Op) -> "list[Program | None]":
-    """A row's value and partials as programs, None where it is flat.
-
-    None for all of them if Python has to be asked for one.
-    """
-    if op not in ops.BUILTIN or op.arity not in PARAMETERS:
-        return [None] * (1 + max(op.arity, 0))
-    rules = [rule for rule in op.partials if rule is not None]
-    value = _traced(op if known(op) else op.value, op.arity)
-    slopes = [_traced(_formula(rule), op.arity + 1) for rule in rules]
-    if None in (value, *slopes):
-        return [None] * (1 + op.arity)
-    rest = iter(slopes)
-    return [value, *[None if rule is None else next(rest) for rule in op.partials]]
-
-
-def _formula(rule: Any) -> Callable[..., Any]:
-    """A rule as a function of operands and result."""
-    return (lambda *xs: rule(*xs)) if callable(rule) else lambda *xs: rule
-
-
-if __name__ == "__main__":  # as the installation calls it
-    print(rules())

@@ -13,7 +13,7 @@ from types import ModuleType
 
 ENGINES = ("compiled", "python")
 NAME = "miniflow.tape"
-SOURCES = ("ops.py", "tape.py", "tape.pxd", "engine.h", "csource.py")
+SOURCES = ("ops.py", "tape.py", "tape.pxd", "engine.h", "csource.py", "rules.py")
 
 
 def digest() -> str:

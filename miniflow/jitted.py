@@ -20,43 +20,44 @@ from typing import Any
 
 from miniflow import source
 from miniflow.ops import Op
-from miniflow.program import PathError, Program, expansion, record
+from miniflow.program import RELATIONS, PathError, Program, expansion, record
 from miniflow.structures import HOLE, key, split
 from miniflow.sweep import pullback
-from miniflow.tape import Value, here, plain
+from miniflow.tape import Replay, Value, engine, here, plain
 
 Function = Callable[..., Any]
 Chain = tuple[int, ...]
 
 LIMIT = 128  # paths of a function; beyond, calls run eagerly
 LINKED = 16  # structures of arguments that machine code takes without asking
-PATIENCE = 3  # calls of a program that are interpreted before it is worth compiling
-BACKENDS = ("auto", "native", "source")
+PATIENCE = 3  # calls of a program that are replayed before it is worth compiling
+LARGEST = 300_000  # instructions; beyond, "auto" replays
+BACKENDS = ("auto", "native", "source", "tape")
 
 
 # --- backends -----------------------------------------------------------------
 
 
-def use_native(backend: str, what: str) -> bool:
-    """Whether to compile to machine code."""
+def chosen(backend: str, what: str) -> str:
+    """The backend to use: what "auto" can be here."""
     if backend not in BACKENDS:
         raise ValueError(f"{what}: backend {backend!r} is none of {', '.join(BACKENDS)}")
-    if backend == "source":
-        return False
+    if backend in ("source", "tape"):
+        return backend
     from miniflow import native
 
     if native.available():
-        return True
+        return backend
     if backend == "native":
         raise ImportError(f"{what}: backend 'native' needs llvmlite: pip install 'miniflow[jit]'")
     _warn_once()
-    return False
+    return "tape" if engine == "compiled" else "source"
 
 
 @cache
 def _warn_once() -> None:
     warnings.warn(
-        "miniflow: without llvmlite programs run as Python source, many times slower; "
+        "miniflow: without llvmlite programs do not run as machine code, but many times slower; "
         "pip install 'miniflow[jit]'",
         RuntimeWarning,
         stacklevel=outside(),
@@ -92,30 +93,76 @@ class Source:
             return self.program.evaluate(xs)
 
 
-class Evaluator:
-    """A program's outputs from a list of floats: interpreted a few times, then compiled."""
+class Replayed:
+    """A program on the engine: nothing to be compiled, each instruction is looked up."""
 
-    def __init__(self, program: Program, *, native: bool, fma: bool) -> None:
+    def __init__(self, program: Program) -> None:
         self.program = program
-        self.native = native
+        relations = list(RELATIONS)
+        guards = [(relations.index(x.relation), *x[1:]) for x in program.guards]
+        self.replay = Replay(
+            program.constants, program.first, program.instructions, program.outputs, guards
+        )
+
+    def __call__(self, xs: list[float]) -> list[float]:
+        found = self.replay(xs)
+        if found.__class__ is int:
+            raise self.program.failure(found)
+        return found  # type: ignore[return-value]
+
+
+class Evaluator:
+    """A program's outputs from a list of floats: replayed at first, compiled if that pays.
+
+    Backend "auto" has it compiled in the background, and replays until that is done.
+    """
+
+    def __init__(
+        self, program: Program, *, backend: str, fma: bool, after: threading.Event
+    ) -> None:
+        self.program = program
+        self.backend = backend
         self.fma = fma
+        self.after = after  # what is more urgent
         self.calls = 0
+        self.replayed = Replayed(program)
         self.compiled: Any = None
+        self.asked = False
 
     def __call__(self, xs: list[float]) -> list[float]:
         if self.compiled is None:
             self.calls += 1
-            if self.calls <= PATIENCE:
-                return self.program.evaluate(xs)
+            if self.calls <= PATIENCE or self.backend == "tape":
+                return self.replayed(xs)
+            if self.backend == "auto":
+                self._ask()
+                return self.replayed(xs)
             self.compiled = self._compile()
         return self.compiled(xs)  # type: ignore[no-any-return]
 
+    def _ask(self) -> None:
+        """Have it compiled in the background, once."""
+        if self.asked or not self.after.is_set() or len(self.program) > LARGEST:
+            return
+        self.asked = True
+        in_background(self._finish)
+
+    def _finish(self) -> None:
+        self.compiled = self._compile()
+
     def _compile(self) -> Function:
-        if not self.native:
+        if self.backend == "source":
             return Source(self.program)
         from miniflow.native import Scalar
 
         return Scalar(self.program, fma=self.fma)
+
+
+def in_background(job: Callable[[], None]) -> None:
+    """Have something compiled by and by."""
+    from miniflow import native
+
+    native.worker.put(job)
 
 
 # --- paths --------------------------------------------------------------------
@@ -124,12 +171,24 @@ class Evaluator:
 class Path:
     """One path of a function: its program, the programs derived from it, where it ends."""
 
-    def __init__(self, program: Program, point: list[float], *, native: bool, fma: bool) -> None:
+    def __init__(
+        self,
+        program: Program,
+        point: list[float],
+        parent: "Path | None",
+        *,
+        backend: str,
+        fma: bool,
+    ) -> None:
         self.program = program
+        self.parent = parent  # the path that leads here
         self.point = point  # where it was recorded: inputs, captured numbers
         self.result = key(program.result)
-        self.native = native
+        self.backend = backend
         self.fma = fma
+        self.link: Callable[[], None] | None = None  # what makes its built-in function
+        self.linked = threading.Event()  # once that has been tried
+        self.calls = 0
         self.flips: dict[int, Path] = {}  # by the guard that fails
         self.entry: Any = None
         self._programs: dict[Chain, Program] = {(): program}
@@ -153,8 +212,26 @@ class Path:
         """What computes the outputs of a chain from inputs and captured numbers."""
         if chain not in self._evaluators:
             program = self.derived(chain)
-            self._evaluators[chain] = Evaluator(program, native=self.native, fma=self.fma)
+            self._evaluators[chain] = Evaluator(
+                program, backend=self.backend, fma=self.fma, after=self.linked
+            )
         return self._evaluators[chain]  # type: ignore[no-any-return]
+
+    def count(self) -> None:
+        """Take note of a call that was replayed; after some, have machine code made."""
+        self.calls += 1
+        if self.calls >= PATIENCE:
+            self.compile()
+
+    def compile(self) -> None:
+        """Have the path's built-in function made in the background, once."""
+        link, self.link = self.link, None
+        if link is not None and self.parent is not None:
+            self.parent.compile()  # it leads here
+        if link is not None and len(self.program) <= LARGEST:
+            in_background(link)
+        elif link is not None:
+            self.linked.set()
 
     def batched(self, name: Any, make: Callable[[Program], Any]) -> Any:
         """Machine code for a batch, by a name that begins with a chain."""
@@ -204,10 +281,10 @@ def derivative(program: Program, output: int, xs: list[float]) -> Program:
 class Family:
     """The paths of a function for one structure of arguments."""
 
-    def __init__(self, f: Function, arguments: Any, *, native: bool, fma: bool) -> None:
+    def __init__(self, f: Function, arguments: Any, *, backend: str, fma: bool) -> None:
         self.f = f
         self.arguments = arguments
-        self.native = native
+        self.backend = backend
         self.fma = fma
         self.root: Path | None = None
         self.paths: list[Path] = []
@@ -258,15 +335,32 @@ class Family:
                 if path.program == program:
                     return path
             point = [*inputs, *program.live()]
-            path = Path(program, point, native=self.native, fma=self.fma)
+            path = Path(program, point, parent, backend=self.backend, fma=self.fma)
             self.paths.append(path)
             if parent is None:
                 self.root = path
             else:
                 parent.flips[guard] = path
-            if self.grown is not None:
-                self.grown(path, parent, guard)
+            self._link(path, parent, guard)
             return path
+
+    def _link(self, path: Path, parent: Path | None, guard: int) -> None:
+        """Have the path's built-in function made: at once, or when it is called often."""
+        grown = self.grown
+        if grown is None:
+            path.linked.set()
+        elif self.backend != "auto":
+            grown(path, parent, guard)
+            path.linked.set()
+        else:
+
+            def link() -> None:
+                try:
+                    grown(path, parent, guard)
+                finally:
+                    path.linked.set()
+
+            path.link = link
 
     def call(self, numbers: list[Any]) -> Any:
         """The function's result at numbers and Values in the holes of its arguments."""
@@ -275,6 +369,7 @@ class Family:
         if found is None:
             return self.eager(numbers)
         path, _, outputs = found
+        path.count()
         captured = path.program.captured
         if captured or any(x.__class__ is Value for x in numbers):
             outputs = self.apply((), path, [*numbers, *captured], captured, outputs)
@@ -423,11 +518,11 @@ class Compiled:
         __wrapped__: the function.
     """
 
-    def __init__(self, f: Function, *, native: bool, fma: bool) -> None:
+    def __init__(self, f: Function, *, backend: str, fma: bool) -> None:
         setattr(type(self), "__call__", self.run)  # noqa: B010 - on a class of its own
         update_wrapper(self, f)
         self.f = f
-        self.native = native
+        self.backend = backend
         self.fma = fma
         self.families: dict[Any, Family] = {}
         self.lock = threading.RLock()
@@ -446,7 +541,7 @@ class Compiled:
             with self.lock:
                 found = self.families.get(name)
                 if found is None:
-                    found = Family(self.f, arguments, native=self.native, fma=self.fma)
+                    found = Family(self.f, arguments, backend=self.backend, fma=self.fma)
                     self.adopt(found)
                     self.families[name] = found
         return found
@@ -456,13 +551,16 @@ class Compiled:
 
     def ready(self, timeout: float | None = None) -> bool:
         """Wait until all code is optimised; whether it is, after at most `timeout` seconds."""
-        families = list(self.families.values())
-        codes = [code for family in families for path in family.paths for code in path.codes()]
+        paths = [path for family in list(self.families.values()) for path in family.paths]
         end = None if timeout is None else time.monotonic() + timeout
-        return all(
-            code.final.wait(None if end is None else max(0.0, end - time.monotonic()))
-            for code in codes
-        )
+
+        def wait(event: threading.Event) -> bool:
+            return event.wait(None if end is None else max(0.0, end - time.monotonic()))
+
+        for path in paths:
+            path.compile()
+        made = all(wait(path.linked) for path in paths)
+        return made and all(wait(code.final) for path in paths for code in path.codes())
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         return self if instance is None else MethodType(self, instance)
@@ -519,7 +617,7 @@ class Jitted(Compiled):
 
     def adopt(self, family: Family) -> None:
         args, kwargs = family.arguments
-        if not self.native or kwargs:
+        if self.backend not in ("native", "auto") or kwargs:
             return
         from miniflow.callers import plain as is_plain
 
@@ -558,8 +656,9 @@ def jit(f: Function, *, fma: bool = False, backend: str = "auto") -> Any:
             Ints count as numbers, too. Plain numbers that f reads from elsewhere are taken as
             they are when a path is recorded.
         fma: whether products may be fused with sums, which rounds once instead of twice.
-        backend: "native" for machine code (the extra ``jit``), "source" for Python, "auto" for
-            machine code where llvmlite is installed.
+        backend: "native" for machine code (the extra ``jit``), "tape" for a replay by the engine,
+            which needs no compiling, "source" for Python. "auto" replays, and where llvmlite is
+            installed what is called again and again is compiled in the background: no call waits.
 
     Returns:
         A function like f. Its ``ready(timeout=None)`` waits for the optimised code that is
@@ -578,4 +677,4 @@ def jit(f: Function, *, fma: bool = False, backend: str = "auto") -> Any:
     """
     if not callable(f):
         raise TypeError(f"jit: {f!r:.60} is not a function")
-    return Jitted(f, native=use_native(backend, "jit"), fma=bool(fma))
+    return Jitted(f, backend=chosen(backend, "jit"), fma=bool(fma))

@@ -16,7 +16,7 @@ from functools import cached_property
 from math import inf, nextafter
 from typing import Any, NamedTuple
 
-from miniflow import ops, source
+from miniflow import csource, ops, source
 from miniflow.kinds import arithmetic
 from miniflow.ops import Op, real, shared
 from miniflow.structures import HOLE, Hole, Numbers, fill, is_setting, key, match, size, split
@@ -241,12 +241,16 @@ class Program:
         if hasattr(answer, "all"):  # an array: all of its elements take the path, or none does
             answer = guard.holds if (answer == guard.holds).all() else not guard.holds
         if bool(answer) is not guard.holds:
-            raise PathError(
-                f"{self.name}: another path is taken here: guard {k} "
-                f"({source.condition(self, guard)}) fails; trace the function at these numbers, or "
-                "use jit, which keeps all paths",
-                k,
-            )
+            raise self.failure(k)
+
+    def failure(self, k: int) -> PathError:
+        """What to raise where guard k fails."""
+        return PathError(
+            f"{self.name}: another path is taken here: guard {k} "
+            f"({source.condition(self, self.guards[k])}) fails; trace the function at these "
+            "numbers, or use jit, which keeps all paths",
+            k,
+        )
 
     def rebuild(self, outputs: Iterable[Any]) -> Any:
         """The result in its structure."""
@@ -273,9 +277,7 @@ class Program:
         Raises:
             TypeError: an operation is a Python function.
         """
-        from miniflow import csource
-
-        return csource.text(self)
+        return csource.text(self, expansion)
 
     def __str__(self) -> str:
         return source.listing(self)

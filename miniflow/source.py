@@ -108,11 +108,13 @@ def operand(x: Text, binds: int) -> str:
 
 
 def infix(sign: str, binds: int, a: Text, b: Text) -> Text:
+    """Two expressions with an operator between them."""
     # floats do not associate: a + (b + c) keeps its parentheses
     return Text(f"{operand(a, binds)} {sign} {operand(b, binds + 1)}", binds)
 
 
 def chained(terms: Iterable[Text]) -> Text:
+    """The sum of expressions, from left to right."""
     first, *rest = terms
     for term in rest:
         first = infix("+", SUM, first, term)

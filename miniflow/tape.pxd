@@ -7,7 +7,7 @@ from cpython.array cimport array, clone
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
 
@@ -121,6 +121,23 @@ cdef class Value:
     cdef readonly Table _tape
     cdef readonly Py_ssize_t _row
     cdef object __weakref__
+
+
+@cython.final
+cdef class Replay:
+    cdef list constants, ops
+    cdef Py_ssize_t first, count, checked, results
+    cdef int *code
+    cdef int *left
+    cdef int *right
+    cdef int *pool
+    cdef int *checks
+    cdef int *outputs
+
+    @cython.locals(k=Py_ssize_t, n=Py_ssize_t, code=int, a=int, b=int, direct=int, y=double)
+    cdef Py_ssize_t _run(self, double *slots) except -2
+    @cython.locals(relation=int, at=Py_ssize_t, a=double, b=double, answer=bint)
+    cdef bint _holds(self, Py_ssize_t k, double *slots)
 
 
 @cython.locals(table=Table)
@@ -273,6 +290,67 @@ cdef inline double _plain(object x):
         v = x
         return v._tape.value[v._row]
     return x
+
+
+cdef inline int *ints(list numbers) except? NULL:
+    """A column of ints."""
+    cdef Py_ssize_t k, count = len(numbers)
+    cdef int *found = <int *>calloc(count + 1, sizeof(int))
+    if found == NULL:
+        raise MemoryError
+    for k in range(count):
+        found[k] = numbers[k]
+    return found
+
+
+cdef inline void discard(Replay replay):
+    """Give the columns' memory back."""
+    free(replay.code)
+    free(replay.left)
+    free(replay.right)
+    free(replay.pool)
+    free(replay.checks)
+    free(replay.outputs)
+
+
+cdef inline double *spread(list numbers, Py_ssize_t size) except NULL:
+    """So many slots, the first ones filled."""
+    cdef Py_ssize_t k
+    cdef double *slots = <double *>calloc(max(size, len(numbers)) + 1, sizeof(double))
+    if slots == NULL:
+        raise MemoryError
+    try:
+        for k in range(len(numbers)):
+            slots[k] = numbers[k]
+    except BaseException:
+        free(slots)
+        raise
+    return slots
+
+
+cdef inline void drop(double *slots):
+    free(slots)
+
+
+cdef inline double wide_value(Replay replay, Py_ssize_t n, double *slots) except? -1.0:
+    """The result of instruction n, an operation of any kind."""
+    cdef int code = replay.code[n]
+    cdef int *pool = replay.pool + replay.left[n]
+    cdef Py_ssize_t k, count = replay.right[n], half = count // 2
+    cdef double total
+    if code == SUM:
+        total = slots[pool[0]]
+        for k in range(1, count):
+            total += slots[pool[k]]
+        return total
+    if code == DOT:
+        total = slots[pool[0]] * slots[pool[half]]
+        for k in range(1, half):
+            total += slots[pool[k]] * slots[pool[half + k]]
+        return total
+    if code < BUILTINS and value3[code] != NULL:
+        return value3[code](slots[pool[0]], slots[pool[1]], slots[pool[2]])
+    return replay.ops[n].number(*[slots[pool[k]] for k in range(count)])
 
 
 cdef inline int reserve(Table table, Py_ssize_t operands) except -1:

@@ -42,11 +42,14 @@ if not cython.compiled:
         FOLLOWS,
         MADE_OF,
         commit,
+        discard,
         dot_of_own,
+        drop,
         evaluate,
         gather,
         get_ident,
         install,
+        ints,
         known,
         last,
         living,
@@ -61,9 +64,11 @@ if not cython.compiled:
         pull_wide,
         release,
         resize,
+        spread,
         usable,
         value1,
         value2,
+        wide_value,
     )  # fmt: skip
 
 if not getattr(sys, "_is_gil_enabled", lambda: True)():
@@ -650,6 +655,91 @@ class Table:
         return True
 
 
+class Replay:
+    """A recording without a tape: instructions in columns, replayed forward on plain numbers.
+
+    Slots are counted as a program counts them: inputs, constants, results.
+
+    Args:
+        constants: the plain numbers that follow the inputs.
+        first: the slot of the first result.
+        instructions: operations with the slots of their operands, in order.
+        outputs: slots.
+        guards: comparisons: 0 for <, 1 for <=, 2 for ==; both slots; whether it holds on this
+            path; how many instructions come before.
+    """
+
+    __slots__ = (
+        "checked", "checks", "code", "constants", "count", "first", "left", "ops", "outputs",
+        "pool", "results", "right",
+    )  # fmt: skip
+
+    def __init__(
+        self, constants: Iterable[float], first: int,
+        instructions: Iterable[tuple[Op, tuple[int, ...]]], outputs: Iterable[int],
+        guards: Iterable[tuple[int, int, int, bool, int]],
+    ) -> None:  # fmt: skip
+        self.constants = list(constants)
+        self.first = first
+        self.ops: list[Op] = []
+        codes: list[int] = []
+        lefts: list[int] = []
+        rights: list[int] = []
+        pool: list[int] = []
+        for op, operands in instructions:
+            code = known(op.code)
+            self.ops.append(op)
+            codes.append(code)
+            lefts.append(operands[0] if DIRECT[code] else len(pool))
+            rights.append(operands[-1] if DIRECT[code] else len(operands))
+            if not DIRECT[code]:
+                pool.extend(operands)
+        checks, found = [int(x) for guard in guards for x in guard], list(outputs)
+        self.count, self.checked, self.results = len(codes), len(checks) // 5, len(found)
+        self.code, self.left, self.right = ints(codes), ints(lefts), ints(rights)
+        self.pool, self.checks, self.outputs = ints(pool), ints(checks), ints(found)
+
+    def __dealloc__(self) -> None:
+        discard(self)
+
+    def __call__(self, xs: list[float]) -> list[float] | int:
+        """The outputs at inputs `xs`; or the number of the first guard that fails."""
+        slots = spread([*xs, *self.constants], self.first + self.count)
+        try:
+            failed = self._run(slots)
+            return failed if failed >= 0 else [slots[self.outputs[k]] for k in range(self.results)]
+        finally:
+            drop(slots)
+
+    def _run(self, slots: list[float]) -> int:
+        """Fill the slots of results; the number of the first guard that fails, or -1."""
+        k = 0
+        for n in range(self.count):
+            while k < self.checked and self.checks[5 * k + 4] <= n:
+                if not self._holds(k, slots):
+                    return k
+                k += 1
+            code, a, b = self.code[n], self.left[n], self.right[n]
+            direct = DIRECT[code]
+            if direct == 2:
+                y = value2[code](slots[a], slots[b])
+            elif direct == 1:
+                y = value1[code](slots[a])
+            else:
+                y = wide_value(self, n, slots)
+            slots[self.first + n] = y
+        while k < self.checked and self._holds(k, slots):
+            k += 1
+        return k if k < self.checked else -1
+
+    def _holds(self, k: int, slots: list[float]) -> bool:
+        """Whether guard k comes out as it did."""
+        relation, at = self.checks[5 * k], 5 * k
+        a, b = slots[self.checks[at + 1]], slots[self.checks[at + 2]]
+        answer = a < b if relation == 0 else a <= b if relation == 1 else a == b
+        return answer == self.checks[at + 3]
+
+
 class _Here(threading.local):
     """Each thread's own tape."""
 
@@ -1172,7 +1262,7 @@ class Value:
                 "functions of lists are in miniflow.math"
             )
 
-        return _method(op).__get__(self)  # type: ignore[no-any-return]
+        return _method(op, name).__get__(self)  # type: ignore[no-any-return]
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *ops.TABLE, *ALIASES]
@@ -1200,12 +1290,15 @@ class Value:
 ops.RESERVED.update(dir(Value), ALIASES)
 
 
-def _method(op: Op) -> Any:
+def _method(op: Op, name: str) -> Any:
     """A row as a method: v.tanh(), and so np.tanh(v)."""
 
     def method(self: Value, *operands: Any) -> Any:
         return op(self, *operands)
 
+    method.__name__ = name
+    method.__qualname__ = f"Value.{name}"
+    method.__doc__ = f"What `miniflow.ops.{op.name}` answers."
     return method
 
 
@@ -1248,7 +1341,7 @@ else:
 for _name in (*ops.TABLE, *ALIASES):
     _op = ops.TABLE[ALIASES.get(_name, _name)]
     if _op.arity > 0:
-        install(Value, _name, _method(_op))
+        install(Value, _name, _method(_op, _name))
 
 
 def literal(number: Any) -> Value:

@@ -366,11 +366,11 @@ def test_the_theme_is_handed_on(command, tmp_path, monkeypatch):
 
 def test_a_page_is_made_by_the_player(command, tmp_path, monkeypatch):
     player, asked = types.ModuleType("viz.player"), []
-    player.play = lambda root, path, *, theme: asked.append((root.data, path, theme))
+    player.play = lambda root, path, *, theme, title: asked.append((root.data, path, theme, title))
     monkeypatch.setitem(sys.modules, "viz.player", player)
     page = tmp_path / "steps.HTML"
     assert command("a*b", "a=2", "b=3", "-o", page, "--theme", "dark") == (0, "", "")
-    assert asked == [(6.0, page, "dark")]
+    assert asked == [(6.0, page, "dark", "a*b")]
 
 
 WRONG = {

@@ -72,7 +72,7 @@ def test_compaction_keeps_names(small_table):
                 kept.append((w, ("outer",)))
         if k % 17 == 0:
             kept.append((Value(1.0), ()))
-        assert len(table.changes) <= table.count + 1
+        assert len(table.names) <= table.count + 1
     table.compact()
     assert [names(v) for v, _ in kept] == [path for _, path in kept]
     with scope("later"):
@@ -83,15 +83,15 @@ def test_compaction_keeps_names(small_table):
 
 def test_scopes_without_entries_leave_nothing():
     table = here.table
-    before = len(table.changes)
+    before = len(table.names)
     for _ in range(100):
         with scope("empty"):
             pass
-    assert len(table.changes) <= before + 1
+    assert len(table.names) <= before + 1
 
 
 def test_tracing_leaves_no_names_behind():
-    before = len(here.table.changes)
+    before = len(here.table.names)
 
     @scope("f")
     def f(x):
@@ -104,7 +104,7 @@ def test_tracing_leaves_no_names_behind():
         v = Value(1.0)
     assert names(v) == ("outside",)
     assert [place.scope[-1] for place in program.places] == ["square", "f"]
-    assert len(here.table.changes) <= before + 3
+    assert len(here.table.names) <= before + 3
 
 
 def test_the_reverse_sweep_has_the_names_of_what_it_is_the_reverse_of():

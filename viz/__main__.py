@@ -185,7 +185,9 @@ def _is_page(path: Path | None) -> bool:
 def _draw(root: Any, options: argparse.Namespace) -> None:
     """Draw a Value's graph to a file."""
     if _is_page(options.output):
-        import_module("viz.player").play(root, options.output, theme=options.theme)
+        import_module("viz.player").play(
+            root, options.output, theme=options.theme, title=options.subject
+        )
         return
     from viz.dot import draw_dot, render
 

@@ -726,7 +726,11 @@
         if (!group || isOpen(k)) return;
         group.style.display = "";
         group.classList.toggle("active", y === x);
-        group.children[1].textContent = text(y.local);
+        const written = text(y.local);
+        const width = Math.max(60, 7 * written.length + 14);
+        group.children[0].setAttribute("x", -width / 2);
+        group.children[0].setAttribute("width", width);
+        group.children[1].textContent = written;
         group.children[2].textContent = `${localText(y)} = ${text(y.local)}`;
       });
   }

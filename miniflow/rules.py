@@ -1,0 +1,84 @@
+"""The table's rules as C, for the compiled engine: what its installation writes into rules.h."""
+
+from collections.abc import Callable
+from typing import Any
+
+from miniflow import csource, ops
+from miniflow.engines import digest
+from miniflow.ops import Op
+from miniflow.program import Program, expansion, record
+from miniflow.structures import HOLE
+
+PARAMETERS = {1: ("a",), 2: ("a", "b"), 3: ("a", "b", "c")}
+TYPES = {1: "Unary", 2: "Binary", 3: "Ternary"}
+
+
+def _traced(f: Callable[..., Any], count: int) -> Program | None:
+    """A formula as a program of rows that C has; None if there is none."""
+    try:
+        program = record(f, [0.5] * count, ((HOLE,) * count, {}))
+    except TypeError:  # it calls functions of floats
+        return None
+    rows = {op.name for op in ops.TABLE.values() if csource.known(op)}
+    program = program.expanded(rows)
+    simple = all(csource.known(step.op) for step in program.instructions)
+    return program if simple and not program.guards else None
+
+
+def text() -> str:
+    """The table's rows of one to three operands as C: what the compiled engine computes with.
+
+    Arrays by an operation's code, its value and its partials, for each number of operands;
+    null pointers where Python has to be asked, and where a partial is flat.
+    """
+    functions: list[str] = []
+    helpers: dict[str, str] = {}
+    entries: dict[str, list[str]] = {"value1": [], "value2": [], "value3": []}
+    entries |= {"partial1": [], "partial2": [], "partial3": []}
+    for op in ops.ROWS:
+        programs = _row_programs(op)
+        names = [f"{op.name}_value", *[f"{op.name}_partial{k}" for k in range(op.arity)]]
+        pointers = ["0" if x is None else name for name, x in zip(names, programs, strict=True)]
+        for arity in PARAMETERS:
+            value, *slopes = pointers if op.arity == arity else ["0"] * (arity + 1)
+            entries[f"value{arity}"].append(value)
+            entries[f"partial{arity}"] += slopes
+        for k, (name, program) in enumerate(zip(names, programs, strict=True)):
+            if program is not None:
+                parameters = PARAMETERS[op.arity] + (("y",) if k else ())
+                functions.append(
+                    csource.function(name, program, expansion, helpers, parameters, csource.LONGEST)
+                )
+    arrays = []
+    for name, items in entries.items():
+        arity = int(name[-1]) + name.startswith("partial")
+        kind = {**TYPES, 4: "Quaternary"}[arity]
+        lines = ",\n".join([f"    {x}" for x in items])
+        arrays.append(f"static const {kind} {name}[] = {{\n{lines}\n}};\n")
+    count = f'#define BUILTINS {len(ops.ROWS)}\n#define MADE_OF "{digest()}"\n'
+    return "\n".join([count, *helpers.values(), *functions, *arrays])
+
+
+def _row_programs(op: Op) -> list[Program | None]:
+    """A row's value and partials as programs, None where it is flat.
+
+    None for all of them if Python has to be asked for one.
+    """
+    if op not in ops.BUILTIN or op.arity not in PARAMETERS:
+        return [None] * (1 + max(op.arity, 0))
+    rules = [rule for rule in op.partials if rule is not None]
+    value = _traced(op if csource.known(op) else op.value, op.arity)
+    slopes = [_traced(_formula(rule), op.arity + 1) for rule in rules]
+    if None in (value, *slopes):
+        return [None] * (1 + op.arity)
+    rest = iter(slopes)
+    return [value, *[None if rule is None else next(rest) for rule in op.partials]]
+
+
+def _formula(rule: Any) -> Callable[..., Any]:
+    """A rule as a function of operands and result."""
+    return (lambda *xs: rule(*xs)) if callable(rule) else lambda *xs: rule
+
+
+if __name__ == "__main__":  # as the installation calls it
+    print(text())
