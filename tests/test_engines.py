@@ -35,6 +35,7 @@ from test_program import bits, computed, functions, points
 import miniflow
 from miniflow import Tape, Value, define, grad, hessian, jvp, no_grad, tape, trace, vjp
 from miniflow import math as m
+from miniflow.engines import SOURCES
 from miniflow.ops import TABLE
 
 ROOT = Path(__file__).parent.parent
@@ -593,7 +594,7 @@ def ran(code, engine=miniflow.engine, folder=ROOT, check=True, **environment):
     command = [sys.executable, "-W", "error", "-W", "default:miniflow:RuntimeWarning", "-"]
     run = subprocess.run(
         command, input=textwrap.dedent(code), cwd=folder, env=environment,
-        capture_output=True, text=True, check=False,
+        capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert not check or run.returncode == 0, run.stderr[-2000:]
     return run
