@@ -639,9 +639,7 @@ def test_another_name_is_refused(name):
 
 
 @compiled_only
-@pytest.mark.parametrize(
-    "name", ["ops.py", "tape.py", "tape.pxd", "engine.h", "csource.py", "rules.py"]
-)
+@pytest.mark.parametrize("name", SOURCES)
 def test_a_stale_build_is_not_used(elsewhere, name):
     with (elsewhere / "miniflow" / name).open("a") as file:
         file.write("\n" if name == "engine.h" else "\n# changed\n")
