@@ -12,6 +12,11 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 SOURCES = Path("miniflow")
+# with what prints the rules, and what says what the engine was made of
+DEPENDS = [
+    "ops.py", "tape.pxd", "engine.h", "rules.py", "csource.py", "source.py", "program.py",
+    "engines.py",
+]  # fmt: skip
 GNU = ["-O2", "-g0", "-ffp-contract=off", "-fno-strict-aliasing", "-Wno-unused-function"]
 MICROSOFT = ["/O2", "/fp:precise"]
 
@@ -63,10 +68,7 @@ setup(
         Extension(
             "miniflow.tape",
             [str(SOURCES / "tape.py")],
-            depends=[
-                str(SOURCES / name)
-                for name in ("ops.py", "csource.py", "rules.py", "tape.pxd", "engine.h")
-            ],
+            depends=[str(SOURCES / name) for name in DEPENDS],
         )
     ],
     cmdclass={"build_ext": BuildEngine},
