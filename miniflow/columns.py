@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ARITY", "DIRECT", "FOLLOWS", "MADE_OF", "commit", "cython", "discard", "dot_of_own", "drop",
-    "evaluate", "gather", "get_ident", "install", "ints", "known", "last", "living", "new",
+    "evaluate", "gather", "get_ident", "install", "ints", "known", "last", "living", "made", "new",
     "nobody", "numbered", "owned", "partial1", "partial2", "pending_row", "pointer", "prepare",
     "pull_wide", "release", "resize", "spread", "usable", "value1", "value2", "wide_value",
 ]  # fmt: skip
@@ -79,6 +79,11 @@ def known(code: int) -> int:
 def _constant(slope: float | None) -> Any:
     """A rule whose answer is always the same."""
     return lambda *_: slope
+
+
+def made(handle: Any) -> bool:
+    """Whether a Value stands for a row already."""
+    return hasattr(handle, "_row")
 
 
 def living(owner: Any) -> Any:

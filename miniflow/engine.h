@@ -244,6 +244,13 @@ static inline int own_rows(PyObject *list, void *tape, int *rows)
     return 1;
 }
 
+/* Whether a handle that has a tape stands for one of its rows. */
+static inline int is_made(void *handle)
+{
+    Handle *v = handle;
+    return v->tape->owner[v->row] == v;
+}
+
 /* Tell the handle that stands for a row, if there is one, that the row has moved. */
 static inline void set_row(void *owner, Py_ssize_t row)
 {

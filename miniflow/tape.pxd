@@ -42,6 +42,7 @@ cdef extern from "engine.h":
     Py_ssize_t last_mark(const char *marks, Py_ssize_t stop)
     int lengthen(void *column, size_t used, size_t size, size_t item) except -1
     bint own_rows(list values, void *tape, int *rows)
+    bint is_made(void *handle)
     void set_row(void *owner, Py_ssize_t row)
 
 
@@ -187,6 +188,11 @@ cdef inline void *pointer(Value handle):
     return <void *>handle
 
 
+cdef inline bint made(Value handle):
+    """Whether a Value stands for a row already."""
+    return handle._tape is not None and is_made(<void *>handle)
+
+
 cdef inline object living(void *owner):
     return None if owner == NULL else <object>owner
 
@@ -204,7 +210,7 @@ cdef inline int learn() except -1:
     from miniflow.ops import ROWS
 
     cdef int code, k, direct
-    for code, op in enumerate(ROWS):
+    for code, op in enumerate(ROWS[:CODES]):
         direct = 0
         if code < BUILTINS:
             direct = 1 if value1[code] != NULL else 2 if value2[code] != NULL else 0
@@ -412,7 +418,9 @@ cdef inline Value dot_of_own(Table table, list xs, list ws):
     if table.count >= table.capacity:
         table.make_room(1)
     reserve(table, 2 * half)
-    # in one go from here on: no Python
+    # in one go from here on: no Python; but what a collection has run may have changed the lists
+    if len(xs) != half or len(ws) != half:
+        return None
     pool = table.pool + table.pooled
     if not (own_rows(xs, <void *>table, pool) and own_rows(ws, <void *>table, pool + half)):
         return None

@@ -53,6 +53,7 @@ if not cython.compiled:
         known,
         last,
         living,
+        made,
         new,
         numbered,
         owned,
@@ -69,7 +70,7 @@ if not cython.compiled:
         value1,
         value2,
         wide_value,
-    )  # fmt: skip
+    )
 
 if not getattr(sys, "_is_gil_enabled", lambda: True)():
     raise ImportError(
@@ -1015,6 +1016,8 @@ class Value:
             data = real(data, "Value")
         if not isinstance(label, str):
             raise TypeError(f"Value: label {label!r:.60} is no string")
+        if made(self):
+            raise TypeError("Value: made already; set its .data, or make another one")
         current().enter(self, LEAF, data)
         if label:
             self.label = label
