@@ -244,10 +244,15 @@ static inline int own_rows(PyObject *list, void *tape, int *rows)
     return 1;
 }
 
-/* Whether a handle that has a tape stands for one of its rows. */
+/* Whether a handle stands for a row; if not, whoever finds it meanwhile finds it in limbo. */
 static inline int is_made(void *handle)
 {
     Handle *v = handle;
+    if ((PyObject *)v->tape == Py_None) {
+        Py_INCREF(limbo);
+        v->tape = (TableHead *)limbo;
+        Py_DECREF(Py_None);
+    }
     return v->tape->owner[v->row] == v;
 }
 
@@ -283,4 +288,16 @@ static int lengthen(void *where, size_t used, size_t size, size_t item)
     free(*place);
     *place = found;
     return 0;
+}
+
+/* Give memory of the pool back, where much more is reserved than is used. */
+static void shorten(void *where, Py_ssize_t used, Py_ssize_t *reserved)
+{
+    void **place = where, *found;
+    Py_ssize_t size = 2 * used + 1;
+    if (4 * size > *reserved) return;
+    found = realloc(*place, size * sizeof(int));
+    if (found == NULL) return;
+    *place = found;
+    *reserved = size;
 }

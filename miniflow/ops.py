@@ -746,9 +746,20 @@ def _dot(*factors: float) -> float:
     return total
 
 
+class Pairs(Op):
+    """`dot`: a number of factors, then the same number of other ones."""
+
+    __slots__ = ()
+
+    def complete(self, operands: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(operands) % 2:
+            raise TypeError(f"{self.name}: {len(operands)} operands are no pairs")
+        return super().complete(operands)
+
+
 sum = define("sum", _sum, each=lambda k, xs, y: 1.0)
 fsum = define("fsum", ieee(lambda *xs: math.fsum(xs), _sum), each=lambda k, xs, y: 1.0)
-dot = define("dot", _dot, each=lambda k, xs, y: xs[k - len(xs) // 2])
+dot = define("dot", _dot, each=lambda k, xs, y: xs[k - len(xs) // 2], row=Pairs)
 
 
 BUILTIN = frozenset(TABLE.values())  # rows that are not a user's

@@ -40,6 +40,7 @@ cdef extern from "engine.h":
     void quicken(int add, int sub, int mul, int div)
     Py_ssize_t pending_row(const unsigned char *mark, Py_ssize_t stop)
     Py_ssize_t last_mark(const char *marks, Py_ssize_t stop)
+    void shorten(void *pool, Py_ssize_t used, Py_ssize_t *reserved)
     int lengthen(void *column, size_t used, size_t size, size_t item) except -1
     bint own_rows(list values, void *tape, int *rows)
     bint is_made(void *handle)
@@ -190,7 +191,7 @@ cdef inline void *pointer(Value handle):
 
 cdef inline bint made(Value handle):
     """Whether a Value stands for a row already."""
-    return handle._tape is not None and is_made(<void *>handle)
+    return is_made(<void *>handle)
 
 
 cdef inline object living(void *owner):
@@ -229,6 +230,9 @@ cdef inline int resize(Table table, Py_ssize_t capacity) except -1:
         return 0
     if capacity > 2147483647:
         raise MemoryError("miniflow: a tape of more than 2,147,483,647 entries")
+    if capacity < table.capacity:  # from here on columns may be as short as that
+        table.capacity = capacity
+        shorten(&table.pool, table.pooled, &table.reserved)
     lengthen(&table.owner, used, size, sizeof(void *))
     lengthen(&table.operation, used, size, sizeof(int))
     lengthen(&table.left, used, size, sizeof(int))

@@ -1012,12 +1012,12 @@ class Value:
     _row: int
 
     def __init__(self, data: Any, label: str = "") -> None:
+        if made(self):
+            raise TypeError("Value: made already; set its .data, or make another one")
         if type(data) is not float:
             data = real(data, "Value")
         if not isinstance(label, str):
             raise TypeError(f"Value: label {label!r:.60} is no string")
-        if made(self):
-            raise TypeError("Value: made already; set its .data, or make another one")
         current().enter(self, LEAF, data)
         if label:
             self.label = label
@@ -1357,10 +1357,6 @@ def _call(self: Op, *operands: Any) -> Any:
                 return entry
         elif type(a) is float and type(b) is float:
             return value2[code](a, b)
-    elif count > 2 and type(self) is Op and code == DOT:
-        for a in operands:
-            if type(a) is Value:
-                return current().record(self, operands)
     return _call_any(self, *operands)
 
 
