@@ -42,6 +42,7 @@ class Emitter:
         lanes = target.lanes
         self.module = module
         self.lanes = lanes
+        self.width = target.width
         self.type = f"<{lanes} x double>" if lanes > 1 else "double"
         self.mask = f"<{lanes} x i1>" if lanes > 1 else "i1"
         self.flags = "contract " if target.fma else ""
@@ -86,10 +87,31 @@ class Emitter:
 
     def libm(self, name: str, *xs: str) -> str:
         """A function of the C library, or of its vector library."""
-        if self.lanes > 1 and name not in self.vector:
-            return self.each(lambda *ys: self.function(name, "double", ys), xs)
-        where = f"v{self.lanes}.{name}" if self.lanes > 1 else f"c.{name}"
-        return self.function(where, self.type, xs)
+        if self.lanes == 1:
+            return self.function(f"c.{name}", "double", xs)
+        if name not in self.vector:
+            return self.each(lambda *ys: self.function(f"c.{name}", "double", ys), xs)
+        t, where = f"<{self.width} x double>", f"v{self.width}.{name}"
+        return self.registers(lambda *ys: self.function(where, t, ys), *xs)
+
+    def registers(self, f: Callable[..., str], *xs: str) -> str:
+        """Register by register."""
+        starts = range(0, self.lanes, self.width)
+        ys = [f(*[self.part(x, k, self.width) for x in xs]) for k in starts]
+        if len(ys) == 1:
+            return ys[0]
+        return self.shuffle(f"<{self.width} x double>", ys[0], ys[1], range(self.lanes))
+
+    def part(self, x: str, start: int, count: int) -> str:
+        """Some of the lanes, from one on."""
+        if count == self.lanes:
+            return x
+        return self.shuffle(self.type, x, "poison", range(start, start + count))
+
+    def shuffle(self, t: str, a: str, b: str, lanes: Sequence[int]) -> str:
+        """Those lanes of two."""
+        chosen = ", ".join([f"i32 {lane}" for lane in lanes])
+        return self(f"shufflevector {t} {a}, {t} {b}, <{len(lanes)} x i32> <{chosen}>")
 
     def function(self, where: str, t: str, xs: Sequence[str]) -> str:
         f = self.module.address(self, where)
@@ -291,6 +313,12 @@ class Target(NamedTuple):
     fma: bool
     functions: frozenset[str]  # rows that the C library computes as Python does
     vector: frozenset[str]  # rows that exist for several lanes at once
+    registers: int = 1  # how many hold the lanes, 1 or 2
+
+    @property
+    def width(self) -> int:
+        """How many lanes a register has."""
+        return self.lanes // self.registers
 
     def knows(self, name: str) -> bool:
         """Whether there is code for a row."""
@@ -391,7 +419,8 @@ class Kernel:
         bases = ", ".join([f"{t} {name}" for t, name in self.parameters()])
         lines = "\n".join(e.lines)
         # lanes as wide as the machine has them
-        width = f'"min-legal-vector-width"="{64 * e.lanes}" "prefer-vector-width"="{64 * e.lanes}"'
+        bits = 64 * e.width
+        width = f'"min-legal-vector-width"="{bits}" "prefer-vector-width"="{bits}"'
         if e.lanes > 1:  # spilled registers must not straddle two cache lines
             width += ' "stackrealign" "frame-pointer"="all"'
         operands = f"%operands = alloca [{e.room} x double], align 8\n" if e.room else ""
