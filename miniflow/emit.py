@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from miniflow.lanes import FUNCTIONS
 from miniflow.ops import Op
 from miniflow.program import Guard, Program
 
@@ -313,6 +314,7 @@ class Target(NamedTuple):
     fma: bool
     functions: frozenset[str]  # rows that the C library computes as Python does
     vector: frozenset[str]  # rows that exist for several lanes at once
+    inline: frozenset[str] = frozenset()  # rows that are instructions on several lanes
     registers: int = 1  # how many hold the lanes, 1 or 2
 
     @property
@@ -322,7 +324,8 @@ class Target(NamedTuple):
 
     def knows(self, name: str) -> bool:
         """Whether there is code for a row."""
-        return name in ROWS and (name not in LIBM or name in self.functions)
+        known = name in ROWS and (name not in LIBM or name in self.functions)
+        return known or name in self.inline
 
 
 class Access(NamedTuple):
@@ -524,8 +527,10 @@ class Piece:
 
     def row(self, op: Op, xs: list[str]) -> str:
         """One instruction."""
-        known = self.kernel.target.knows(op.name)
-        return ROWS[op.name](self.e, *xs) if known else self.e.python(op.name, xs)
+        target = self.kernel.target
+        if op.name in target.inline:
+            return FUNCTIONS[op.name](self.e, *xs)
+        return ROWS[op.name](self.e, *xs) if target.knows(op.name) else self.e.python(op.name, xs)
 
     def check(self, step: int) -> None:
         """The guards that come before an instruction."""

@@ -14,7 +14,7 @@ from miniflow.callers import (
     arrays,
     plain,
 )
-from miniflow.emit import Access, Emitter, Imports, Kernel, Module, Target
+from miniflow.emit import ROWS, Access, Emitter, Imports, Kernel, Module, Target
 from miniflow.hoist import BLOCK, PARTIALS, Shape, hoisted
 from miniflow.program import Program
 from miniflow.structures import HOLE, Numbers
@@ -45,7 +45,8 @@ class Batch:
     def __init__(self, program: Program, target: Target, shape: Shape) -> None:
         self.inputs = len(shape.layout)
         self.result = program.result
-        self.once, program = hoisted(program, [side is not None for side in shape.layout])
+        once, program = hoisted(program, [side is not None for side in shape.layout])
+        self.once = once.expanded(ROWS)  # on one point
         self.program = program
         self.target = target
         self.shape = shape
@@ -64,7 +65,8 @@ class Batch:
         some = self.kernel.whole and not self.kernel.calls_python
         self.double = Kernel(program, double, access, "double") if some else None
         access = Access(ONCE, self._load_once, _store_once)
-        self.first = Kernel(self.once, target._replace(lanes=1), access, "first")
+        single = target._replace(lanes=1, inline=frozenset())
+        self.first = Kernel(self.once, single, access, "first")
         wide = max(PARTIALS, self.lanes)
         self.places, offset = {}, 0
         for name, size in {

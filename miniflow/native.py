@@ -5,8 +5,8 @@ a thread in the background and takes the first one's place. Optimised code is ke
 
 Answers are those of the table's rows bit for bit: no operation is reordered or fused, and
 functions are the C library's that Python's math calls, if they are seen to agree with it;
-what does not is computed by Python. Batches may use the vector library's functions, which
-are up to 4 units in the last place off.
+what does not is computed by Python. Batches may use functions of several lanes, our own or
+the vector library's, which are up to 4 units in the last place off.
 """
 
 import atexit
@@ -34,6 +34,7 @@ from miniflow import cache as files
 from miniflow.callers import NUMBER, TYPE, Builtin, arrays
 from miniflow.emit import LIBM, ROWS, VECTOR, Emitter, Imports, Module, Target
 from miniflow.hoist import Shape
+from miniflow.lanes import FUNCTIONS
 from miniflow.loops import ArrayCall, Batch, makes, takes
 from miniflow.ops import TABLE, Op
 from miniflow.program import PathError, Program
@@ -80,6 +81,13 @@ def lanes() -> int:
     """How many numbers the processor's registers hold."""
     found = llvm().get_host_cpu_features()
     return 8 if found.get("avx512f") else 4 if found.get("avx2") else 2
+
+
+@cache
+def fuses() -> bool:
+    """Whether the processor fuses products with sums."""
+    arm = sysconfig.get_platform().endswith(("aarch64", "arm64"))
+    return arm or bool(llvm().get_host_cpu_features().get("fma"))
 
 
 @cache
@@ -287,13 +295,24 @@ def _same(a: float, b: float) -> bool:
 @cache
 def vectors() -> frozenset[str]:
     """Rows that the vector library computes closely enough."""
-    names = [name for name in sorted(VECTOR & functions()) if _has_vector(name)]
+    names = frozenset(name for name in VECTOR & functions() if _has_vector(name))
+    return _close(names, Target(lanes(), False, functions(), names))
+
+
+@cache
+def inline() -> frozenset[str]:
+    """Rows that are instructions in place, where they are close enough."""
+    names = frozenset(FUNCTIONS if fuses() else ())
+    return _close(names, Target(lanes(), False, functions(), frozenset(), names))
+
+
+def _close(names: frozenset[str], target: Target) -> frozenset[str]:
+    """The rows that are within ULPS units in the last place at all samples."""
     if not names:
-        return frozenset()
-    target = Target(lanes(), False, functions(), frozenset(names))
+        return names
     imports = Imports()
-    bodies = [_probe(imports, target, name) for name in names]
-    module = imports.module(bodies, [f"probe.{name}" for name in names], "probe")
+    bodies = [_probe(imports, target, name) for name in sorted(names)]
+    module = imports.module(bodies, [f"probe.{name}" for name in sorted(names)], "probe")
     library = Library([compiled(module, FIRST)], [(module.imports, module.exports)])
     return frozenset(name for name in names if _is_close(library, name))
 
@@ -307,7 +326,8 @@ def _probe(imports: Imports, target: Target, name: str) -> str:
     e = Emitter(imports, target)
     arity = TABLE[name].arity
     places = [e(f"getelementptr double, ptr %in, i64 {k * e.lanes}") for k in range(arity)]
-    y = e.libm(name, *[e(f"load {e.type}, ptr {place}, align 8") for place in places])
+    xs = [e(f"load {e.type}, ptr {place}, align 8") for place in places]
+    y = FUNCTIONS[name](e, *xs) if name in target.inline else e.libm(name, *xs)
     lines = "\n".join([*e.lines, f"store {e.type} {y}, ptr %out, align 8", "ret void"])
     return f'define void @"probe.{name}"(ptr %in, ptr %out) {{\n{lines}\n}}'
 
@@ -512,15 +532,16 @@ class Batched:
         self.outputs = len(program.outputs)
         self.masked = bool(program.guards)
         self.lanes = lanes()
-        target = Target(self.lanes, fma, functions(), frozenset() if precise else vectors())
-        low = lowered(program)
-        batch = Batch(low, target, shape)
+        fast = (frozenset(), frozenset()) if precise else (vectors(), inline())
+        target = Target(self.lanes, fma, functions(), *fast)
+        batch = Batch(program.expanded(ROWS.keys() | target.inline), target, shape)
         self.python = batch.kernel.calls_python or batch.first.calls_python
         if call is not None and not (makes(program, shape) and all(map(takes, call.args))):
             call = None
         self.scratch = batch.scratch
-        what = "batch", shape, repr(call), key_of(program.result), fma, sorted(target.vector)
-        ops = dict.fromkeys(step.op for step in low.instructions)
+        what = "batch", shape, repr(call), key_of(program.result), fma, *map(sorted, fast)
+        steps = (*batch.once.instructions, *batch.program.instructions)
+        ops = dict.fromkeys(step.op for step in steps)
         made = digest(program, *what), lambda: batch.modules(call), ops
         self.entry: Entry | None = None
         if call is None:
