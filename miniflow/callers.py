@@ -25,6 +25,7 @@ DATA, NDIM, SHAPE, STRIDES, DTYPE, FLAGS = (
     object.__basicsize__ + x for x in (0, 8, 16, 24, 40, 48)
 )
 ALIGNED_ROWS = 0x101  # C-contiguous and aligned
+FLOAT64 = 12  # NumPy's number for it
 
 SEQUENCES: dict[type, str] = {list: "List", tuple: "Tuple"}
 
@@ -63,7 +64,7 @@ class Caller:
 
     def __init__(self, result: Any, makers: int, imports: Imports, target: Target) -> None:
         self.result = result
-        self.makers = makers  # the first way out that makes something
+        self.makers = makers  # the way out that makes something
         self.imports = imports
         self.e = Emitter(imports, target)
         self.heap = False  # whether there is memory to be freed
@@ -196,10 +197,13 @@ class Caller:
     def _at(self, place: Place) -> str:
         return self.e(f"getelementptr double, ptr {place.base}, i64 {place.number}")
 
-    def _array(self, k: int) -> str:
+    def _array(self, k: int, shape: tuple[int, ...]) -> str:
         """A new array for results."""
-        maker = self._way(f"{self.makers + k}")
-        made = self._call("ptr", "PyObject_CallNoArgs", f"ptr {maker}")
+        sizes = ", ".join([f"i64 {size}" for size in shape])
+        self.imports.define(f"@shape{k} = private constant [{len(shape)} x i64] [{sizes}]")
+        kind = self.imports.address(self.e, "numpy.ndarray")
+        given = f"ptr {kind}, i32 {len(shape)}, ptr @shape{k}, i32 {FLOAT64}, ptr null, ptr null"
+        made = self._call("ptr", "numpy.New", f"{given}, i32 0, i32 0, ptr null")
         self._demand(self.e(f"icmp ne ptr {made}, null"), "lost")
         place = self.e(f"getelementptr i8, ptr {made}, i64 {DATA}")
         self.e.line(f"%r{k} = load ptr, ptr {place}")
@@ -273,7 +277,7 @@ class Builtin(Caller):
         sources = iter(self.sources)
         for tree, x in zip(args, self.begin(args), strict=True):
             self._take(tree, x, sources)
-        made = [self._array(k) for k, _ in enumerate(arrays(self.result))]
+        made = [self._array(k, x.shape) for k, x in enumerate(arrays(self.result))]
         self._run()
         found = self._make(self.result, iter(self.sinks), iter(made))
         if not self.whole:

@@ -151,7 +151,10 @@ class Imports:
         self.declarations: dict[str, None] = {}
 
     def declare(self, text: str) -> None:
-        self.declarations[f"declare {text}"] = None
+        self.define(f"declare {text}")
+
+    def define(self, text: str) -> None:
+        self.declarations[text] = None
 
     def address(self, e: Callable[[str], str], name: str) -> str:
         k = self.names.setdefault(name, len(self.names))

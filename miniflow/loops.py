@@ -393,8 +393,8 @@ def makes(program: Program, shape: Shape) -> bool:
 class BatchBuiltin(Caller):
     """A built-in function that takes arrays and runs the loop over a batch on them.
 
-    Its ways out: the first for other arguments; then what makes arrays: one for each array of
-    sums, or one for all of results, by their length.
+    Its ways out: the first for other arguments; the second makes arrays of results, by their
+    length.
     """
 
     def __init__(self, batch: Batch, call: ArrayCall) -> None:
@@ -491,7 +491,7 @@ class BatchBuiltin(Caller):
         """New arrays for results."""
         e = self.e
         if self.total:
-            return [self._array(k) for k, _ in enumerate(arrays(self.result))]
+            return [self._array(k, x.shape) for k, x in enumerate(arrays(self.result))]
         count = self._call("ptr", "PyLong_FromSsize_t", f"i64 {self.length}")
         self._demand(e(f"icmp ne ptr {count}, null"), "lost")
         maker, made = self._way(f"{self.makers}"), []

@@ -24,6 +24,7 @@ from array import array
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cache, partial
+from importlib.util import find_spec
 from itertools import chain, count
 from pathlib import Path
 from queue import SimpleQueue
@@ -31,7 +32,7 @@ from types import ModuleType
 from typing import Any
 
 from miniflow import cache as files
-from miniflow.callers import NUMBER, TYPE, Builtin, arrays
+from miniflow.callers import NUMBER, TYPE, Builtin
 from miniflow.emit import LIBM, ROWS, VECTOR, Emitter, Imports, Module, Target
 from miniflow.hoist import Shape
 from miniflow.lanes import FUNCTIONS
@@ -42,6 +43,7 @@ from miniflow.structures import HOLE
 from miniflow.structures import key as key_of
 
 FIRST, SECOND = 0, 2  # LLVM's levels of optimisation of the two tiers
+POINTER = ctypes.sizeof(ctypes.c_void_p)
 ULPS = 4  # how far a vector function may be off
 
 _lock = threading.RLock()  # whatever compiles, loads or links
@@ -184,6 +186,8 @@ def address(name: str) -> int:
     types = {"PyFloat_Type": float, "PyList_Type": list, "PyTuple_Type": tuple}
     if name in types:
         return id(types[name])
+    if name == "numpy.New":
+        return _new_array()
     if kind == "numpy":
         numpy = importlib.import_module("numpy")
         return id(numpy.ndarray if rest == "ndarray" else numpy.dtype(float))
@@ -192,6 +196,16 @@ def address(name: str) -> int:
     if kind.startswith("v"):
         return _pointer(getattr(libmvec(), vector_name(rest, int(kind[1:]))))
     return _pointer(getattr(ctypes.pythonapi, name))
+
+
+def _new_array() -> int:
+    """PyArray_New, from the table that NumPy has for compiled extensions."""
+    core = "numpy._core" if find_spec("numpy._core") else "numpy.core"
+    table = importlib.import_module(f"{core}._multiarray_umath")._ARRAY_API
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    found: int = ctypes.c_void_p.from_address(pointer(table, None) + 93 * POINTER).value or 0
+    return found
 
 
 def _pointer(function: Any) -> int:
@@ -547,10 +561,7 @@ class Batched:
         if call is None:
             self.code = Code(*made)
         else:
-            makers: list[Any] = [partial(new_rows, self.outputs)]
-            if shape.total:
-                makers = [new_array(x.shape) for x in arrays(program.result)]
-            ways = [otherwise, *makers]
+            ways = [otherwise, partial(new_rows, self.outputs)]
             self.entry = Entry(program.name, ways, *made)
             self.code = self.entry.code
         self._function: tuple[Library | None, Any] = None, None
@@ -673,10 +684,7 @@ class Entry:
 def entry(program: Program, otherwise: Callable[..., Any], *, fma: bool) -> Entry:
     """The built-in function of a program; `otherwise` is called where it cannot answer."""
     made = Builtin(lowered(program), Target(1, fma, functions(), frozenset()))
-    makers: list[Any] = [new_array(x.shape) for x in arrays(made.result)]
-    if not made.whole:
-        makers = [program.rebuild]
-    ways = [otherwise, *[otherwise] * len(program.guards), *makers]
+    ways = [otherwise, *[otherwise] * len(program.guards), program.rebuild]
     ops = dict.fromkeys(step.op for step in made.program.instructions)
     key = digest(program, "entry", key_of(program.arguments), key_of(made.result), made.whole, fma)
     return Entry(program.name, ways, key, made.modules, ops)
@@ -686,12 +694,6 @@ def _call(reference: "weakref.WeakMethod[Any]") -> None:
     method = reference()
     if method is not None:
         method()
-
-
-def new_array(shape: tuple[int, ...]) -> Callable[[], Any]:
-    """What makes a new array of that shape."""
-    numpy = importlib.import_module("numpy")
-    return partial(numpy.empty, shape)
 
 
 def new_rows(count: int, length: int) -> list[Any]:
