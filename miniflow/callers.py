@@ -14,6 +14,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from miniflow.emit import Access, Emitter, Imports, Kernel, Module, Target
+from miniflow.packs import PackedKernel, Packs
 from miniflow.program import Program
 from miniflow.structures import HOLE, Numbers
 
@@ -244,7 +245,7 @@ class Caller:
 class Builtin(Caller):
     """A built-in function for one program whose arguments are `plain`."""
 
-    def __init__(self, program: Program, target: Target) -> None:
+    def __init__(self, program: Program, target: Target, width: int = 1) -> None:
         self.whole = plain(program.result)
         result = program.result if self.whole else [HOLE] * len(program.outputs)
         super().__init__(result, 1 + len(program.guards), Imports(), target)
@@ -254,6 +255,10 @@ class Builtin(Caller):
         bases = dict.fromkeys(["%in", "%out", *[x.base for x in (*self.sources, *self.sinks)]])
         access = Access(tuple([("ptr noalias", base) for base in bases]), self._load, self._store)
         self.kernel = Kernel(program, target, access)
+        if width > 1 and self.kernel.whole and not program.guards:
+            packs = Packs(program, width, self.sources, self.sinks)
+            if packs.of:
+                self.kernel = PackedKernel(packs, target, access, self.sinks)
 
     def _load(self, e: Emitter, slot: int) -> str:
         base, index = self.sources[slot]

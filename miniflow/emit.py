@@ -353,6 +353,7 @@ class Kernel:
         self.target = target
         self.access = access
         self.name = name
+        self.width = target.width  # of registers
         count = len(program)
         pieces = -(-count // PIECE) if count > 2 * PIECE else 1
         size = max(1, -(-count // pieces))
@@ -416,7 +417,7 @@ class Kernel:
     def piece(self, imports: Imports, k: int) -> str:
         """The function of one piece."""
         e = Emitter(imports, self.target)
-        failed = Piece(self, e, k).emit()
+        failed = self.body(e, k)
         if self.target.lanes > 1:
             mask = e(f"bitcast {e.mask} {_any(e, failed)} to i{e.lanes}")
             result = e(f"zext i{e.lanes} {mask} to i64")
@@ -425,13 +426,17 @@ class Kernel:
         bases = ", ".join([f"{t} {name}" for t, name in self.parameters()])
         lines = "\n".join(e.lines)
         # lanes as wide as the machine has them
-        bits = 64 * e.width
+        bits = 64 * self.width
         width = f'"min-legal-vector-width"="{bits}" "prefer-vector-width"="{bits}"'
-        if e.lanes > 1:  # spilled registers must not straddle two cache lines
+        if self.width > 1:  # spilled registers must not straddle two cache lines
             width += ' "stackrealign" "frame-pointer"="all"'
         operands = f"%operands = alloca [{e.room} x double], align 8\n" if e.room else ""
         body = f"{operands}{lines}\nret i64 {result}"
         return f"define i64 @{self.name}{k}({bases}) nounwind {width} {{\n{body}\n}}"
+
+    def body(self, e: Emitter, k: int) -> list[str]:
+        """Emit one piece; the masks of the lanes that failed."""
+        return Piece(self, e, k).emit()
 
     def parameters(self) -> list[tuple[str, str]]:
         """The types and names of a piece's parameters."""

@@ -683,7 +683,7 @@ class Entry:
 
 def entry(program: Program, otherwise: Callable[..., Any], *, fma: bool) -> Entry:
     """The built-in function of a program; `otherwise` is called where it cannot answer."""
-    made = Builtin(lowered(program), Target(1, fma, functions(), frozenset()))
+    made = Builtin(lowered(program), Target(1, fma, functions(), frozenset()), lanes())
     ways = [otherwise, *[otherwise] * len(program.guards), program.rebuild]
     ops = dict.fromkeys(step.op for step in made.program.instructions)
     key = digest(program, "entry", key_of(program.arguments), key_of(made.result), made.whole, fma)
