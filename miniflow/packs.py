@@ -9,6 +9,7 @@ Arithmetic on a pack has the answers of arithmetic on its slots, bit for bit.
 from collections.abc import Iterator, Sequence
 
 from miniflow.emit import ROWS, STRETCH, Access, Emitter, Kernel, Piece, Target
+from miniflow.hoist import demanded
 from miniflow.program import Program
 
 # rows that processors do on all numbers of a register at once
@@ -90,25 +91,6 @@ class Packs:
         packs = {self.of.get(x) for x in slots}
         return packs.pop() if len(packs) == 1 else None
 
-    def order(self) -> Iterator[Pack]:
-        """The packs, and all other slots on their own, operands first."""
-        done: set[int] = set()
-        waiting = [*reversed(self.program.outputs)]
-        while waiting:
-            slot = waiting[-1]
-            if slot < self.program.first or slot in done:
-                waiting.pop()
-                continue
-            pack = self.of.get(slot, (slot,))
-            steps = [self.program.instructions[x - self.program.first] for x in pack]
-            needed = [x for step in steps for x in step.operands if x >= self.program.first]
-            needed = [x for x in needed if x not in done]
-            if needed:
-                waiting += reversed(needed)
-                continue
-            done.update(pack)
-            yield pack
-
 
 def _aside(spots: Sequence[Spot]) -> bool:
     base, start = spots[0]
@@ -150,7 +132,8 @@ class PackedPiece(Piece):
         """All lines."""
         for slot in [x for x in self.kernel.stores if x < self.program.first]:
             self.keep(slot)
-        for count, pack in enumerate(self.packs.order()):
+        order = demanded(self.program, self.program.outputs, self.packs.of)
+        for count, pack in enumerate(order):
             if count % STRETCH == STRETCH - 1:
                 self.pause()
             op, operands = self.program.instructions[pack[0] - self.program.first]

@@ -63,7 +63,7 @@ DIRECTLY = {
     "miniflow.hoist": ["miniflow.program"],
     "miniflow.lanes": [],
     "miniflow.emit": ["miniflow.program", "miniflow.lanes"],
-    "miniflow.packs": ["miniflow.emit"],
+    "miniflow.packs": ["miniflow.emit", "miniflow.hoist"],
     "miniflow.callers": ["miniflow.packs"],
     "miniflow.loops": ["miniflow.callers", "miniflow.hoist"],
     "miniflow.cache": ["miniflow.files"],
