@@ -688,7 +688,7 @@ def vmap(
             arguments run along their first axis.
         reduce: None for all elements' results, "sum" or "mean" over the batch.
         precise: whether functions (``exp``, ``sin`` ...) are those of single numbers, bit for
-            bit, instead of the vector library's, within 4 units in the last place.
+            bit, instead of those of several lanes, within 4 units in the last place.
         fma: whether products may be fused with sums, which rounds once instead of twice.
         threads: how many threads to use; None for all processors on large batches, one on
             small ones.

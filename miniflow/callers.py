@@ -14,6 +14,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from miniflow.emit import Access, Emitter, Imports, Kernel, Module, Target
+from miniflow.packs import PackedKernel, Packs
 from miniflow.program import Program
 from miniflow.structures import HOLE, Numbers
 
@@ -25,6 +26,7 @@ DATA, NDIM, SHAPE, STRIDES, DTYPE, FLAGS = (
     object.__basicsize__ + x for x in (0, 8, 16, 24, 40, 48)
 )
 ALIGNED_ROWS = 0x101  # C-contiguous and aligned
+FLOAT64 = 12  # NumPy's number for it
 
 SEQUENCES: dict[type, str] = {list: "List", tuple: "Tuple"}
 
@@ -63,7 +65,7 @@ class Caller:
 
     def __init__(self, result: Any, makers: int, imports: Imports, target: Target) -> None:
         self.result = result
-        self.makers = makers  # the first way out that makes something
+        self.makers = makers  # the way out that makes something
         self.imports = imports
         self.e = Emitter(imports, target)
         self.heap = False  # whether there is memory to be freed
@@ -196,10 +198,13 @@ class Caller:
     def _at(self, place: Place) -> str:
         return self.e(f"getelementptr double, ptr {place.base}, i64 {place.number}")
 
-    def _array(self, k: int) -> str:
+    def _array(self, k: int, shape: tuple[int, ...]) -> str:
         """A new array for results."""
-        maker = self._way(f"{self.makers + k}")
-        made = self._call("ptr", "PyObject_CallNoArgs", f"ptr {maker}")
+        sizes = ", ".join([f"i64 {size}" for size in shape])
+        self.imports.define(f"@shape{k} = private constant [{len(shape)} x i64] [{sizes}]")
+        kind = self.imports.address(self.e, "numpy.ndarray")
+        given = f"ptr {kind}, i32 {len(shape)}, ptr @shape{k}, i32 {FLOAT64}, ptr null, ptr null"
+        made = self._call("ptr", "numpy.New", f"{given}, i32 0, i32 0, ptr null")
         self._demand(self.e(f"icmp ne ptr {made}, null"), "lost")
         place = self.e(f"getelementptr i8, ptr {made}, i64 {DATA}")
         self.e.line(f"%r{k} = load ptr, ptr {place}")
@@ -240,7 +245,7 @@ class Caller:
 class Builtin(Caller):
     """A built-in function for one program whose arguments are `plain`."""
 
-    def __init__(self, program: Program, target: Target) -> None:
+    def __init__(self, program: Program, target: Target, width: int = 1) -> None:
         self.whole = plain(program.result)
         result = program.result if self.whole else [HOLE] * len(program.outputs)
         super().__init__(result, 1 + len(program.guards), Imports(), target)
@@ -250,6 +255,10 @@ class Builtin(Caller):
         bases = dict.fromkeys(["%in", "%out", *[x.base for x in (*self.sources, *self.sinks)]])
         access = Access(tuple([("ptr noalias", base) for base in bases]), self._load, self._store)
         self.kernel = Kernel(program, target, access)
+        if width > 1 and self.kernel.whole and not program.guards:
+            packs = Packs(program, width, self.sources, self.sinks)
+            if packs.of:
+                self.kernel = PackedKernel(packs, target, access, self.sinks)
 
     def _load(self, e: Emitter, slot: int) -> str:
         base, index = self.sources[slot]
@@ -273,7 +282,7 @@ class Builtin(Caller):
         sources = iter(self.sources)
         for tree, x in zip(args, self.begin(args), strict=True):
             self._take(tree, x, sources)
-        made = [self._array(k) for k, _ in enumerate(arrays(self.result))]
+        made = [self._array(k, x.shape) for k, x in enumerate(arrays(self.result))]
         self._run()
         found = self._make(self.result, iter(self.sinks), iter(made))
         if not self.whole:

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from miniflow.lanes import FUNCTIONS
 from miniflow.ops import Op
 from miniflow.program import Guard, Program
 
@@ -42,6 +43,7 @@ class Emitter:
         lanes = target.lanes
         self.module = module
         self.lanes = lanes
+        self.width = target.width
         self.type = f"<{lanes} x double>" if lanes > 1 else "double"
         self.mask = f"<{lanes} x i1>" if lanes > 1 else "i1"
         self.flags = "contract " if target.fma else ""
@@ -86,10 +88,31 @@ class Emitter:
 
     def libm(self, name: str, *xs: str) -> str:
         """A function of the C library, or of its vector library."""
-        if self.lanes > 1 and name not in self.vector:
-            return self.each(lambda *ys: self.function(name, "double", ys), xs)
-        where = f"v{self.lanes}.{name}" if self.lanes > 1 else f"c.{name}"
-        return self.function(where, self.type, xs)
+        if self.lanes == 1:
+            return self.function(f"c.{name}", "double", xs)
+        if name not in self.vector:
+            return self.each(lambda *ys: self.function(f"c.{name}", "double", ys), xs)
+        t, where = f"<{self.width} x double>", f"v{self.width}.{name}"
+        return self.registers(lambda *ys: self.function(where, t, ys), *xs)
+
+    def registers(self, f: Callable[..., str], *xs: str) -> str:
+        """Register by register."""
+        starts = range(0, self.lanes, self.width)
+        ys = [f(*[self.part(x, k, self.width) for x in xs]) for k in starts]
+        if len(ys) == 1:
+            return ys[0]
+        return self.shuffle(f"<{self.width} x double>", ys[0], ys[1], range(self.lanes))
+
+    def part(self, x: str, start: int, count: int) -> str:
+        """Some of the lanes, from one on."""
+        if count == self.lanes:
+            return x
+        return self.shuffle(self.type, x, "poison", range(start, start + count))
+
+    def shuffle(self, t: str, a: str, b: str, lanes: Sequence[int]) -> str:
+        """Those lanes of two."""
+        chosen = ", ".join([f"i32 {lane}" for lane in lanes])
+        return self(f"shufflevector {t} {a}, {t} {b}, <{len(lanes)} x i32> <{chosen}>")
 
     def function(self, where: str, t: str, xs: Sequence[str]) -> str:
         f = self.module.address(self, where)
@@ -128,7 +151,10 @@ class Imports:
         self.declarations: dict[str, None] = {}
 
     def declare(self, text: str) -> None:
-        self.declarations[f"declare {text}"] = None
+        self.define(f"declare {text}")
+
+    def define(self, text: str) -> None:
+        self.declarations[text] = None
 
     def address(self, e: Callable[[str], str], name: str) -> str:
         k = self.names.setdefault(name, len(self.names))
@@ -291,10 +317,18 @@ class Target(NamedTuple):
     fma: bool
     functions: frozenset[str]  # rows that the C library computes as Python does
     vector: frozenset[str]  # rows that exist for several lanes at once
+    inline: frozenset[str] = frozenset()  # rows that are instructions on several lanes
+    registers: int = 1  # how many hold the lanes, 1 or 2
+
+    @property
+    def width(self) -> int:
+        """How many lanes a register has."""
+        return self.lanes // self.registers
 
     def knows(self, name: str) -> bool:
         """Whether there is code for a row."""
-        return name in ROWS and (name not in LIBM or name in self.functions)
+        known = name in ROWS and (name not in LIBM or name in self.functions)
+        return known or name in self.inline
 
 
 class Access(NamedTuple):
@@ -319,6 +353,7 @@ class Kernel:
         self.target = target
         self.access = access
         self.name = name
+        self.width = target.width  # of registers
         count = len(program)
         pieces = -(-count // PIECE) if count > 2 * PIECE else 1
         size = max(1, -(-count // pieces))
@@ -382,7 +417,7 @@ class Kernel:
     def piece(self, imports: Imports, k: int) -> str:
         """The function of one piece."""
         e = Emitter(imports, self.target)
-        failed = Piece(self, e, k).emit()
+        failed = self.body(e, k)
         if self.target.lanes > 1:
             mask = e(f"bitcast {e.mask} {_any(e, failed)} to i{e.lanes}")
             result = e(f"zext i{e.lanes} {mask} to i64")
@@ -391,12 +426,17 @@ class Kernel:
         bases = ", ".join([f"{t} {name}" for t, name in self.parameters()])
         lines = "\n".join(e.lines)
         # lanes as wide as the machine has them
-        width = f'"min-legal-vector-width"="{64 * e.lanes}" "prefer-vector-width"="{64 * e.lanes}"'
-        if e.lanes > 1:  # spilled registers must not straddle two cache lines
+        bits = 64 * self.width
+        width = f'"min-legal-vector-width"="{bits}" "prefer-vector-width"="{bits}"'
+        if self.width > 1:  # spilled registers must not straddle two cache lines
             width += ' "stackrealign" "frame-pointer"="all"'
         operands = f"%operands = alloca [{e.room} x double], align 8\n" if e.room else ""
         body = f"{operands}{lines}\nret i64 {result}"
         return f"define i64 @{self.name}{k}({bases}) nounwind {width} {{\n{body}\n}}"
+
+    def body(self, e: Emitter, k: int) -> list[str]:
+        """Emit one piece; the masks of the lanes that failed."""
+        return Piece(self, e, k).emit()
 
     def parameters(self) -> list[tuple[str, str]]:
         """The types and names of a piece's parameters."""
@@ -495,8 +535,10 @@ class Piece:
 
     def row(self, op: Op, xs: list[str]) -> str:
         """One instruction."""
-        known = self.kernel.target.knows(op.name)
-        return ROWS[op.name](self.e, *xs) if known else self.e.python(op.name, xs)
+        target = self.kernel.target
+        if op.name in target.inline:
+            return FUNCTIONS[op.name](self.e, *xs)
+        return ROWS[op.name](self.e, *xs) if target.knows(op.name) else self.e.python(op.name, xs)
 
     def check(self, step: int) -> None:
         """The guards that come before an instruction."""

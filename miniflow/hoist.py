@@ -1,6 +1,6 @@
-"""What a program over a batch computes once, and what it computes for each element."""
+"""What a program over a batch computes once, what for each element, and in which order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from miniflow.program import Guard, Instruction, Program
@@ -26,21 +26,49 @@ def hoisted(program: Program, varies: Sequence[bool]) -> tuple[Program, Program]
 
     `varies` tells of each input, and each captured Value, whether it runs along the batch. The
     first program computes what depends on none of these; the second takes it as further
-    inputs, after its own.
+    inputs, after its own, and computes each number shortly before it is needed.
     """
     count = len(varies)
     varying = [*varies, *[False] * len(program.constants)]
     for _, operands in program.instructions:
         varying.append(any(varying[x] for x in operands))
     steps = list(enumerate(program.instructions, program.first))
-    later = [(slot, step) for slot, step in steps if varying[slot]]
+    known = dict(steps)
+    ends = [x for guard in program.guards for x in (guard.left, guard.right)]
+    order = [slot for (slot,) in demanded(program, [*program.outputs, *ends])]
+    later = [(slot, known[slot]) for slot in order if varying[slot]]
     wanted = dict.fromkeys(x for _, step in later for x in step.operands)
-    wanted |= dict.fromkeys(x for guard in program.guards for x in (guard.left, guard.right))
+    wanted |= dict.fromkeys(ends)
     wanted |= dict.fromkeys(program.outputs)
     kept = [slot for slot, _ in steps if not varying[slot] and slot in wanted]
     once = [(slot, step) for slot, step in steps if not varying[slot]]
     first = _part(program, count, (), once, kept, ())
     return first, _part(program, count, kept, later, program.outputs, program.guards)
+
+
+def demanded(
+    program: Program, ends: Sequence[int], together: Mapping[int, tuple[int, ...]] | None = None
+) -> Iterator[tuple[int, ...]]:
+    """What has to be computed for some slots, operands first, as late as can be.
+
+    One slot at a time, or those that are computed `together`. So numbers do not have to be
+    put aside for long: there are few registers.
+    """
+    groups, done = together or {}, set(range(program.first))
+    waiting = [*reversed(ends)]
+    while waiting:
+        slot = waiting[-1]
+        if slot in done:
+            waiting.pop()
+            continue
+        group = groups.get(slot, (slot,))
+        steps = [program.instructions[x - program.first] for x in group]
+        needed = [x for step in steps for x in step.operands if x not in done]
+        if needed:
+            waiting += reversed(needed)
+            continue
+        done.update(group)
+        yield group
 
 
 def _part(

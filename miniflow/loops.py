@@ -14,7 +14,7 @@ from miniflow.callers import (
     arrays,
     plain,
 )
-from miniflow.emit import Access, Emitter, Imports, Kernel, Module, Target
+from miniflow.emit import ROWS, Access, Emitter, Imports, Kernel, Module, Target
 from miniflow.hoist import BLOCK, PARTIALS, Shape, hoisted
 from miniflow.program import Program
 from miniflow.structures import HOLE, Numbers
@@ -45,7 +45,8 @@ class Batch:
     def __init__(self, program: Program, target: Target, shape: Shape) -> None:
         self.inputs = len(shape.layout)
         self.result = program.result
-        self.once, program = hoisted(program, [side is not None for side in shape.layout])
+        once, program = hoisted(program, [side is not None for side in shape.layout])
+        self.once = once.expanded(ROWS)  # on one point
         self.program = program
         self.target = target
         self.shape = shape
@@ -58,8 +59,14 @@ class Batch:
         self.masked = bool(program.guards)
         access = Access(BASES, self._load, self._store)
         self.kernel = Kernel(program, target, access)
+        # for most elements: two registers share what all have in common, and the partial sums in
+        # memory, and their instructions do not wait for each other
+        double = target._replace(lanes=2 * target.lanes, registers=2)
+        some = self.kernel.whole and not self.kernel.calls_python
+        self.double = Kernel(program, double, access, "double") if some else None
         access = Access(ONCE, self._load_once, _store_once)
-        self.first = Kernel(self.once, target._replace(lanes=1), access, "first")
+        single = target._replace(lanes=1, inline=frozenset())
+        self.first = Kernel(self.once, single, access, "first")
         wide = max(PARTIALS, self.lanes)
         self.places, offset = {}, 0
         for name, size in {
@@ -69,7 +76,7 @@ class Batch:
             "%tailcolumns": len(self.batched),
             "%tailstrides": len(self.batched),
             "%tailout": self.outputs,
-            "%buffer": self.outputs * self.lanes,
+            "%buffer": self.outputs * 2 * self.lanes,
             "%extra": len(self.once.outputs),
             "%work": max(self.kernel.room * self.lanes, self.first.room),
         }.items():
@@ -79,9 +86,10 @@ class Batch:
 
     def modules(self, call: "ArrayCall | None" = None) -> list[Module]:
         """All code: the function ``batch``, what it calls, and what calls it with arrays."""
-        kernels = [self.kernel, *([self.first] if len(self.once) else [])]
+        groups = [self.kernel, *([self.double] if self.double else [])]
+        kernels = [*groups, *([self.first] if len(self.once) else [])]
         bodies = [x.piece(self.imports, 0) for x in kernels if x.whole]
-        bodies += [self._group(), self._batch()]
+        bodies += [*map(self._group, groups), self._batch()]
         exports = ["batch"]
         if call is not None:
             bodies += [BatchBuiltin(self, call).entry(), HELPERS]
@@ -134,24 +142,29 @@ class Batch:
 
     def _partial(self, e: Emitter, place: str) -> str:
         """The partial sums that the lanes at %i add to."""
-        if e.lanes == PARTIALS:
+        if e.lanes >= PARTIALS:
             return place
         return e(f"getelementptr double, ptr {place}, i64 {e(f'and i64 %i, {PARTIALS - 1}')}")
 
     def _add(self, e: Emitter, place: str, x: str) -> None:
-        total = e(f"fadd {e.type} {e(f'load {e.type}, ptr {place}, align {8 * e.lanes}')}, {x}")
-        e.line(f"store {e.type} {total}, ptr {place}, align {8 * e.lanes}")
+        """Add lanes to partial sums, in the order of their elements."""
+        count = min(e.lanes, PARTIALS)
+        t, align = f"<{count} x double>", 8 * count
+        total = e(f"load {t}, ptr {place}, align {align}")
+        for k in range(0, e.lanes, count):
+            total = e(f"fadd {t} {total}, {e.part(x, k, count)}")
+        e.line(f"store {t} {total}, ptr {place}, align {align}")
 
     # --- loops --------------------------------------------------------------------
 
-    def _group(self) -> str:
+    def _group(self, kernel: Kernel) -> str:
         """The function of one group of lanes: runs the kernel, adds up what it has masked."""
-        e = Emitter(self.imports, self.target)
+        e = Emitter(self.imports, kernel.target)
         masked = self.masked and self.shape.total
         out = "%buffer" if masked else "%out"
         arguments = ["%columns", "%strides", "%uniform", "%extra", "%i", out, "%work"]
         bits = "0"
-        for found in self.kernel.call(e, arguments):
+        for found in kernel.call(e, arguments):
             bits = e(f"or i64 {bits}, {found}")
         if masked:
             whole = e(f"bitcast i{e.lanes} {e(f'trunc i64 {bits} to i{e.lanes}')} to {e.mask}")
@@ -169,7 +182,7 @@ class Batch:
             "ptr %work"
         )
         lines = "\n".join([*e.lines, f"ret i64 {bits}"])
-        return f"define internal i64 @group({given}) nounwind {{\n{lines}\n}}"
+        return f"define internal i64 @group{e.lanes}({given}) nounwind {{\n{lines}\n}}"
 
     def _batch(self) -> str:
         """The function that goes through a batch, group by group, and the rest at its end."""
@@ -183,14 +196,28 @@ class Batch:
             e.lines += once.lines
         if total:
             self._clear("%acc")
+        out = "%acc" if total else "%out"
         full = e(f"udiv i64 %count, {lanes}")
+        start, single = "0", full
 
-        def group(g: str) -> None:
+        def group(k: str) -> None:
+            g = e(f"add i64 {start}, {k}")
             i = e(f"mul i64 {g}, {lanes}")
-            bits = self._run("%columns", "%strides", i, "%acc" if total else "%out")
-            self._fail(g, bits)
+            self._fail(g, self._run("%columns", "%strides", i, out, lanes))
 
-        loop(e, "groups", full, group)
+        def pair(k: str) -> None:
+            g = e(f"mul i64 {k}, 2")
+            i = e(f"mul i64 {g}, {lanes}")
+            bits = self._run("%columns", "%strides", i, out, 2 * lanes)
+            self._fail(g, bits)
+            self._fail(e(f"add i64 {g}, 1"), e(f"lshr i64 {bits}, {lanes}"))
+
+        if self.double:
+            pairs = e(f"udiv i64 {full}, 2")
+            loop(e, "pairs", pairs, pair)
+            start = e(f"mul i64 {pairs}, 2")
+            single = e(f"sub i64 {full}, {start}")
+        loop(e, "groups", single, group)
         done = e(f"mul i64 {full}, {lanes}")
         rest = e(f"sub i64 %count, {done}")
         e.line(f"br i1 {e(f'icmp eq i64 {rest}, 0')}, label %finish, label %remainder\nremainder:")
@@ -204,11 +231,12 @@ class Batch:
             f"ptr %failed, ptr %scratch) nounwind {{\n{lines}\n}}"
         )
 
-    def _run(self, columns: str, strides: str, i: str, out: str) -> str:
-        return self.e(
-            f"call i64 @group(ptr {columns}, ptr {strides}, ptr %uniform, ptr %extra, i64 {i}, "
-            f"ptr {out}, ptr %buffer, ptr %work)"
+    def _run(self, columns: str, strides: str, i: str, out: str, lanes: int) -> str:
+        given = (
+            f"ptr {columns}, ptr {strides}, ptr %uniform, ptr %extra, i64 {i}, ptr {out}, "
+            "ptr %buffer, ptr %work"
         )
+        return self.e(f"call i64 @group{lanes}({given})")
 
     def _fail(self, group: str, bits: str) -> None:
         """Note the lanes of a group in which a guard failed."""
@@ -254,7 +282,7 @@ class Batch:
 
             loop(e, "outputs", str(self.outputs), point)
             out = "%tailout"
-        bits = self._run("%tailcolumns", "%tailstrides", "0", out)
+        bits = self._run("%tailcolumns", "%tailstrides", "0", out, lanes)
         valid = e(f"sub i64 {e(f'shl i64 1, {rest}')}, 1")
         self._fail(full, e(f"and i64 {bits}, {valid}"))
 
@@ -365,8 +393,8 @@ def makes(program: Program, shape: Shape) -> bool:
 class BatchBuiltin(Caller):
     """A built-in function that takes arrays and runs the loop over a batch on them.
 
-    Its ways out: the first for other arguments; then what makes arrays: one for each array of
-    sums, or one for all of results, by their length.
+    Its ways out: the first for other arguments; the second makes arrays of results, by their
+    length.
     """
 
     def __init__(self, batch: Batch, call: ArrayCall) -> None:
@@ -463,7 +491,7 @@ class BatchBuiltin(Caller):
         """New arrays for results."""
         e = self.e
         if self.total:
-            return [self._array(k) for k, _ in enumerate(arrays(self.result))]
+            return [self._array(k, x.shape) for k, x in enumerate(arrays(self.result))]
         count = self._call("ptr", "PyLong_FromSsize_t", f"i64 {self.length}")
         self._demand(e(f"icmp ne ptr {count}, null"), "lost")
         maker, made = self._way(f"{self.makers}"), []

@@ -5,8 +5,8 @@ a thread in the background and takes the first one's place. Optimised code is ke
 
 Answers are those of the table's rows bit for bit: no operation is reordered or fused, and
 functions are the C library's that Python's math calls, if they are seen to agree with it;
-what does not is computed by Python. Batches may use the vector library's functions, which
-are up to 4 units in the last place off.
+what does not is computed by Python. Batches may use functions of several lanes, our own or
+the vector library's, which are up to 4 units in the last place off.
 """
 
 import atexit
@@ -24,6 +24,7 @@ from array import array
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cache, partial
+from importlib.util import find_spec
 from itertools import chain, count
 from pathlib import Path
 from queue import SimpleQueue
@@ -31,9 +32,10 @@ from types import ModuleType
 from typing import Any
 
 from miniflow import cache as files
-from miniflow.callers import NUMBER, TYPE, Builtin, arrays
+from miniflow.callers import NUMBER, TYPE, Builtin
 from miniflow.emit import LIBM, ROWS, VECTOR, Emitter, Imports, Module, Target
 from miniflow.hoist import Shape
+from miniflow.lanes import FUNCTIONS
 from miniflow.loops import ArrayCall, Batch, makes, takes
 from miniflow.ops import TABLE, Op
 from miniflow.program import PathError, Program
@@ -41,6 +43,7 @@ from miniflow.structures import HOLE
 from miniflow.structures import key as key_of
 
 FIRST, SECOND = 0, 2  # LLVM's levels of optimisation of the two tiers
+POINTER = ctypes.sizeof(ctypes.c_void_p)
 ULPS = 4  # how far a vector function may be off
 
 _lock = threading.RLock()  # whatever compiles, loads or links
@@ -80,6 +83,13 @@ def lanes() -> int:
     """How many numbers the processor's registers hold."""
     found = llvm().get_host_cpu_features()
     return 8 if found.get("avx512f") else 4 if found.get("avx2") else 2
+
+
+@cache
+def fuses() -> bool:
+    """Whether the processor fuses products with sums."""
+    arm = sysconfig.get_platform().endswith(("aarch64", "arm64"))
+    return arm or bool(llvm().get_host_cpu_features().get("fma"))
 
 
 @cache
@@ -176,6 +186,8 @@ def address(name: str) -> int:
     types = {"PyFloat_Type": float, "PyList_Type": list, "PyTuple_Type": tuple}
     if name in types:
         return id(types[name])
+    if name == "numpy.New":
+        return _new_array()
     if kind == "numpy":
         numpy = importlib.import_module("numpy")
         return id(numpy.ndarray if rest == "ndarray" else numpy.dtype(float))
@@ -184,6 +196,16 @@ def address(name: str) -> int:
     if kind.startswith("v"):
         return _pointer(getattr(libmvec(), vector_name(rest, int(kind[1:]))))
     return _pointer(getattr(ctypes.pythonapi, name))
+
+
+def _new_array() -> int:
+    """PyArray_New, from the table that NumPy has for compiled extensions."""
+    core = "numpy._core" if find_spec("numpy._core") else "numpy.core"
+    table = importlib.import_module(f"{core}._multiarray_umath")._ARRAY_API
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    found: int = ctypes.c_void_p.from_address(pointer(table, None) + 93 * POINTER).value or 0
+    return found
 
 
 def _pointer(function: Any) -> int:
@@ -287,13 +309,24 @@ def _same(a: float, b: float) -> bool:
 @cache
 def vectors() -> frozenset[str]:
     """Rows that the vector library computes closely enough."""
-    names = [name for name in sorted(VECTOR & functions()) if _has_vector(name)]
+    names = frozenset(name for name in VECTOR & functions() if _has_vector(name))
+    return _close(names, Target(lanes(), False, functions(), names))
+
+
+@cache
+def inline() -> frozenset[str]:
+    """Rows that are instructions in place, where they are close enough."""
+    names = frozenset(FUNCTIONS if fuses() else ())
+    return _close(names, Target(lanes(), False, functions(), frozenset(), names))
+
+
+def _close(names: frozenset[str], target: Target) -> frozenset[str]:
+    """The rows that are within ULPS units in the last place at all samples."""
     if not names:
-        return frozenset()
-    target = Target(lanes(), False, functions(), frozenset(names))
+        return names
     imports = Imports()
-    bodies = [_probe(imports, target, name) for name in names]
-    module = imports.module(bodies, [f"probe.{name}" for name in names], "probe")
+    bodies = [_probe(imports, target, name) for name in sorted(names)]
+    module = imports.module(bodies, [f"probe.{name}" for name in sorted(names)], "probe")
     library = Library([compiled(module, FIRST)], [(module.imports, module.exports)])
     return frozenset(name for name in names if _is_close(library, name))
 
@@ -307,7 +340,8 @@ def _probe(imports: Imports, target: Target, name: str) -> str:
     e = Emitter(imports, target)
     arity = TABLE[name].arity
     places = [e(f"getelementptr double, ptr %in, i64 {k * e.lanes}") for k in range(arity)]
-    y = e.libm(name, *[e(f"load {e.type}, ptr {place}, align 8") for place in places])
+    xs = [e(f"load {e.type}, ptr {place}, align 8") for place in places]
+    y = FUNCTIONS[name](e, *xs) if name in target.inline else e.libm(name, *xs)
     lines = "\n".join([*e.lines, f"store {e.type} {y}, ptr %out, align 8", "ret void"])
     return f'define void @"probe.{name}"(ptr %in, ptr %out) {{\n{lines}\n}}'
 
@@ -512,24 +546,22 @@ class Batched:
         self.outputs = len(program.outputs)
         self.masked = bool(program.guards)
         self.lanes = lanes()
-        target = Target(self.lanes, fma, functions(), frozenset() if precise else vectors())
-        low = lowered(program)
-        batch = Batch(low, target, shape)
+        fast = (frozenset(), frozenset()) if precise else (vectors(), inline())
+        target = Target(self.lanes, fma, functions(), *fast)
+        batch = Batch(program.expanded(ROWS.keys() | target.inline), target, shape)
         self.python = batch.kernel.calls_python or batch.first.calls_python
         if call is not None and not (makes(program, shape) and all(map(takes, call.args))):
             call = None
         self.scratch = batch.scratch
-        what = "batch", shape, repr(call), key_of(program.result), fma, sorted(target.vector)
-        ops = dict.fromkeys(step.op for step in low.instructions)
+        what = "batch", shape, repr(call), key_of(program.result), fma, *map(sorted, fast)
+        steps = (*batch.once.instructions, *batch.program.instructions)
+        ops = dict.fromkeys(step.op for step in steps)
         made = digest(program, *what), lambda: batch.modules(call), ops
         self.entry: Entry | None = None
         if call is None:
             self.code = Code(*made)
         else:
-            makers: list[Any] = [partial(new_rows, self.outputs)]
-            if shape.total:
-                makers = [new_array(x.shape) for x in arrays(program.result)]
-            ways = [otherwise, *makers]
+            ways = [otherwise, partial(new_rows, self.outputs)]
             self.entry = Entry(program.name, ways, *made)
             self.code = self.entry.code
         self._function: tuple[Library | None, Any] = None, None
@@ -651,11 +683,8 @@ class Entry:
 
 def entry(program: Program, otherwise: Callable[..., Any], *, fma: bool) -> Entry:
     """The built-in function of a program; `otherwise` is called where it cannot answer."""
-    made = Builtin(lowered(program), Target(1, fma, functions(), frozenset()))
-    makers: list[Any] = [new_array(x.shape) for x in arrays(made.result)]
-    if not made.whole:
-        makers = [program.rebuild]
-    ways = [otherwise, *[otherwise] * len(program.guards), *makers]
+    made = Builtin(lowered(program), Target(1, fma, functions(), frozenset()), lanes())
+    ways = [otherwise, *[otherwise] * len(program.guards), program.rebuild]
     ops = dict.fromkeys(step.op for step in made.program.instructions)
     key = digest(program, "entry", key_of(program.arguments), key_of(made.result), made.whole, fma)
     return Entry(program.name, ways, key, made.modules, ops)
@@ -665,12 +694,6 @@ def _call(reference: "weakref.WeakMethod[Any]") -> None:
     method = reference()
     if method is not None:
         method()
-
-
-def new_array(shape: tuple[int, ...]) -> Callable[[], Any]:
-    """What makes a new array of that shape."""
-    numpy = importlib.import_module("numpy")
-    return partial(numpy.empty, shape)
 
 
 def new_rows(count: int, length: int) -> list[Any]:

@@ -283,6 +283,28 @@ def test_what_is_computed_once_and_what_for_each_element_make_the_whole(f, data)
         assert len(first) == 0
 
 
+@given(functions(), st.data())
+def test_what_is_demanded_comes_once_and_after_its_operands(f, data):
+    from miniflow.hoist import demanded
+
+    program = trace(f, *data.draw(points(f)))
+    known = set(range(program.first))
+    for (slot,) in demanded(program, program.outputs):
+        assert slot not in known
+        assert known.issuperset(program.instructions[slot - program.first].operands)
+        known.add(slot)
+    assert known.issuperset(program.outputs)
+
+
+def test_what_is_needed_last_is_computed_last():
+    from miniflow.hoist import demanded
+
+    program = trace(lambda x: ((a := x + 1.0, b := x + 2.0), [a * 3.0, b * 3.0])[1], 0.5)
+    a, b, c, d = range(program.first, program.first + 4)
+    assert [*demanded(program, program.outputs)] == [(a,), (c,), (b,), (d,)]
+    assert [*demanded(program, program.outputs, {a: (a, b), b: (a, b)})] == [(a, b), (c,), (d,)]
+
+
 @given(smooth.programs())
 def test_gradients_flow_through_a_program(graph):
     leaves, steps = graph
