@@ -38,7 +38,8 @@ from miniflow import math as m
 from miniflow.engines import SOURCES
 from miniflow.ops import TABLE
 
-ROOT = Path(__file__).parent.parent
+TESTS = Path(__file__).parent
+INSTALLED = Path(miniflow.__file__).parent.parent  # where the package is that is tested
 OTHER = {"compiled": "python", "python": "compiled"}[miniflow.engine]
 inf, nan = math.inf, math.nan
 
@@ -70,7 +71,7 @@ class There:
     """A process in which the other engine does jobs."""
 
     def __init__(self):
-        code = CHILD.format(paths=[str(ROOT), str(ROOT / "tests")])
+        code = CHILD.format(paths=[str(INSTALLED), str(TESTS)])
         self.process = subprocess.Popen(
             [sys.executable, "-c", code],
             env={**os.environ, "MINIFLOW_ENGINE": OTHER},
@@ -586,7 +587,7 @@ def test_values_are_objects_like_others():
 # --- which engine runs --------------------------------------------------------
 
 
-def ran(code, engine=miniflow.engine, folder=ROOT, check=True, **environment):
+def ran(code, engine=miniflow.engine, folder=INSTALLED, check=True, **environment):
     """A program run in a process of its own, on the same engine if nothing else is said."""
     environment = {**os.environ, "MINIFLOW_ENGINE": engine, **environment}
     if engine is None:
@@ -607,12 +608,13 @@ ENGINE = "import miniflow; print(miniflow.engine, (miniflow.Value(3.0) ** 2).dat
 def elsewhere(tmp_path):
     """A copy of the package."""
     unwanted = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "miniflow", tmp_path / "miniflow", ignore=unwanted)
+    shutil.copytree(INSTALLED / "miniflow", tmp_path / "miniflow", ignore=unwanted)
     return tmp_path
 
 
 def has_compiled():
-    return any((ROOT / "miniflow").glob("tape.*.so")) or any((ROOT / "miniflow").glob("tape*.pyd"))
+    files = (INSTALLED / "miniflow").glob("tape.*")
+    return any(path.suffix in (".so", ".pyd") for path in files)
 
 
 compiled_only = pytest.mark.skipif(
