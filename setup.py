@@ -15,7 +15,7 @@ SOURCES = Path("miniflow")
 # with what prints the rules, and what says what the engine was made of
 DEPENDS = [
     "ops.py", "tape.pxd", "engine.h", "rules.py", "csource.py", "source.py", "program.py",
-    "engines.py",
+    "structures.py", "engines.py",
 ]  # fmt: skip
 GNU = ["-O2", "-g0", "-ffp-contract=off", "-fno-strict-aliasing", "-Wno-unused-function"]
 MICROSOFT = ["/O2", "/fp:precise"]

@@ -116,7 +116,11 @@ static void handle_dealloc(PyObject *o)
         tape->owner[v->row] = NULL;
         if (v->row == tape->count - 1) give_up(tape);
     }
-    if (v->references != NULL) PyObject_ClearWeakRefs(o);
+    if (v->references != NULL) { /* callbacks must not find what is going */
+        PyObject_GC_UnTrack(o);
+        PyObject_ClearWeakRefs(o);
+        PyObject_GC_Track(o);
+    }
     v->row = 0;
     if (stocked < STOCK) {
 #ifdef Py_TRACE_REFS

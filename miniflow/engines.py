@@ -13,7 +13,10 @@ from types import ModuleType
 
 ENGINES = ("compiled", "python")
 NAME = "miniflow.tape"
-SOURCES = ("ops.py", "tape.py", "tape.pxd", "engine.h", "csource.py", "rules.py")
+SOURCES = (
+    "ops.py", "tape.py", "tape.pxd", "engine.h", "rules.py", "csource.py", "source.py",
+    "program.py", "structures.py",
+)  # fmt: skip
 
 
 def digest() -> str:

@@ -419,7 +419,7 @@ cdef inline Value dot_of_own(Table table, list xs, list ws):
     if half == 0 or len(ws) != half or table.muted:
         return None
     handle = new(Value)
-    if table.count >= table.capacity:
+    while table.count >= table.capacity:
         table.make_room(1)
     reserve(table, 2 * half)
     # in one go from here on: no Python; but what a collection has run may have changed the lists

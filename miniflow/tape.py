@@ -571,6 +571,7 @@ class Table:
                 self.value[x] = number
             raise
         finally:
+            self.version += 1
             self.held -= 1
         self.settle()
 
@@ -883,8 +884,7 @@ def dot(xs: list[Any], ws: list[Any]) -> Any:
 
 def neuron(ws: list[Any], xs: list[Any], b: Any, activation: Any) -> Any:
     """What ``activation(dot(ws, xs) + b)`` is, compiled with as little Python as can be."""
-    y = dot(ws, xs)
-    y = _binary(ADD, y, b) if type(y) is Value else y + b
+    y = dot(ws, xs) + b
     if type(activation) is Op and type(y) is Value:
         code = known(activation.code)
         if DIRECT[code] == 1:

@@ -1132,6 +1132,47 @@ def test_a_signal_at_a_random_moment_spoils_nothing(small_table):
     assert table.capacity < 2000
 
 
+def test_compacting_while_others_replay(small_table, intrude):
+    """What forward() computes in between is not overwritten by older numbers."""
+
+    def scenario():
+        table = small_table(8)
+        [Value(0.0) for _ in range(25)]
+        x = Value(1.0)
+        y = x * 2
+        z = y + 1
+        [Value(0.0) for _ in range(25)]
+        x.data = 5.0
+        done = []
+
+        def intruder():
+            done.append(z.forward())
+
+        def check():
+            assert (y.data, z.data) == ((10.0, 11.0) if done else (2.0, 3.0))
+            assert_sound(table)
+
+        return table.compact, intruder, check
+
+    assert intrude(scenario) > 1 or engine == "compiled"
+
+
+def test_a_callback_finds_nothing_of_what_is_going():
+    """A Value whose weak references are told is neither found nor used twice."""
+    found = []
+
+    def look(_):
+        found.extend(x for x in gc.get_objects() if type(x) is Value and x.data == 1234.5)
+
+    v = Value(1234.5)
+    reference = weakref.ref(v, look)
+    del v
+    a, b = Value(2.0), Value(3.0)
+    assert (reference(), found) == (None, [])
+    assert a is not b
+    assert (a.data, b.data) == (2.0, 3.0)
+
+
 class Cycle:
     """Garbage that only the collector finds, and that then runs `f`."""
 
