@@ -389,8 +389,11 @@ class Worker:
 
     def _work(self) -> None:
         while (job := self.jobs.get()) is not None and not self.stopping:
-            with suppress(Warning):  # where warnings are errors, nobody is here to catch them
-                job()
+            try:
+                with suppress(Warning):  # where warnings are errors, nobody is here to catch them
+                    job()
+            except Exception:  # told, and the next job is done all the same
+                threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), self.thread)))
 
     def stop(self) -> None:
         """Let the job that is being done come to an end, and no other one begin."""

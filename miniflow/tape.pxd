@@ -294,24 +294,48 @@ cdef inline list usable(Table table, operands, what):
     return found
 
 
+cdef inline double at(double *numbers, int *places, Py_ssize_t k) noexcept:
+    return numbers[k if places == NULL else places[k]]
+
+
+cdef inline bint is_wide(int code) noexcept:
+    """Whether C has the value of an operation of more than two operands."""
+    return code == SUM or code == DOT or (code < BUILTINS and value3[code] != NULL)
+
+
+cdef inline double wide(int code, double *numbers, int *places, Py_ssize_t count) noexcept:
+    """That value, of the numbers, or of those at the places if there are any."""
+    cdef Py_ssize_t k, half = count // 2
+    cdef double total
+    if code == SUM:
+        total = at(numbers, places, 0)
+        for k in range(1, count):
+            total += at(numbers, places, k)
+        return total
+    if code == DOT:
+        total = at(numbers, places, 0) * at(numbers, places, half)
+        for k in range(1, half):
+            total += at(numbers, places, k) * at(numbers, places, half + k)
+        return total
+    return value3[code](at(numbers, places, 0), at(numbers, places, 1), at(numbers, places, 2))
+
+
 cdef inline double evaluate(object op, list operands) except? -1.0:
     """The value of an operation on Values and floats."""
     cdef int code = known(op.code)
-    cdef Py_ssize_t k, count = len(operands), half = count // 2
-    cdef double total
-    if code == SUM:
-        total = _plain(operands[0])
-        for k in range(1, count):
-            total += _plain(operands[k])
-        return total
-    if code == DOT:
-        total = _plain(operands[0]) * _plain(operands[half])
-        for k in range(1, half):
-            total += _plain(operands[k]) * _plain(operands[half + k])
-        return total
-    if code < BUILTINS and value3[code] != NULL:
-        return value3[code](_plain(operands[0]), _plain(operands[1]), _plain(operands[2]))
-    return op.number(*[_plain(x) for x in operands])
+    cdef Py_ssize_t k, count = len(operands)
+    cdef double *numbers
+    cdef double y
+    if not is_wide(code):
+        return op.number(*[_plain(x) for x in operands])
+    numbers = <double *>calloc(count, sizeof(double))
+    if numbers == NULL:
+        raise MemoryError
+    for k in range(count):
+        numbers[k] = _plain(operands[k])
+    y = wide(code, numbers, NULL, count)
+    free(numbers)
+    return y
 
 
 cdef inline double _plain(object x):
@@ -364,22 +388,10 @@ cdef inline void drop(double *slots):
 
 cdef inline double wide_value(Replay replay, Py_ssize_t n, double *slots) except? -1.0:
     """The result of instruction n, an operation of any kind."""
-    cdef int code = replay.code[n]
     cdef int *pool = replay.pool + replay.left[n]
-    cdef Py_ssize_t k, count = replay.right[n], half = count // 2
-    cdef double total
-    if code == SUM:
-        total = slots[pool[0]]
-        for k in range(1, count):
-            total += slots[pool[k]]
-        return total
-    if code == DOT:
-        total = slots[pool[0]] * slots[pool[half]]
-        for k in range(1, half):
-            total += slots[pool[k]] * slots[pool[half + k]]
-        return total
-    if code < BUILTINS and value3[code] != NULL:
-        return value3[code](slots[pool[0]], slots[pool[1]], slots[pool[2]])
+    cdef Py_ssize_t k, count = replay.right[n]
+    if is_wide(replay.code[n]):
+        return wide(replay.code[n], slots, pool, count)
     return replay.ops[n].number(*[slots[pool[k]] for k in range(count)])
 
 
@@ -411,9 +423,8 @@ cdef inline int gather(Table table, list operands) except -1:
 
 cdef inline Value dot_of_own(Table table, list xs, list ws):
     """The entry of a dot product of this tape's own Values; None for anything else."""
-    cdef Py_ssize_t half = len(xs), k, n
+    cdef Py_ssize_t half = len(xs), n
     cdef Value handle
-    cdef double *value
     cdef double y
     cdef int *pool
     if half == 0 or len(ws) != half or table.muted:
@@ -428,10 +439,7 @@ cdef inline Value dot_of_own(Table table, list xs, list ws):
     pool = table.pool + table.pooled
     if not (own_rows(xs, <void *>table, pool) and own_rows(ws, <void *>table, pool + half)):
         return None
-    value = table.value
-    y = value[pool[0]] * value[pool[half]]
-    for k in range(1, half):
-        y += value[pool[k]] * value[pool[half + k]]
+    y = wide(DOT, table.value, pool, 2 * half)
     n = table.count
     table.operation[n] = DOT
     table.left[n] = table.pooled

@@ -139,35 +139,9 @@ class Table:
     """The columns of one thread's tape, and everything done on them by row number."""
 
     __slots__ = (
-        "adjoint",
-        "capacity",
-        "count",
-        "dirty",
-        "due",
-        "grads",
-        "held",
-        "homes",
-        "labels",
-        "left",
-        "mark",
-        "muted",
-        "names",
-        "noted",
-        "opened",
-        "operation",
-        "others",
-        "owner",
-        "path",
-        "pool",
-        "pooled",
-        "right",
-        "scopes",
-        "sweeping",
-        "swept",
-        "thread",
-        "trace",
-        "value",
-        "version",
+        "adjoint", "capacity", "count", "dirty", "due", "grads", "held", "homes", "labels", "left",
+        "mark", "muted", "names", "noted", "opened", "operation", "others", "owner", "path", "pool",
+        "pooled", "right", "scopes", "sweeping", "swept", "thread", "trace", "value", "version",
     )  # fmt: skip
     operation: list[int]
     left: list[int]

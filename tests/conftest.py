@@ -11,7 +11,7 @@ import threading
 import pytest
 from hypothesis import HealthCheck, settings
 
-from miniflow import tape
+from miniflow import ops, tape
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
@@ -26,6 +26,15 @@ settings.register_profile(
 settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "default")
 )
+
+
+@pytest.fixture
+def row():
+    """`define`, for rows that are taken out of the table again."""
+    before = dict(ops.TABLE)
+    yield ops.define
+    ops.TABLE.clear()
+    ops.TABLE.update(before)
 
 
 @pytest.fixture

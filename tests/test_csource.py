@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_program import Fork, Function, anything, bits, functions, operands, points, price
 
-from miniflow import Value, define, grad, hessian, jit, trace, value_and_grad
+from miniflow import Value, grad, hessian, jit, trace, value_and_grad
 from miniflow import math as m
 from miniflow.csource import HELPERS, LIBRARY, NEARLY, WORDS, known
 from miniflow.ops import TABLE
@@ -33,15 +33,6 @@ FEW = settings(max_examples=40)  # a compiler is called for each
 
 with_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler")
 names = itertools.count()
-
-
-@pytest.fixture
-def row():
-    """`define` for rows that are taken out of the table again."""
-    before = dict(TABLE)
-    yield define
-    TABLE.clear()
-    TABLE.update(before)
 
 
 @pytest.fixture(scope="module")

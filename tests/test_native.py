@@ -747,33 +747,31 @@ def test_calls_leave_nothing_behind(tier, bench, small_table):
 # --- rows that users define ---------------------------------------------------------------
 
 
-@pytest.fixture
-def rows():
-    """Define rows that are gone afterwards."""
-    before = dict(TABLE)
-    yield define
-    TABLE.clear()
-    TABLE.update(before)
+def test_a_job_that_fails_is_told_and_does_not_end_the_worker(monkeypatch):
+    told, done = [], threading.Event()
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    native.worker.put(lambda: 1 // 0)
+    native.worker.put(done.set)
+    assert done.wait(60)
+    assert [x.exc_type for x in told] == [ZeroDivisionError]
 
 
-def test_a_row_that_can_be_traced(rows):
+def test_a_row_that_can_be_traced(row):
     """Its value is a formula of other rows: it is compiled like them."""
-    cube = rows("cube_", lambda x: x * x * x + m.sin(x), lambda x, y: 3 * x * x + m.cos(x))
+    cube = row("cube_", lambda x: x * x * x + m.sin(x), lambda x, y: 3 * x * x + m.cos(x))
     f = lambda x: cube(x) * 2  # noqa: E731
     points = [(x,) for x in EDGES if math.isfinite(x)]
     assert_same(f, points, [f(*xs) for xs in points])
     assert_same(grad(f), points, [grad(f)(*xs) for xs in points])
 
 
-def test_a_row_that_only_python_can_compute(rows):
+def test_a_row_that_only_python_can_compute(row):
     """Machine code calls it; here for one, two and any number of operands, with branches."""
-    looked_up = rows(
+    looked_up = row(
         "looked_up", lambda x: {0.0: 7.0}[x] if math.floor(x) == 0.0 == x else 0.5, None
     )
-    steps = rows(
-        "steps_", lambda a, b: float(int(a)) if a > b else b, 1.0, lambda a, b, y: m.sin(b)
-    )
-    middle = rows("middle_", lambda *xs: sorted(xs)[len(xs) // 2], each=lambda k, xs, y: 1.0 * k)
+    steps = row("steps_", lambda a, b: float(int(a)) if a > b else b, 1.0, lambda a, b, y: m.sin(b))
+    middle = row("middle_", lambda *xs: sorted(xs)[len(xs) // 2], each=lambda k, xs, y: 1.0 * k)
 
     def f(x, y):
         z = steps(x + y, y * 2)
@@ -795,15 +793,15 @@ LOOKUPS = {
 
 
 @pytest.mark.parametrize("value", LOOKUPS.values(), ids=LOOKUPS)
-def test_a_row_that_looks_its_operand_up(rows, value):
+def test_a_row_that_looks_its_operand_up(row, value):
     """A row is a function of floats: what it would do to a Value is not its formula."""
-    row = rows("lookup_", value, None)
+    row = row("lookup_", value, None)
     points = [(0.0,), (1.0,), (2.0,)]
     assert_same(lambda x: row(x), points, [value(*xs) for xs in points])
 
 
-def test_a_row_that_returns_an_int(rows):
-    count = rows("count_", lambda x: len(range(int(x))), None)
+def test_a_row_that_returns_an_int(row):
+    count = row("count_", lambda x: len(range(int(x))), None)
     assert_same(lambda x: count(x) + 1, [(3.5,)], [4.0])
 
 
@@ -812,7 +810,7 @@ class RefusedError(Exception):
 
 
 @pytest.mark.parametrize("way", ["source", "first", "second"])
-def test_an_error_in_a_row_reaches_the_caller(rows, way, bench):
+def test_an_error_in_a_row_reaches_the_caller(row, way, bench):
     """At each call anew; calls before, between and after are right."""
 
     def strict(x):
@@ -820,7 +818,7 @@ def test_an_error_in_a_row_reaches_the_caller(rows, way, bench):
             raise RefusedError(f"{x} is negative")
         return math.sqrt(x)
 
-    root = rows("strict_root", strict, lambda x, y: 0.5 / y)
+    root = row("strict_root", strict, lambda x, y: 0.5 / y)
     f = jit(lambda x: root(x) * 2, backend="source" if way == "source" else "native")
     for k in range(8):
         assert f(4.0) == 4.0
@@ -834,13 +832,13 @@ def test_an_error_in_a_row_reaches_the_caller(rows, way, bench):
                 f(-2.0)
 
 
-def test_an_error_in_a_row_at_the_first_call(rows, bench):
+def test_an_error_in_a_row_at_the_first_call(row, bench):
     def strict(x):
         if x < 0:
             raise RefusedError
         return math.sqrt(x)
 
-    root = rows("strict_root", strict, lambda x, y: 0.5 / y)
+    root = row("strict_root", strict, lambda x, y: 0.5 / y)
     f = jit(lambda x: root(x), backend="native")
     for _ in range(3):
         with pytest.raises(RefusedError):
@@ -848,7 +846,7 @@ def test_an_error_in_a_row_at_the_first_call(rows, bench):
         assert f(4.0) == 2.0
 
 
-def test_an_error_in_a_row_is_its_own_thread_s(rows):
+def test_an_error_in_a_row_is_its_own_thread_s(row):
     """One thread's row has failed, another thread's call ends before it: neither loses by it."""
     failed, ended = threading.Event(), threading.Event()
 
@@ -863,9 +861,9 @@ def test_an_error_in_a_row_is_its_own_thread_s(rows):
             ended.wait(20)
         return float(int(x))
 
-    first = rows("fussy_", fussy, None)
-    second = rows("waiting_", wait, None)
-    other = rows("other_", lambda x: float(int(x)), None)
+    first = row("fussy_", fussy, None)
+    second = row("waiting_", wait, None)
+    other = row("other_", lambda x: float(int(x)), None)
     f = jit(lambda x: first(x) + second(abs(x)), backend="native")
     g = jit(lambda x: other(x) * 2, backend="native")
     for _ in range(6):
@@ -887,17 +885,17 @@ def test_an_error_in_a_row_is_its_own_thread_s(rows):
     assert [type(x) for x in found] == [RefusedError]
 
 
-def test_a_row_that_calls_compiled_code(rows, bench):
+def test_a_row_that_calls_compiled_code(row, bench):
     """Machine code within Python within machine code."""
     inner = jit(lambda x: x * 2 if x > 0 else -x, backend="native")
-    deep = rows("deep_", lambda x: inner(float(int(x))), None)
+    deep = row("deep_", lambda x: inner(float(int(x))), None)
     f = jit(lambda x: deep(x) + 1, backend="native")
     for _ in range(3):
         assert (f(3.5), f(-3.5)) == (7.0, 4.0)
         bench.finish()
 
 
-def test_a_row_interrupted_by_the_user(rows):
+def test_a_row_interrupted_by_the_user(row):
     """Ctrl-C in a row that Python computes is not lost."""
     armed = []
 
@@ -907,7 +905,7 @@ def test_a_row_interrupted_by_the_user(rows):
             raise KeyboardInterrupt
         return float(int(x))
 
-    row = rows("interrupted_", value, None)
+    row = row("interrupted_", value, None)
     f = jit(lambda x: row(x) + 1, backend="native")
     for _ in range(6):
         assert f(2.0) == 3.0

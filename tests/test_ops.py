@@ -435,15 +435,6 @@ def test_every_condition_is_that_of_a_row(table):
 # --- wrong rows are found out -------------------------------------------------
 
 
-@pytest.fixture
-def row():
-    """`define`, for rows that are gone after the test."""
-    before = set(TABLE)
-    yield define
-    for name in set(TABLE) - before:
-        del TABLE[name]
-
-
 def refuted(check, op, judge, strategy):
     """Whether a property test finds operands for which a check fails."""
 

@@ -32,7 +32,6 @@ from miniflow import (
     Program,
     Tape,
     Value,
-    define,
     grad,
     hessian,
     hvp,
@@ -72,15 +71,6 @@ def unchanged():
     """Whatever a test does, the tape is afterwards as usable as before."""
     yield
     assert_clean()
-
-
-@pytest.fixture
-def row():
-    """`define` for rows that are taken out of the table again."""
-    before = dict(TABLE)
-    yield define
-    TABLE.clear()
-    TABLE.update(before)
 
 
 def assert_clean():

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_program import Point, bits, functions, operands, points, polynomial, price
 
-from miniflow import Value, define, grad, hessian, no_grad, trace, value_and_grad
+from miniflow import Value, grad, hessian, no_grad, trace, value_and_grad
 from miniflow import math as m
 from miniflow.ops import TABLE
 from miniflow.program import PathError, expansion
@@ -26,15 +26,6 @@ from miniflow.source import is_foreign, text
 
 inf, nan = math.inf, math.nan
 RAISES = (ArithmeticError, ValueError)  # what Python does where IEEE arithmetic goes on
-
-
-@pytest.fixture
-def row():
-    """`define` for rows that are taken out of the table again."""
-    before = dict(TABLE)
-    yield define
-    TABLE.clear()
-    TABLE.update(before)
 
 
 @pytest.fixture

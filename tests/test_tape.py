@@ -56,15 +56,6 @@ INFIX = {
 COMPARE = [operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne]
 
 
-@pytest.fixture
-def row():
-    """`define` for rows that are taken out of the table again."""
-    before = dict(ops.TABLE)
-    yield define
-    ops.TABLE.clear()
-    ops.TABLE.update(before)
-
-
 def assert_sound(table):
     """Nothing is left over of what was interrupted."""
     assert table.idle()

@@ -31,7 +31,6 @@ import miniflow.math as m
 from miniflow import (
     Value,
     batch,
-    define,
     emit,
     grad,
     hessian,
@@ -263,15 +262,6 @@ def test_rows_of_a_number_that_all_elements_have():
             ys = np.full(len(xs), y)
             assert_alike(f(xs, y), values(name, [xs, ys]))
             assert_alike(back(y, xs), values(name, [ys, xs]))
-
-
-@pytest.fixture
-def row():
-    """`define`, for rows that are gone after the test."""
-    before = set(TABLE)
-    yield define
-    for name in set(TABLE) - before:
-        del TABLE[name]
 
 
 @pytest.mark.parametrize("value", [lambda x: x / (1.0 + abs(x)), lambda x: math.ldexp(x, -3)])
