@@ -17,7 +17,7 @@ DEPENDS = [
     "ops.py", "tape.pxd", "engine.h", "rules.py", "csource.py", "source.py", "program.py",
     "structures.py", "engines.py",
 ]  # fmt: skip
-GNU = ["-O2", "-g0", "-ffp-contract=off", "-fno-strict-aliasing", "-Wno-unused-function"]
+GNU = ["-O3", "-g0", "-ffp-contract=off", "-fno-strict-aliasing", "-Wno-unused-function"]
 MICROSOFT = ["/O2", "/fp:precise"]
 
 

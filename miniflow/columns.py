@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from miniflow.tape import Replay, Table
 
 __all__ = [
-    "ARITY", "DIRECT", "FOLLOWS", "MADE_OF", "commit", "cython", "discard", "dot_of_own", "drop",
-    "evaluate", "gather", "get_ident", "install", "ints", "known", "last", "living", "made", "new",
-    "nobody", "numbered", "owned", "partial1", "partial2", "pending_row", "pointer", "prepare",
-    "pull_wide", "release", "resize", "spread", "usable", "value1", "value2", "wide_value",
+    "ARITY", "DIRECT", "MADE_OF", "commit", "cython", "discard", "dot_of_own", "drop", "evaluate",
+    "following", "gather", "get_ident", "install", "ints", "known", "last", "living", "made",
+    "new", "nobody", "numbered", "owned", "partial1", "partial2", "pending_row", "pointer",
+    "prepare", "pull_wide", "release", "resize", "spread", "usable", "value1", "value2",
+    "wide_value",
 ]  # fmt: skip
 
 
@@ -49,7 +50,6 @@ new = object.__new__  # a Value without a tape
 pointer = ref  # what the owner column has of a Value
 nobody: Any = ref(_Gone())  # the owner of a row that no Value stands for
 ARITY: list[int] = []  # by an operation's code
-FOLLOWS: list[bool] = []  # whether operand k of an operation has a partial, at 2 * code + k
 
 
 # The rules of operations of one or two operands, by their codes.
@@ -66,7 +66,6 @@ def known(code: int) -> int:
         one, two = [op in BUILTIN and op.arity == n for n in (1, 2)]
         rules = [*op.partials, None][:2] if one or two else [None, None]
         slopes = [rule if callable(rule) else _constant(rule) for rule in rules]
-        FOLLOWS.extend([rule is not None for rule in rules])
         DIRECT.append(one + 2 * two)
         value1.append(op.value)
         value2.append(op.value)
@@ -77,8 +76,8 @@ def known(code: int) -> int:
 
 
 def _constant(slope: float | None) -> Any:
-    """A rule whose answer is always the same."""
-    return lambda *_: slope
+    """A rule whose answer is always the same; None where it is flat."""
+    return None if slope is None else lambda *_: slope
 
 
 def made(handle: Any) -> bool:
@@ -164,6 +163,11 @@ def pending_row(mark: bytearray, stop: int) -> int:
     return mark.rfind(1, 0, stop)
 
 
+def following(table: "Table", row: int) -> int:
+    """The next row that a sweep has to replay, from `row` down."""
+    return pending_row(table.mark, row + 1)
+
+
 def owned(table: "Table", count: int) -> bytearray:
     """A mark for each of `count` rows for which a Value stands."""
     return bytearray(map(is_not, map(call, islice(table.owner, count)), repeat(None)))
@@ -203,9 +207,9 @@ def gather(table: "Table", operands: list[Any]) -> int:
     return start
 
 
-def pull_wide(table: "Table", row: int, leaves: list[int]) -> int:
-    """Pass on the adjoint of an entry of any kind; how many rows that makes pending."""
-    return table._pull_any(row, leaves)
+def pull_wide(table: "Table", row: int) -> None:
+    """Pass on the adjoint of an entry of any kind."""
+    table._pull_any(row)
 
 
 # --- compaction ---------------------------------------------------------------

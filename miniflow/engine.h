@@ -9,6 +9,12 @@
 #define CODES (1 << 16) /* operations that there can be */
 #define STOCK 256       /* handles kept for the next operations */
 
+#ifdef __GNUC__
+#define APART __attribute__((noinline))
+#else
+#define APART
+#endif
+
 typedef double (*Unary)(double);
 typedef double (*Binary)(double, double);
 typedef double (*Ternary)(double, double, double);
@@ -18,7 +24,6 @@ typedef double (*Quaternary)(double, double, double, double);
 
 static int ARITY[CODES];
 static int DIRECT[CODES];
-static unsigned char FOLLOWS[2 * CODES];
 
 /* How Table and Value begin; `prepare` checks that it is so. */
 typedef struct {
@@ -28,7 +33,7 @@ typedef struct {
     int *operation, *left, *right, *pool;
     double *value, *adjoint;
     unsigned char *mark;
-    Py_ssize_t count, capacity, pooled, noted, held, muted;
+    Py_ssize_t count, capacity, pooled, noted, held, muted, chain, pending;
     uint64_t thread;
     PyObject *scopes;
 } TableHead;
@@ -47,28 +52,40 @@ static int stocked = 0;
 /* Threads are told apart by numbers that are never used again. */
 static inline uint64_t get_ident(void)
 {
-    return PyThreadState_GetID(PyThreadState_Get());
+    return PyThreadState_Get()->id;
 }
 
 /* Handles in stock belong to `limbo`, a table with a row of no account, and are counted once:
-   the garbage collector knows them all the time, and anybody who finds one there can look. */
+   the garbage collector knows them all the time, and anybody who finds one there can look.
+   `limbo` counts a full stock from the start. */
 static PyObject *limbo = NULL;
+
+/* Make a quarter of a stock; -1 without memory. */
+APART static int restock(void)
+{
+    while (stocked < STOCK / 4) {
+        Handle *v = PyObject_GC_New(Handle, handle_type);
+        if (v == NULL) return -1;
+        if (stocked == STOCK) { /* garbage was collected meanwhile */
+            PyObject_GC_Del(v);
+            return 0;
+        }
+        v->references = NULL;
+        v->row = 0;
+        v->tape = (TableHead *)limbo;
+        PyObject_GC_Track((PyObject *)v);
+        stock[stocked++] = v;
+    }
+    return 0;
+}
 
 static PyObject *handle_alloc(PyTypeObject *type, Py_ssize_t items)
 {
     Handle *v;
+    (void)type;
     (void)items;
-    if (stocked) {
-        v = stock[--stocked];
-        Py_DECREF(limbo);
-    }
-    else {
-        v = PyObject_GC_New(Handle, type);
-        if (v == NULL) return NULL;
-        v->references = NULL;
-        v->row = 0;
-        PyObject_GC_Track((PyObject *)v);
-    }
+    if (!stocked && restock()) return NULL;
+    v = stock[--stocked];
     v->tape = NULL;
     return (PyObject *)v;
 }
@@ -94,116 +111,146 @@ static PyObject *handle_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
    down to those that side tables tell of. */
 static void give_up(TableHead *t)
 {
-    Py_ssize_t n = t->count, pooled = t->pooled;
+    Py_ssize_t n = t->count, k;
     int arity;
     if (t->held || PyDict_GET_SIZE(t->scopes)) return;
-    while (n > t->noted && t->owner[n - 1] == NULL) {
-        arity = ARITY[t->operation[--n]];
-        if (arity < 0 || arity > 2) pooled = t->left[n];
+    while (n > t->noted && t->owner[n - 1] == NULL) n--;
+    for (k = n; k < t->count && t->pooled; k++) {
+        arity = ARITY[t->operation[k]];
+        if (arity < 0 || arity > 2) {
+            t->pooled = t->left[k];
+            break;
+        }
     }
     memset(t->operation + n, 0, (t->count - n) * sizeof(int));
     memset(t->adjoint + n, 0, (t->count - n) * sizeof(double));
-    t->pooled = pooled;
     t->count = n;
 }
 
-static void handle_dealloc(PyObject *o)
+static inline void put_by(Handle *v)
 {
-    Handle *v = (Handle *)o;
-    TableHead *tape = v->tape;
+#ifdef Py_TRACE_REFS
+    _Py_NewReference((PyObject *)v);
+#else
+    Py_SET_REFCNT((PyObject *)v, 1);
+#endif
+    v->row = 0;
+    v->tape = (TableHead *)limbo;
+    stock[stocked++] = v;
+}
+
+/* A handle goes, whatever is to be done for it. */
+APART static void bury(Handle *v)
+{
+    PyObject *o = (PyObject *)v;
+    TableHead *t = v->tape;
     /* __init__ that has failed leaves None */
-    if (tape != NULL && (PyObject *)tape != Py_None && tape->owner[v->row] == v) {
-        tape->owner[v->row] = NULL;
-        if (v->row == tape->count - 1) give_up(tape);
+    if (t != NULL && (PyObject *)t != Py_None && t->owner[v->row] == v) {
+        t->owner[v->row] = NULL;
+        if (v->row == t->count - 1) give_up(t);
     }
     if (v->references != NULL) { /* callbacks must not find what is going */
         PyObject_GC_UnTrack(o);
         PyObject_ClearWeakRefs(o);
         PyObject_GC_Track(o);
     }
-    v->row = 0;
     if (stocked < STOCK) {
-#ifdef Py_TRACE_REFS
-        _Py_NewReference(o);
-#else
-        Py_SET_REFCNT(o, 1);
-#endif
-        Py_INCREF(limbo);
-        v->tape = (TableHead *)limbo;
-        stock[stocked++] = v;
+        put_by(v);
     }
     else {
         PyObject_GC_UnTrack(o);
         PyObject_GC_Del(o);
     }
-    Py_XDECREF((PyObject *)tape);
+    Py_XDECREF((PyObject *)t);
 }
 
-/* What `_binary` in tape.py does, where it has nothing to decide: operators on Values of this
-   thread's tape and floats. All else goes there. */
-static inline PyObject *operate(int code, PyObject *a, PyObject *b, binaryfunc otherwise)
+/* A handle goes: mostly one that stood for a row in the middle of its tape. */
+static void handle_dealloc(PyObject *o)
 {
-    int first = Py_TYPE(a) == handle_type, second = Py_TYPE(b) == handle_type;
-    TableHead *t = ((Handle *)(first ? a : b))->tape;
-    Handle *v;
-    double x, y;
+    Handle *v = (Handle *)o;
+    TableHead *t = v->tape;
+    if (t == NULL || (PyObject *)t == Py_None || v->row == t->count - 1 || v->references != NULL
+        || stocked == STOCK) {
+        bury(v);
+        return;
+    }
+    if (t->owner[v->row] == v) t->owner[v->row] = NULL;
+    put_by(v);
+    Py_DECREF((PyObject *)t);
+}
+
+/* What `_binary` in tape.py does, where it has nothing to decide and nothing to make room for:
+   operators on Values of this thread's tape and floats. All else goes there. */
+static inline PyObject *operate(
+    int code, Binary value, PyObject *a, PyObject *b, binaryfunc otherwise)
+{
+    Handle *u = (Handle *)a, *w = (Handle *)b, *v;
+    int first = Py_TYPE(a) == handle_type, second = Py_TYPE(b) == handle_type, left, right;
+    TableHead *t = (first ? u : w)->tape;
     Py_ssize_t n;
-    if (first ? !(second ? ((Handle *)b)->tape == t : Py_TYPE(b) == &PyFloat_Type)
-              : !(second && Py_TYPE(a) == &PyFloat_Type)) {
+    double x, y;
+    if (first ? (second ? w->tape != t : Py_TYPE(b) != &PyFloat_Type)
+              : !second || Py_TYPE(a) != &PyFloat_Type) {
         return otherwise(a, b);
     }
-    if (t->muted || t->thread != get_ident()) return otherwise(a, b);
-    v = (Handle *)handle_alloc(handle_type, 0); /* may collect garbage: rows are read later */
-    if (v == NULL) return NULL;
+    if (!stocked || t->muted || t->count + 2 > t->capacity || t->thread != get_ident()) {
+        return otherwise(a, b);
+    }
     n = t->count;
-    if (n + 2 > t->capacity) {
-        Py_DECREF((PyObject *)v);
-        return otherwise(a, b);
+    if (!second) {
+        left = (int)u->row;
+        x = t->value[left];
+        right = (int)n;
+        t->value[n++] = y = PyFloat_AS_DOUBLE(b);
     }
-    x = first ? t->value[((Handle *)a)->row] : PyFloat_AS_DOUBLE(a);
-    y = second ? t->value[((Handle *)b)->row] : PyFloat_AS_DOUBLE(b);
-    if (!second) t->value[n++] = y;
-    else if (!first) t->value[n++] = x;
-    t->operation[n] = code;
-    t->left[n] = first ? (int)((Handle *)a)->row : (int)n - 1;
-    t->right[n] = second ? (int)((Handle *)b)->row : (int)n - 1;
-    t->value[n] = value2[code](x, y);
-    t->owner[n] = v;
-    Py_INCREF((PyObject *)t);
+    else if (!first) {
+        left = (int)n;
+        t->value[n++] = x = PyFloat_AS_DOUBLE(a);
+        right = (int)w->row;
+        y = t->value[right];
+    }
+    else {
+        left = (int)u->row;
+        right = (int)w->row;
+        x = t->value[left];
+        y = t->value[right];
+    }
+    v = stock[--stocked];
     v->tape = t;
     v->row = n;
+    Py_INCREF((PyObject *)t);
+    t->owner[n] = v;
+    t->operation[n] = code;
+    t->left[n] = left;
+    t->right[n] = right;
+    t->value[n] = value(x, y);
     t->count = n + 1;
     return (PyObject *)v;
 }
 
 /* The operators that are most in use. */
-#define OPERATOR(name)                                            \
-    static int name##_code;                                       \
-    static binaryfunc name##_otherwise;                           \
-    static PyObject *name##_operator(PyObject *a, PyObject *b)    \
-    {                                                             \
-        return operate(name##_code, a, b, name##_otherwise);      \
+#define OPERATOR(name)                                                             \
+    static binaryfunc name##_otherwise;                                            \
+    static PyObject *name##_operator(PyObject *a, PyObject *b)                     \
+    {                                                                              \
+        return operate(CODE_##name, name##_value, a, b, name##_otherwise);         \
     }
 OPERATOR(add)
 OPERATOR(sub)
 OPERATOR(mul)
 OPERATOR(div)
 
-static void quicken(int add, int sub, int mul, int div)
+#define QUICKEN(name, slot)              \
+    name##_otherwise = methods->slot;    \
+    methods->slot = name##_operator
+
+static void quicken(void)
 {
     PyNumberMethods *methods = handle_type->tp_as_number;
-    add_code = add;
-    sub_code = sub;
-    mul_code = mul;
-    div_code = div;
-    add_otherwise = methods->nb_add;
-    sub_otherwise = methods->nb_subtract;
-    mul_otherwise = methods->nb_multiply;
-    div_otherwise = methods->nb_true_divide;
-    methods->nb_add = add_operator;
-    methods->nb_subtract = sub_operator;
-    methods->nb_multiply = mul_operator;
-    methods->nb_true_divide = div_operator;
+    QUICKEN(add, nb_add);
+    QUICKEN(sub, nb_subtract);
+    QUICKEN(mul, nb_multiply);
+    QUICKEN(div, nb_true_divide);
 }
 
 /* Give the class of Values its stock of handles, and operators. */
@@ -212,7 +259,7 @@ static int prepare_handles(
 {
     PyTypeObject *t = (PyTypeObject *)type;
     TableHead *head = table;
-    int same = (void *)&head->thread == thread && (void *)head->scopes == scopes;
+    int k, same = (void *)&head->thread == thread && (void *)head->scopes == scopes;
     if (t->tp_basicsize != sizeof(Handle) || !same) {
         PyErr_SetString(PyExc_ImportError, "miniflow.tape: compiled for another layout");
         return -1;
@@ -224,7 +271,7 @@ static int prepare_handles(
     t->tp_new = handle_new;
     handle_type = t;
     limbo = nowhere;
-    Py_INCREF(limbo);
+    for (k = 0; k <= STOCK; k++) Py_INCREF(limbo);
     return 0;
 }
 
@@ -271,6 +318,54 @@ static inline Py_ssize_t pending_row(const unsigned char *mark, Py_ssize_t stop)
 {
     while (--stop >= 0 && mark[stop] != 1) {}
     return stop;
+}
+
+/* Pass a contribution on to the adjoint of a row: `_reach` in tape.py, on columns at hand. */
+static inline void pass_on(
+    TableHead *t, Py_ssize_t x, double contribution, double *adjoint, unsigned char *mark,
+    Py_ssize_t *pending)
+{
+    int code = t->operation[x];
+    if (code == CODE_constant) return;
+    if (mark[x]) {
+        adjoint[x] += contribution;
+        return;
+    }
+    adjoint[x] = contribution;
+    if (ARITY[code]) {
+        mark[x] = 1;
+        ++*pending;
+    }
+    else {
+        mark[x] = 2;
+        t->left[x] = (int)t->chain;
+        t->chain = x;
+    }
+}
+
+/* A sweep from `row` down as far as it meets only operations whose partials are plain arithmetic:
+   what `_pull` in tape.py does. The next row to be replayed, -1 if nothing is pending. */
+APART static Py_ssize_t replay_arithmetic(void *table, Py_ssize_t row)
+{
+    TableHead *t = table;
+    int *operation = t->operation, *left = t->left, *right = t->right, count;
+    double *value = t->value, *adjoint = t->adjoint, g, da, db;
+    unsigned char *mark = t->mark;
+    Py_ssize_t pending = t->pending, a, b;
+    for (; pending; row--) {
+        while (mark[row] != 1) row--;
+        a = left[row];
+        b = right[row];
+        g = adjoint[row];
+        count = slopes(operation[row], value, a, b, value[row], &da, &db);
+        if (!count) break;
+        mark[row] = 0;
+        pending--;
+        pass_on(t, a, g * da, adjoint, mark, &pending);
+        if (count == 2) pass_on(t, b, g * db, adjoint, mark, &pending);
+    }
+    t->pending = pending;
+    return pending ? row : -1;
 }
 
 /* The last marked row before `stop`, -1 if there is none. */

@@ -10,6 +10,7 @@ from miniflow.program import Program, expansion, record
 from miniflow.structures import HOLE
 
 PARAMETERS = {1: ("a",), 2: ("a", "b"), 3: ("a", "b", "c")}
+ARITHMETIC = {*csource.INFIX, "neg"}
 TYPES = {1: "Unary", 2: "Binary", 3: "Ternary"}
 
 
@@ -32,6 +33,7 @@ def text() -> str:
     null pointers where Python has to be asked, and where a partial is flat.
     """
     functions: list[str] = []
+    cases: list[str] = []
     helpers: dict[str, str] = {}
     entries: dict[str, list[str]] = {"value1": [], "value2": [], "value3": []}
     entries |= {"partial1": [], "partial2": [], "partial3": []}
@@ -49,6 +51,8 @@ def text() -> str:
                 functions.append(
                     csource.function(name, program, expansion, helpers, parameters, csource.LONGEST)
                 )
+        if op.arity in (1, 2) and all(map(_is_arithmetic, programs[1:])):
+            cases += _case(op, names[1:])
     arrays = []
     for name, items in entries.items():
         arity = int(name[-1]) + name.startswith("partial")
@@ -56,7 +60,40 @@ def text() -> str:
         lines = ",\n".join([f"    {x}" for x in items])
         arrays.append(f"static const {kind} {name}[] = {{\n{lines}\n}};\n")
     count = f'#define BUILTINS {len(ops.ROWS)}\n#define MADE_OF "{digest()}"\n'
-    return "\n".join([count, *helpers.values(), *functions, *arrays])
+    codes = "".join(f"#define CODE_{op.name} {code}\n" for code, op in enumerate(ops.ROWS))
+    return "\n".join([count, codes, *helpers.values(), *functions, _switch(cases), *arrays])
+
+
+def _is_arithmetic(program: Program | None) -> bool:
+    """Whether there is no call in a program, nor a choice."""
+    return program is not None and {x.op.name for x in program.instructions} <= ARITHMETIC
+
+
+def _case(op: Op, names: list[str]) -> list[str]:
+    """The partials of an operation, for the switch."""
+    operands = ", ".join([*[f"x[{name}]" for name in PARAMETERS[op.arity]], "y"])
+    slopes = [
+        f"        *d{x} = {name}({operands});"
+        for x, name in zip(PARAMETERS[op.arity], names, strict=True)
+    ]
+    return [f"    case {op.code}:", *slopes, f"        return {op.arity};"]
+
+
+def _switch(cases: list[str]) -> str:
+    """The function `slopes`: partials that are plain arithmetic, without a call."""
+    lines = "\n".join(cases)
+    return f"""/* Partials, where they are plain arithmetic on x[a] and x[b] and the result y.
+   How many there are; 0 for other operations. */
+static inline int slopes(
+    int code, const double *x, Py_ssize_t a, Py_ssize_t b, double y, double *da, double *db)
+{{
+    switch (code) {{
+{lines}
+    default:
+        return 0;
+    }}
+}}
+"""
 
 
 def _row_programs(op: Op) -> list[Program | None]:

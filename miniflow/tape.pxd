@@ -18,7 +18,6 @@ cdef extern from "engine.h":
     const int CODES
     int ARITY[]
     int DIRECT[]
-    unsigned char FOLLOWS[]
     ctypedef double (*Unary)(double) noexcept
     ctypedef double (*Binary)(double, double) noexcept
     ctypedef double (*Ternary)(double, double, double) noexcept
@@ -37,7 +36,8 @@ cdef extern from "engine.h":
     int prepare_handles(
         object kind, void *table, void *thread, void *scopes, object nowhere
     ) except -1
-    void quicken(int add, int sub, int mul, int div)
+    void quicken()
+    Py_ssize_t replay_arithmetic(void *table, Py_ssize_t row)
     Py_ssize_t pending_row(const unsigned char *mark, Py_ssize_t stop)
     Py_ssize_t last_mark(const char *marks, Py_ssize_t stop)
     void shorten(void *pool, Py_ssize_t used, Py_ssize_t *reserved)
@@ -64,6 +64,7 @@ cdef class Table:
     cdef unsigned char *mark
     cdef readonly Py_ssize_t count, capacity, pooled
     cdef public Py_ssize_t noted, held, muted
+    cdef Py_ssize_t chain, pending
     cdef public uint64_t thread
     cdef public dict scopes
     # and the rest
@@ -100,15 +101,17 @@ cdef class Table:
     @cython.locals(row=Py_ssize_t, place=Py_ssize_t, arity=int, left=Py_ssize_t, right=Py_ssize_t,
                    k=Py_ssize_t, x=Py_ssize_t, mark=bytearray, found=list)
     cpdef list reached(self, object rows, Py_ssize_t floor=*)
-    @cython.locals(leaves=list, x=Py_ssize_t)
+    @cython.locals(leaves=list)
     cpdef sweep(self, Value v, double seed)
     @cython.locals(operation="int *", left="int *", right="int *", value="double *",
-                   adjoint="double *", mark="unsigned char *", pending=Py_ssize_t, code=int,
-                   g=double, y=double, slope=double, a=int, b=int, direct=int, i=int, leaves=list)
-    cdef list _pull(self, Py_ssize_t row, double seed)
-    @cython.locals(pending=int, slope=double, x=Py_ssize_t, k=Py_ssize_t, xs=list, rows=tuple)
-    cdef int _pull_any(self, Py_ssize_t row, list leaves) except -1
-    cdef int _reach(self, Py_ssize_t x, double contribution, list leaves) except -1
+                   adjoint="double *", mark="unsigned char *", code=int, g=double, y=double,
+                   a=int, b=int, direct=int, i=int)
+    cdef _pull(self, Py_ssize_t row, double seed)
+    @cython.locals(slope=double, x=Py_ssize_t, k=Py_ssize_t, xs=list, rows=tuple)
+    cdef int _pull_any(self, Py_ssize_t row) except -1
+    cdef void _reach(self, Py_ssize_t x, double contribution) noexcept
+    @cython.locals(leaves=list, x=Py_ssize_t)
+    cdef list _reached_leaves(self)
     @cython.locals(row=Py_ssize_t)
     cdef _unmark(self)
     @cython.locals(x=Py_ssize_t, version=Py_ssize_t)
@@ -181,7 +184,7 @@ cdef inline int prepare(kind, Table table, Table nowhere) except -1:
     """Make the class of Values ready; those that belong to no tape belong to `nowhere`."""
     nowhere.value[0] = NAN
     prepare_handles(kind, <void *>table, &table.thread, <void *>table.scopes, nowhere)
-    quicken(ADD, SUB, MUL, DIV)
+    quicken()
     return 0
 
 
@@ -210,13 +213,11 @@ cdef inline int learn() except -1:
     """Take notice of operations that have been defined."""
     from miniflow.ops import ROWS
 
-    cdef int code, k, direct
+    cdef int code, direct
     for code, op in enumerate(ROWS[:CODES]):
         direct = 0
         if code < BUILTINS:
             direct = 1 if value1[code] != NULL else 2 if value2[code] != NULL else 0
-        for k in range(2):
-            FOLLOWS[2 * code + k] = k < direct and op.partials[k] is not None
         DIRECT[code] = direct
         ARITY[code] = op.arity
     return 0
@@ -453,16 +454,21 @@ cdef inline Value dot_of_own(Table table, list xs, list ws):
     return handle
 
 
-cdef inline int pull_wide(Table table, Py_ssize_t row, list leaves) except -1:
-    """Pass on the adjoint of an entry of any kind; how many rows that makes pending."""
-    cdef int code = table.operation[row], pending = 0
+cdef inline Py_ssize_t following(Table table, Py_ssize_t row) noexcept:
+    """The next row that a sweep has to replay and that is not plain arithmetic; -1 if none."""
+    return replay_arithmetic(<void *>table, row)
+
+
+cdef inline int pull_wide(Table table, Py_ssize_t row) except -1:
+    """Pass on the adjoint of an entry of any kind."""
+    cdef int code = table.operation[row]
     cdef Py_ssize_t start = table.left[row], count = table.right[row], half = count // 2, k, x
     cdef int *pool = table.pool + start
     cdef double g = table.adjoint[row], y = table.value[row], slope
     cdef double *value = table.value
     cdef bint three = code < BUILTINS and value3[code] != NULL
     if code != SUM and code != DOT and not three:
-        return table._pull_any(row, leaves)
+        return table._pull_any(row)
     for k in range(count):
         x = pool[k]
         if table.operation[x] == CONSTANT:
@@ -477,8 +483,8 @@ cdef inline int pull_wide(Table table, Py_ssize_t row, list leaves) except -1:
             slope = value[pool[half + k]]
         else:
             slope = value[pool[k - half]]
-        pending += table._reach(x, g * slope, leaves)
-    return pending
+        table._reach(x, g * slope)
+    return 0
 
 
 cdef inline bint commit(

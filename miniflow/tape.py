@@ -39,13 +39,13 @@ if not cython.compiled:
     from miniflow.columns import (
         ARITY,
         DIRECT,
-        FOLLOWS,
         MADE_OF,
         commit,
         discard,
         dot_of_own,
         drop,
         evaluate,
+        following,
         gather,
         get_ident,
         install,
@@ -139,9 +139,10 @@ class Table:
     """The columns of one thread's tape, and everything done on them by row number."""
 
     __slots__ = (
-        "adjoint", "capacity", "count", "dirty", "due", "grads", "held", "homes", "labels", "left",
-        "mark", "muted", "names", "noted", "opened", "operation", "others", "owner", "path", "pool",
-        "pooled", "right", "scopes", "sweeping", "swept", "thread", "trace", "value", "version",
+        "adjoint", "capacity", "chain", "count", "dirty", "due", "grads", "held", "homes", "labels",
+        "left", "mark", "muted", "names", "noted", "opened", "operation", "others", "owner", "path",
+        "pending", "pool", "pooled", "right", "scopes", "sweeping", "swept", "thread", "trace",
+        "value", "version",
     )  # fmt: skip
     operation: list[int]
     left: list[int]
@@ -163,6 +164,8 @@ class Table:
         self.homes: dict[int, Value] = {}  # of shared rows: the other thread's leaf
         self.others: dict[int, Op] = {}  # operations that are in no table
         self.scopes: dict[int, tuple[int, int | None]] = {}  # stretches of rows to be kept
+        self.chain = -1  # the leaf that a sweep has reached last; in its `left` the one before
+        self.pending = 0  # how many rows a sweep has yet to replay
         self.opened = 0  # how many scopes there have been
         self.path: tuple[str, ...] = ()  # the names that are open at present
         self.names: dict[int, tuple[str, ...]] = {}  # from which row on which were
@@ -420,9 +423,8 @@ class Table:
             if self.dirty:
                 self._unmark()
             self.dirty = True
-            leaves = self._pull(v._row, seed)
-            for x in leaves:
-                self.mark[x] = 0
+            self._pull(v._row, seed)
+            leaves = self._reached_leaves()
             self.dirty = False
             self.accumulate(leaves)
         except BaseException:
@@ -435,69 +437,77 @@ class Table:
         if self.swept is not None:
             self.swept(v)
 
-    def _pull(self, row: int, seed: float) -> list[int]:
+    def _pull(self, row: int, seed: float) -> None:
         """The loop of a sweep: each entry passes its adjoint x partial to its operands."""
-        leaves: list[int] = []
+        self.chain, self.pending = -1, 0
+        self._reach(row, seed)
         operation, left, right = self.operation, self.left, self.right
         value, adjoint, mark = self.value, self.adjoint, self.mark
-        adjoint[row], mark[row], pending = seed, PENDING, 1
         row += 1
         try:
-            while pending:
+            while self.pending:
                 row -= 1
-                if mark[row] != PENDING:
-                    row = pending_row(mark, row)
+                if cython.compiled or mark[row] != PENDING:
+                    row = following(self, row)
+                    if row < 0:
+                        return
                 mark[row] = 0
-                pending -= 1
+                self.pending -= 1
                 code, g, y, a, b = operation[row], adjoint[row], value[row], left[row], right[row]
                 direct = DIRECT[code]
                 # plain numbers are constants: their partials are never evaluated
                 if direct == 2:
                     i = 2 * code
-                    if FOLLOWS[i] and operation[a] != CONSTANT:
-                        slope = partial2[i](value[a], value[b], y)
-                        pending += self._reach(a, g * slope, leaves)
-                    if FOLLOWS[i + 1] and operation[b] != CONSTANT:
-                        slope = partial2[i + 1](value[a], value[b], y)
-                        pending += self._reach(b, g * slope, leaves)
+                    if partial2[i] and operation[a] != CONSTANT:
+                        self._reach(a, g * partial2[i](value[a], value[b], y))
+                    if partial2[i + 1] and operation[b] != CONSTANT:
+                        self._reach(b, g * partial2[i + 1](value[a], value[b], y))
                 elif direct == 1:
-                    if FOLLOWS[2 * code] and operation[a] != CONSTANT:
-                        slope = partial1[code](value[a], y)
-                        pending += self._reach(a, g * slope, leaves)
+                    if partial1[code] and operation[a] != CONSTANT:
+                        self._reach(a, g * partial1[code](value[a], y))
                 else:
-                    pending += pull_wide(self, row, leaves)
+                    pull_wide(self, row)
                     # Python may have been asked, and have recorded: columns may have moved
                     operation, left, right = self.operation, self.left, self.right
                     value, adjoint, mark = self.value, self.adjoint, self.mark
         except ArithmeticError as error:
             error.add_note(self.op(row).advice())
             raise
-        return leaves
 
-    def _pull_any(self, row: int, leaves: list[int]) -> int:
-        """Pass on the adjoint of an entry of any kind; how many rows that makes pending."""
-        op, rows, pending = self.op(row), self.operands(row), 0
+    def _pull_any(self, row: int) -> None:
+        """Pass on the adjoint of an entry of any kind."""
+        op, rows = self.op(row), self.operands(row)
         xs = [self.value[x] for x in rows]
         for k, x in enumerate(rows):
             if op.follows(k) and self.operation[x] != CONSTANT:
                 slope = op.partial(k, xs, self.value[row])
-                pending += self._reach(x, self.adjoint[row] * slope, leaves)
-        return pending
+                self._reach(x, self.adjoint[row] * slope)
 
-    def _reach(self, x: int, contribution: float, leaves: list[int]) -> int:
-        """Add to the adjoint of a row; 1 if that makes it pending."""
+    def _reach(self, x: int, contribution: float) -> None:
+        """Add to the adjoint of a row."""
         if self.mark[x]:
             self.adjoint[x] += contribution
-            return 0
+            return
         self.adjoint[x] = contribution
         if ARITY[self.operation[x]]:
             self.mark[x] = PENDING
-            return 1
-        self.mark[x] = DONE
-        if x >= self.noted:
-            self.noted = x + 1
-        leaves.append(x)
-        return 0
+            self.pending += 1
+        else:
+            self.mark[x] = DONE
+            self.left[x] = self.chain
+            self.chain = x
+
+    def _reached_leaves(self) -> list[int]:
+        """The leaves that a sweep has reached, without their marks."""
+        leaves: list[int] = []
+        x = self.chain
+        while x >= 0:
+            leaves.append(x)
+            self.mark[x] = 0
+            if x >= self.noted:
+                self.noted = x + 1
+            x = self.left[x]
+        return leaves
 
     def _unmark(self) -> None:
         """Take away the marks of a sweep that was broken off."""
