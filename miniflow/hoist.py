@@ -1,13 +1,17 @@
 """What a program over a batch computes once, what for each element, and in which order."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
+from miniflow.ops import Op
 from miniflow.program import Guard, Instruction, Program
 from miniflow.structures import HOLE
 
 BLOCK = 8192  # elements of a batch that are added up at once, and that a thread takes at a time
 PARTIALS = 8  # a sum over a batch is that of so many: element i adds to number i % PARTIALS
+SHORTEST, LONGEST = 8, 64  # stretches of steps that are done in step
+Step = tuple[int, Instruction]  # with the slot of its result
 
 
 class Shape(NamedTuple):
@@ -36,7 +40,7 @@ def hoisted(program: Program, varies: Sequence[bool]) -> tuple[Program, Program]
     known = dict(steps)
     ends = [x for guard in program.guards for x in (guard.left, guard.right)]
     order = [slot for (slot,) in demanded(program, [*program.outputs, *ends])]
-    later = [(slot, known[slot]) for slot in order if varying[slot]]
+    later = paired([(slot, known[slot]) for slot in order if varying[slot]])
     wanted = dict.fromkeys(x for _, step in later for x in step.operands)
     wanted |= dict.fromkeys(ends)
     wanted |= dict.fromkeys(program.outputs)
@@ -71,8 +75,52 @@ def demanded(
         yield group
 
 
+def paired(steps: list[Step]) -> list[Step]:
+    """The same steps, neighbouring stretches of the same operations done in step with each other.
+
+    Such are two sums of products that have factors in common: each of these is fetched once.
+    """
+    ops = [step.op for _, step in steps]
+    found: list[Step] = []
+    k = 0
+    for at, sizes in enumerate(_distances(steps)):
+        if at < k:
+            continue
+        for size in sizes:
+            one, two = slice(at, at + size), slice(at + size, at + 2 * size)
+            if ops[one] == ops[two] and _pays(steps[one], steps[two]):
+                found += chain.from_iterable(zip(steps[one], steps[two], strict=True))
+                k = at + 2 * size
+                break
+        else:
+            found.append(steps[at])
+    return found
+
+
+def _distances(steps: list[Step]) -> list[list[int]]:
+    """How far it is from each step to the next ones of its operation that share an operand."""
+    upcoming: dict[tuple[Op, int], int] = {}
+    found: list[list[int]] = []
+    for k, (_, (op, operands)) in reversed([*enumerate(steps)]):
+        sizes = [upcoming.get((op, x), k) - k for x in operands]
+        found.append([size for size in sizes if SHORTEST <= size <= LONGEST])
+        upcoming |= {(op, x): k for x in operands}
+    return found[::-1]
+
+
+def _pays(one: list[Step], two: list[Step]) -> bool:
+    """Whether a stretch of steps can be done in step with the one before, and has much of it."""
+    place = {slot: k for k, (slot, _) in enumerate(one)}
+    common = 0
+    for k, ((_, a), (_, b)) in enumerate(zip(one, two, strict=True)):
+        if any(place.get(x, k) > k for x in b.operands):
+            return False
+        common += not set(a.operands).isdisjoint(b.operands)
+    return 3 * common >= len(one)
+
+
 def _part(
-    program: Program, count: int, taken: Sequence[int], steps: list[tuple[int, Instruction]],
+    program: Program, count: int, taken: Sequence[int], steps: list[Step],
     outputs: Sequence[int], guards: Sequence[Guard],
 ) -> Program:  # fmt: skip
     """Some instructions of a program as a program; `taken` are computed elsewhere."""

@@ -23,7 +23,8 @@ FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-
 LIBRARIES = ("libasan.so", "libubsan.so")
 TESTS = [
     "engines", "files", "graphs", "kinks", "machine", "math", "memory",
-    "micrograd", "nn", "ops", "optim", "program", "refusals", "tape", "threads", "transforms",
+    "micrograd", "nn", "ops", "optim", "program", "refusals", "replay", "scopes", "tape", "threads",
+    "transforms",
 ]  # fmt: skip
 MEASURED = "not (nothing_is_kept or given_back or would_be_noticed)"
 

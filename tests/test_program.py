@@ -295,6 +295,48 @@ def test_what_is_needed_last_is_computed_last():
     assert [*demanded(program, program.outputs, {a: (a, b), b: (a, b)})] == [(a, b), (c,), (d,)]
 
 
+def steps_of(program):
+    return list(enumerate(program.instructions, program.first))
+
+
+def topological(steps, first):
+    """Whether operands come before results."""
+    places = {slot: k for k, (slot, _) in enumerate(steps)}
+    return all(
+        x < first or places[x] < k for k, (_, step) in enumerate(steps) for x in step.operands
+    )
+
+
+@given(functions(longest=20), st.integers(1, 6), st.data())
+def test_steps_done_in_step_are_the_same_and_in_order(f, copies, data):
+    from miniflow.hoist import paired
+
+    # stretches that are alike: the function again and again, on one operand that all share
+    xs = data.draw(points(f))
+    program = trace(lambda *xs: [f(x * k, *xs[1:]) for k, x in enumerate([xs[0]] * copies)], *xs)
+    steps = steps_of(program)
+    found = paired(steps)
+    assert sorted(found) == sorted(steps)
+    assert topological(found, program.first)
+
+
+def test_sums_with_factors_in_common_are_computed_in_step():
+    from miniflow.hoist import paired
+
+    def sums(xs, us):
+        return [sum((u * x for u, x in zip(row, xs, strict=True)), 1.0) for row in us]
+
+    xs, us = [0.5, 0.25, 2.0, 4.0], [[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]
+    program = trace(sums, xs, us)
+    names = [step.op.name for _, step in paired(steps_of(program))]
+    assert names == ["mul", "mul", "add", "add"] * 4
+    factors = [step.operands[1] for _, step in paired(steps_of(program)) if step.op.name == "mul"]
+    assert factors[::2] == factors[1::2] == [0, 1, 2, 3]
+    # the second one's first factor is the first one's sum: nothing can be done
+    program = trace(lambda xs, us: (s := sums(xs, us[:1])[0], sums([s, *xs[1:]], us[1:])), xs, us)
+    assert paired(steps_of(program)) == steps_of(program)
+
+
 @given(smooth.programs())
 def test_gradients_flow_through_a_program(graph):
     leaves, steps = graph
