@@ -1097,7 +1097,7 @@ class Value:
         """
         frozen("backward()")
         table = home(self, "backward")
-        seed = real(seed, "backward")
+        seed = seed if type(seed) is float else real(seed, "backward")
         if table.operation[self._row] == LEAF:
             table.feed(self, seed)
             return
