@@ -187,7 +187,11 @@ class Table:
     def record(self, op: Op, operands: Iterable[Any], y: Any = None) -> "Value":
         """Append an entry for `op` on any operands (the general path); `y` if it is known."""
         xs = usable(self, operands, op.name)
-        number = evaluate(op, xs) if y is None else real(y, f"the value of {op.name}")
+        try:
+            number = evaluate(op, xs) if y is None else real(y, f"the value of {op.name}")
+        except ArithmeticError as error:
+            error.add_note(op.advice())
+            raise
         if self.muted:
             if self.trace is None:
                 return self.enter(new(Value), CONSTANT, number)
@@ -1142,18 +1146,14 @@ class Value:
     @staticmethod
     def _record(op: Op, operands: tuple[Any, ...]) -> "Value":
         """Record `op`: how a row of the operation table reaches the tape."""
-        try:
-            code = known(op.code)
-            if DIRECT[code] == 1:
-                return _unary(code, operands[0])
-            if DIRECT[code] == 2:
-                entry = _binary(code, operands[0], operands[1])
-                if entry is not NotImplemented:
-                    return entry
-            return current().record(op, operands)
-        except ArithmeticError as error:
-            error.add_note(op.advice())
-            raise
+        code = known(op.code)
+        if DIRECT[code] == 1:
+            return _unary(code, operands[0])
+        if DIRECT[code] == 2:
+            entry = _binary(code, operands[0], operands[1])
+            if entry is not NotImplemented:
+                return entry
+        return current().record(op, operands)
 
     # --- operators ------------------------------------------------------------
 
