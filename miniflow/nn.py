@@ -356,12 +356,17 @@ Layer of [LinearNeuron(4)]]
         return out
 
     def config(self) -> dict[str, Any]:
+        """Sizes and activation; and all layers, where they are no longer as they were made."""
         first = self.layers[0].neurons[0]
-        return {
-            **super().config(),
-            "sizes": [len(first.w), *[len(layer.neurons) for layer in self.layers]],
-            "activation": first._activation_name(),
-        }
+        sizes = [len(first.w), *[len(layer.neurons) for layer in self.layers]]
+        config = {**super().config(), "sizes": sizes, "activation": first._activation_name()}
+        layers = [layer.config() for layer in self.layers]
+        names = [*[config["activation"]] * (len(layers) - 1), "linear"]
+        made = [
+            {"class": "Layer", "neurons": [{"class": "Neuron", "size": a, "activation": name}] * b}
+            for (a, b), name in zip(pairwise(sizes), names, strict=True)
+        ]
+        return config if layers == made else {**config, "layers": layers}
 
     def __repr__(self) -> str:
         return f"MLP of [{', '.join(str(layer) for layer in self.layers)}]"
@@ -390,6 +395,10 @@ def load(path: str | os.PathLike[str]) -> Module:
 def _parameter_count(config: dict[str, Any]) -> int:
     """How many parameters a model of that configuration has."""
     if config["class"] == "MLP":
+        if "layers" in config:
+            if {layer["class"] for layer in config["layers"]} != {"Layer"}:
+                raise ValueError("an MLP of something else than layers")
+            return sum(_parameter_count(layer) for layer in config["layers"])
         return sum((a + 1) * b for a, b in pairwise(config["sizes"]))
     if config["class"] == "Layer" and config["neurons"]:
         return sum(_parameter_count(neuron) for neuron in config["neurons"])
@@ -401,8 +410,12 @@ def _parameter_count(config: dict[str, Any]) -> int:
 def _rebuilt(config: dict[str, Any]) -> Module:
     """A model of that configuration, its parameters still to be loaded."""
     if config["class"] == "MLP":
-        nin, *nouts = config["sizes"]
-        return MLP(nin, nouts, activation=config["activation"], seed=0)
+        if "layers" not in config:
+            nin, *nouts = config["sizes"]
+            return MLP(nin, nouts, activation=config["activation"], seed=0)
+        model = MLP(1, [1], seed=0)
+        model.layers = [_rebuilt(layer) for layer in config["layers"]]  # type: ignore[misc]
+        return model
     if config["class"] == "Neuron":
         return Neuron(config["size"], activation=config["activation"], seed=0)
     layer = Layer(1, 1, seed=0)

@@ -524,9 +524,17 @@ def mixed():
     return layer
 
 
+def changed():
+    model = MLP(2, [3, 2, 1], seed=1)
+    model.layers[0] = mixed()
+    model.layers[2].neurons[0] = Neuron(2, activation="sigmoid", seed=4)
+    return model
+
+
 @pytest.mark.parametrize(
     "model",
     [
+        changed(),
         Neuron(3, activation="gelu", seed=1),
         Neuron(1, nonlin=False, seed=1),
         Layer(2, 3, seed=1),
@@ -592,6 +600,12 @@ def test_a_model_that_cannot_be_made_says_what_to_do(model, message, tmp_path):
         '{"class": "Neuron", "size": -1, "activation": "relu"}',
         '{"class": "Neuron", "size": 1e9, "activation": "relu"}',
         '{"class": "Layer", "neurons": []}',
+        '{"class": "MLP", "sizes": [1, 1], "activation": "relu", "layers": []}',
+        '{"class": "MLP", "sizes": [1, 1], "activation": "relu", "layers": 3}',
+        '{"class": "MLP", "sizes": [1, 1], "activation": "relu", "layers": [3]}',
+        '{"class": "MLP", "sizes": [9], "layers": [{"class": "Neuron", "size": 0, '
+        '"activation": "relu"}]}',
+        '{"class": "MLP", "sizes": [9], "layers": [{"class": "Layer", "neurons": []}]}',
         '{"class": "Layer", "neurons": [3]}',
         '{"class": ["MLP"]}',
         "3",

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from miniflow import Tape, Value, math, nn, no_grad
+from miniflow import Tape, Value, math, nn, no_grad, ops
 from miniflow.nn import MLP, Layer, Module, Neuron
 from miniflow.optim import SGD
 
@@ -464,6 +464,14 @@ def test_a_file_of_another_activation_is_refused(build, tmp_path):
     build(activation="tanh").save(tmp_path / "m")
     with pytest.raises(ValueError, match=r"(?i)tanh.*relu"):
         build().load(tmp_path / "m")
+
+
+def test_a_file_with_another_activation_in_one_neuron_is_refused(tmp_path):
+    other = small()
+    other.layers[0].neurons[1].activation = ops.silu
+    other.save(tmp_path / "other.json")
+    unchanged_by(tmp_path / "other.json", ValueError, "silu")
+    assert other.load(tmp_path / "other.json") is other
 
 
 def unchanged_by(path, error, named=""):
