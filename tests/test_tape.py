@@ -956,6 +956,25 @@ def test_sweeping_while_others_record_and_compact(small_table, intrude):
     intrude(scenario)
 
 
+def test_sweeping_while_others_trace(small_table, intrude):
+    """A leaf's gradient is its own even if the rows of a program are dropped meanwhile."""
+
+    def scenario():
+        table = small_table(8)
+        kept = [Value(3.0)]
+        kept.append(kept[0] * kept[0])
+
+        def check():
+            assert kept[0].grad == 6.0
+            kept.clear()
+            assert Value(5.0).grad == 0.0
+            assert_sound(table)
+
+        return lambda: kept[1].backward(), lambda: trace(lambda x: 2 * x, 1.0), check
+
+    intrude(scenario)
+
+
 def test_sweeping_while_others_sweep(small_table, intrude):
     """A second sweep in the midst of a first is refused, or counts; neither spoils the other."""
 
