@@ -270,7 +270,7 @@ def _renumbered(
             rows = [places[x] for x in table.pool[a : a + b]]
             a, b = len(pool), len(rows)
             pool += rows
-        else:
+        elif ARITY[code]:  # what else has a number there has it from a sweep: `chain`
             a, b = places.get(a, 0), places.get(b, 0)
         lefts.append(a)
         rights.append(b)

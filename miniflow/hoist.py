@@ -102,7 +102,7 @@ def _distances(steps: list[Step]) -> list[list[int]]:
     upcoming: dict[tuple[Op, int], int] = {}
     found: list[list[int]] = []
     for k, (_, (op, operands)) in reversed([*enumerate(steps)]):
-        sizes = [upcoming.get((op, x), k) - k for x in operands]
+        sizes = dict.fromkeys(upcoming.get((op, x), k) - k for x in operands)
         found.append([size for size in sizes if SHORTEST <= size <= LONGEST])
         upcoming |= {(op, x): k for x in operands}
     return found[::-1]

@@ -508,8 +508,6 @@ class Table:
         while x >= 0:
             leaves.append(x)
             self.mark[x] = 0
-            if x >= self.noted:
-                self.noted = x + 1
             x = self.left[x]
         return leaves
 
@@ -533,6 +531,9 @@ class Table:
                 break
         self.grads |= grads
         self.version += 1
+        for x in leaves:
+            if x >= self.noted:
+                self.noted = x + 1
         for home, adjoint in foreign:
             home._tape.feed(home, adjoint)
 

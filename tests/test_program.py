@@ -337,6 +337,16 @@ def test_sums_with_factors_in_common_are_computed_in_step():
     assert paired(steps_of(program)) == steps_of(program)
 
 
+def test_a_step_of_many_operands_is_compared_once():
+    from miniflow.hoist import SHORTEST, _distances
+
+    def chain(xs, k):
+        return functools.reduce(lambda y, _: m.sin(y), range(SHORTEST), m.dot(xs, [k] * len(xs)))
+
+    program = trace(lambda xs: [chain(xs, 1.0), chain(xs, 2.0)], [0.25, 0.5, 2.0])
+    assert _distances(steps_of(program))[0] == [SHORTEST + 1]
+
+
 @given(smooth.programs())
 def test_gradients_flow_through_a_program(graph):
     leaves, steps = graph

@@ -8,6 +8,7 @@ import math
 import operator
 import pickle
 import signal
+import sys
 import threading
 import weakref
 from decimal import Decimal
@@ -32,6 +33,7 @@ from miniflow import (
     jvp,
     no_grad,
     ops,
+    trace,
     value_and_grad,
     vjp,
 )  # fmt: skip
@@ -785,6 +787,26 @@ def test_a_partial_may_record(row, small_table):
     assert_sound(table)
 
 
+def test_a_partial_may_trace(row):
+    """What the trace has recorded goes in the midst of the sweep; the leaves reached stay known."""
+    op = row("tracing", lambda x: 3 * x, lambda x, y: trace(lambda z: 3 * z, x)(1.0))
+    a, b = Value(2.0), Value(5.0)
+    y = b * op(a) + a
+    calls = itertools.count()
+
+    def limit(frame, event, arg):
+        if next(calls) > 100_000:
+            raise TimeoutError("a sweep without an end")
+
+    sys.setprofile(limit)
+    try:
+        y.backward()
+    finally:
+        sys.setprofile(None)
+    assert (a.grad, b.grad) == (16.0, 6.0)
+    assert_sound(here.table)
+
+
 # --- whatever comes in between ----------------------------------------------------------
 
 
@@ -930,6 +952,25 @@ def test_sweeping_while_others_record_and_compact(small_table, intrude):
             assert_sound(table)
 
         return y.backward, intruder, check
+
+    intrude(scenario)
+
+
+def test_sweeping_while_others_trace(small_table, intrude):
+    """A leaf's gradient is its own even if the rows of a program are dropped meanwhile."""
+
+    def scenario():
+        table = small_table(8)
+        kept = [Value(3.0)]
+        kept.append(kept[0] * kept[0])
+
+        def check():
+            assert kept[0].grad == 6.0
+            kept.clear()
+            assert Value(5.0).grad == 0.0
+            assert_sound(table)
+
+        return lambda: kept[1].backward(), lambda: trace(lambda x: 2 * x, 1.0), check
 
     intrude(scenario)
 
