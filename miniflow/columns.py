@@ -7,6 +7,9 @@ Finalizers, signal handlers and other threads may run, and record, in between. C
 them in after calls, in loops, and where it allocates a container; so what must come in one
 go is written without any of these, and says so. What is prepared outside is checked
 against `count` and `version` first. (C code that calls no Python comes in one go anyhow.)
+
+The owner column refers weakly, so a Value that a finalizer saves from the garbage has lost its
+row: CPython clears weak references first. (The compiled engine's bare pointers know better.)
 """
 
 import gc

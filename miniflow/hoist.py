@@ -30,7 +30,7 @@ def hoisted(program: Program, varies: Sequence[bool]) -> tuple[Program, Program]
 
     `varies` tells of each input, and each captured Value, whether it runs along the batch. The
     first program computes what depends on none of these; the second takes it as further
-    inputs, after its own, and computes each number shortly before it is needed.
+    inputs, after its own, and computes each number shortly before it is needed (but see `paired`).
     """
     count = len(varies)
     varying = [*varies, *[False] * len(program.constants)]

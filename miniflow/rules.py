@@ -30,7 +30,8 @@ def text() -> str:
     """The table's rows of one to three operands as C: what the compiled engine computes with.
 
     Arrays by an operation's code, its value and its partials, for each number of operands;
-    null pointers where Python has to be asked, and where a partial is flat.
+    null pointers where Python has to be asked, and where a partial is flat. And the function
+    `slopes`: all partials at once, of operations for which that takes no call.
     """
     functions: list[str] = []
     cases: list[str] = []
@@ -80,7 +81,7 @@ def _case(op: Op, names: list[str]) -> list[str]:
 
 
 def _switch(cases: list[str]) -> str:
-    """The function `slopes`: partials that are plain arithmetic, without a call."""
+    """The function `slopes`, of its cases."""
     lines = "\n".join(cases)
     return f"""/* Partials, where they are plain arithmetic on x[a] and x[b] and the result y.
    How many there are; 0 for other operations. */

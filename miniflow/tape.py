@@ -3,7 +3,8 @@
 The tape is a table with one row per entry. Its columns:
 
     operation      the code of a row of the operation table; or of leaf, constant, shared
-    left, right    the rows of the operands; or where in `pool` their rows are, and how many
+    left, right    the rows of the operands; or where in `pool` their rows are, and how many;
+                   of a leaf that a sweep has reached the one that it had reached before
     value          the primal: what the entry evaluates to
     adjoint        d(output)/d(this entry), filled in by a sweep
     mark           what a running sweep has reached
@@ -459,7 +460,7 @@ class Table:
                 self.pending -= 1
                 code, g, y, a, b = operation[row], adjoint[row], value[row], left[row], right[row]
                 direct = DIRECT[code]
-                # plain numbers are constants: their partials are never evaluated
+                # plain numbers are constants: nothing is passed on to them
                 if direct == 2:
                     i = 2 * code
                     if partial2[i] and operation[a] != CONSTANT:
