@@ -271,7 +271,7 @@ class Builtin(Caller):
     def modules(self) -> list[Module]:
         """All code: the function ``entry`` and what it calls."""
         bodies = [self.kernel.piece(self.imports, 0)] if self.kernel.whole else []
-        bodies += [self._entry(), HELPERS]
+        bodies += with_helpers(self._entry())
         pieces = [] if self.kernel.whole else self.kernel.modules()
         return [self.imports.module(bodies, ["entry"], "entry"), *pieces]
 
@@ -336,8 +336,14 @@ def places(tree: Any, base: str, array: str) -> Iterator[Place]:
     return walk(tree)
 
 
+def with_helpers(entry: str) -> list[str]:
+    """A function that Python calls, and those of HELPERS that it calls."""
+    return [entry, *[text for name, text in HELPERS.items() if f"@{name}(" in entry]]
+
+
 # Many numbers from Python's sequences, and into them.
-HELPERS = f"""
+HELPERS = {
+    "take": f"""
 define internal i1 @take(ptr %items, i64 %count, ptr %to, ptr %get, ptr %float) nounwind {{
 start:
   br label %next
@@ -361,7 +367,9 @@ done:
 bad:
   ret i1 false
 }}
-define internal ptr @pack(ptr %from, i64 %count, ptr %new, ptr %put, ptr %float) nounwind {{
+""",
+    "pack": """
+define internal ptr @pack(ptr %from, i64 %count, ptr %new, ptr %put, ptr %float) nounwind {
 start:
   %items = call ptr %new(i64 %count)
   %got = icmp ne ptr %items, null
@@ -382,5 +390,6 @@ done:
   ret ptr %items
 bad:
   ret ptr null
-}}
-"""
+}
+""",
+}

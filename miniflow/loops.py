@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 from miniflow.callers import (
     DATA,
-    HELPERS,
     SEQUENCES,
     STRIDES,
     Caller,
     Place,
     arrays,
     plain,
+    with_helpers,
 )
 from miniflow.emit import ROWS, Access, Emitter, Imports, Kernel, Module, Target
 from miniflow.hoist import BLOCK, PARTIALS, Shape, hoisted
@@ -92,7 +92,7 @@ class Batch:
         bodies += [*map(self._group, groups), self._batch()]
         exports = ["batch"]
         if call is not None:
-            bodies += [BatchBuiltin(self, call).entry(), HELPERS]
+            bodies += with_helpers(BatchBuiltin(self, call).entry())
             exports.append("entry")
         pieces = [module for x in kernels if not x.whole for module in x.modules()]
         return [self.imports.module(bodies, exports, "batch"), *pieces]

@@ -43,6 +43,7 @@ from miniflow.structures import HOLE
 from miniflow.structures import key as key_of
 
 FIRST, SECOND = 0, 2  # LLVM's levels of optimisation of the two tiers
+SHORT = 50_000  # characters of code that is optimised at once, if nobody waits for it
 POINTER = ctypes.sizeof(ctypes.c_void_p)
 ULPS = 4  # how far a vector function may be off
 
@@ -441,9 +442,16 @@ class Code:
             return
         texts = modules()
         header = [(x.imports, x.exports) for x in texts]
-        self.library = Library([compiled(x, FIRST) for x in texts], header, self.ops)
-        mine = weakref.ref(self)
-        worker.put(lambda: _optimise(mine, texts, header))
+        awaited = threading.current_thread() is not worker.thread
+        if awaited or sum(len(x.text) for x in texts) > SHORT:
+            self.library = Library([compiled(x, FIRST) for x in texts], header, self.ops)
+            mine = weakref.ref(self)
+            worker.put(lambda: _optimise(mine, texts, header))
+        else:
+            objects = [compiled(x, SECOND) for x in texts]
+            self.library = Library(objects, header, self.ops)
+            self.final.set()
+            files.store(key, header, objects)
 
 
 def _optimise(reference: "weakref.ref[Code]", modules: list[Module], header: Any) -> None:

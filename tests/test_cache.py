@@ -24,6 +24,7 @@ from test_native import RELATIONS, at_the_bench, bits, randoms
 
 from miniflow import cache, define, grad, jit, native, trace
 from miniflow import math as m
+from miniflow.jitted import PATIENCE
 from miniflow.ops import TABLE
 from miniflow.program import Program
 
@@ -91,6 +92,18 @@ def test_what_is_stored_is_loaded(folder, built):
         assert bench.jobs == []
     assert built == []
     assert files(folder) == names
+
+
+@pytest.mark.parametrize("short", [0, native.SHORT])
+def test_what_is_short_is_optimised_at_once_where_nobody_waits(short, folder, built, monkeypatch):
+    monkeypatch.setattr(native, "SHORT", short)
+    g = jit(smooth)
+    for _ in range(PATIENCE):
+        assert [bits(g(*xs)) for xs in POINTS] == ANSWERS
+    assert g.ready()
+    assert [bits(g(*xs)) for xs in POINTS] == ANSWERS
+    assert set(built) == ({native.SECOND} if short else {native.FIRST, native.SECOND})
+    assert len(files(folder)) >= 2
 
 
 def test_another_function_with_the_same_program_finds_its_code(folder, built):

@@ -1524,7 +1524,7 @@ SWAPPING = """
     from miniflow import math as m
 
     class Bench:
-        stopping, jobs = False, []
+        stopping, thread, jobs = False, None, []
         put = jobs.append
 
     native.worker = Bench
@@ -1565,7 +1565,7 @@ SWAPPED = """
     from miniflow import jit, native
 
     class Bench:
-        stopping, jobs = False, []
+        stopping, thread, jobs = False, None, []
         put = jobs.append
 
     native.worker = Bench

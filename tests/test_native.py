@@ -69,6 +69,7 @@ class Bench:
     """The background's jobs, done when they are asked for."""
 
     stopping = False
+    thread = None  # somebody waits for all that is done here
 
     def __init__(self):
         self.jobs = []
