@@ -22,6 +22,7 @@ from miniflow.tape import Value, current, is_leaf, literal, neuron
 from miniflow.trees import children, flatten, is_array
 
 FORMAT = "miniflow 1"  # of the files that `save` writes
+PLAIN = frozenset((bool, int, float, str, type(None), ops.Op))  # types that hold no parameters
 
 Activation = Callable[[Any], Any] | str | None
 
@@ -193,8 +194,11 @@ def _collect(nest: Any, path: str | None, found: list[tuple[str, Value]], seen: 
         return
     seen.add(id(nest))  # a child may know its parent
     for name, child in enumerate(nest) if type(nest) is list else _parts(nest):
+        kind = type(child)
+        if kind in PLAIN:
+            continue
         below = path if path is None else f"{path}.{name}" if path else f"{name}"
-        if type(child) is not Value:
+        if kind is not Value:
             _collect(child, below, found, seen)
         elif id(child) not in seen and is_leaf(child):
             seen.add(id(child))
