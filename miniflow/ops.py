@@ -688,7 +688,7 @@ def _logaddexp_share(a: Any, b: Any) -> Any:
     return sigmoid(gap) * (1.0 + lost * sigmoid(-gap))
 
 
-relu = define("relu", lambda x: where(step(x), x, 0.0), lambda x, y: step(x))
+relu = define("relu", lambda x: where(step(x), x, 0.0), lambda x, y: step(y))
 leaky_relu = define(
     "leaky_relu",
     lambda x, slope: where(step(x), x, slope * x),
