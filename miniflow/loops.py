@@ -20,10 +20,11 @@ from miniflow.program import Program
 from miniflow.structures import HOLE, Numbers
 
 ALIGNED = 0x100  # of an array's flags
-# what a kernel gets: columns, uniform numbers and what follows from them, element, outputs
+# what a kernel gets: columns, uniform numbers and what follows from them (see `_spread` why
+# twice), element, outputs
 BASES = (
-    ("ptr", "%columns"), ("ptr", "%strides"), ("ptr noalias", "%uniform"),
-    ("ptr noalias", "%extra"), ("i64", "%i"), ("ptr noalias", "%out"),
+    ("ptr", "%columns"), ("ptr", "%strides"), ("ptr", "%uniform"), ("ptr", "%extra"),
+    ("ptr", "%uniform.again"), ("ptr", "%extra.again"), ("i64", "%i"), ("ptr noalias", "%out"),
 )  # fmt: skip
 ONCE = (("ptr noalias", "%uniform"), ("ptr noalias", "%extra"))
 BUSY = 1000  # elements from which on Python's lock is let go
@@ -100,16 +101,12 @@ class Batch:
     # --- how the kernel gets at its numbers -------------------------------------
 
     def _load(self, e: Emitter, slot: int) -> str:
-        t, lanes = e.type, e.lanes
-        side = self.shape.layout[slot] if slot < self.inputs else None
+        if slot >= self.inputs:
+            return _spread(e, "%extra", slot - self.inputs)
+        side = self.shape.layout[slot]
         if side is None:
-            base, k = "%extra", slot - self.inputs
-            if slot < self.inputs:
-                base, k = "%uniform", self.uniform.index(slot)
-            place = e(f"getelementptr double, ptr {base}, i64 {k}")
-            one = e(f"insertelement {t} poison, double {e(f'load double, ptr {place}')}, i32 0")
-            return e(f"shufflevector {t} {one}, {t} poison, <{lanes} x i32> zeroinitializer")
-        k = self.batched.index(slot)
+            return _spread(e, "%uniform", self.uniform.index(slot))
+        t, lanes, k = e.type, e.lanes, self.batched.index(slot)
         column = e(f"load ptr, ptr {e(f'getelementptr ptr, ptr %columns, i64 {k}')}")
         if side:
             return e(f"load {t}, ptr {e(f'getelementptr double, ptr {column}, i64 %i')}, align 8")
@@ -162,7 +159,8 @@ class Batch:
         e = Emitter(self.imports, kernel.target)
         masked = self.masked and self.shape.total
         out = "%buffer" if masked else "%out"
-        arguments = ["%columns", "%strides", "%uniform", "%extra", "%i", out, "%work"]
+        shared = ["%uniform", "%extra"]
+        arguments = ["%columns", "%strides", *shared, *shared, "%i", out, "%work"]
         bits = "0"
         for found in kernel.call(e, arguments):
             bits = e(f"or i64 {bits}, {found}")
@@ -335,6 +333,25 @@ class Batch:
         for lane in range(1, PARTIALS):
             total = e(f"fadd double {total}, {self._get(e(f'add i64 {start}, {lane}'), '%acc')}")
         self._put(k, "%out", total)
+
+
+def _spread(e: Emitter, base: str, k: int) -> str:
+    """A number that all elements have in common, in all lanes.
+
+    AVX-512 multiplies by a number in memory at no cost, whereas loading it into all lanes first can
+    cost as much as multiplying. Compilers do load it first if two registers need it, so each
+    of these has a pointer of its own to the same place.
+    """
+    own = e.width == 8 and e.lanes > e.width
+    bases = [base, f"{base}.again"] if own else [base]
+    count = e.lanes // len(bases)
+    t = f"<{count} x double>"
+    parts = []
+    for x in bases:
+        number = e(f"load double, ptr {e(f'getelementptr double, ptr {x}, i64 {k}')}")
+        one = e(f"insertelement {t} poison, double {number}, i32 0")
+        parts.append(e.shuffle(t, one, "poison", [0] * count))
+    return e.shuffle(t, *parts, range(e.lanes)) if own else parts[0]
 
 
 def _store_once(e: Emitter, output: int, x: str) -> None:
