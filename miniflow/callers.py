@@ -21,6 +21,10 @@ from miniflow.structures import HOLE, Numbers
 STACK = 128  # numbers that a built-in function keeps on the stack; beyond, on the heap
 TYPE = object.__basicsize__ - 8  # where an object's type stands in it
 NUMBER = float.__basicsize__ - 8  # where a float's number stands in it
+SIZE = object.__basicsize__  # where a list or tuple says how many items it has
+# where a tuple's items stand in it, and where in a list the place of its items
+ITEMS: dict[type, int] = {tuple: tuple.__basicsize__, list: list.__basicsize__ - 16}
+LAYOUT = TYPE, NUMBER, SIZE, *ITEMS.values()
 # Where NumPy's arrays keep these, since 1.0: compiled extensions rely on it.
 DATA, NDIM, SHAPE, STRIDES, DTYPE, FLAGS = (
     object.__basicsize__ + x for x in (0, 8, 16, 24, 40, 48)
@@ -151,24 +155,29 @@ class Caller:
             first, *_ = [next(places) for _ in range(tree.size)]
             self._take_array(tree, x, first.base)
         else:
-            name = SEQUENCES[type(tree)]
-            self._type(x, f"Py{name}_Type")
-            size = self._call("i64", f"Py{name}_Size", f"ptr {x}")
+            self._type(x, f"Py{SEQUENCES[type(tree)]}_Type")
+            size = e(f"load i64, ptr {e(f'getelementptr i8, ptr {x}, i64 {SIZE}')}")
             self._demand(e(f"icmp eq i64 {size}, {len(tree)}"))
-            if tree and all(part is HOLE for part in tree):
-                self._take_all(name, x, [next(places) for _ in tree])
+            if not tree:
+                return
+            items = self._items(type(tree), x)
+            if all(part is HOLE for part in tree):
+                self._take_all(items, [next(places) for _ in tree])
                 return
             for k, part in enumerate(tree):
-                item = self._call("ptr", f"Py{name}_GetItem", f"ptr {x}, i64 {k}")
-                self._take(part, item, places)
+                place = e(f"getelementptr ptr, ptr {items}, i64 {k}")
+                self._take(part, e(f"load ptr, ptr {place}"), places)
 
-    def _take_all(self, name: str, x: str, places: list[Place]) -> None:
-        """Take the numbers out of a list or tuple of nothing else."""
-        e = self.e
-        get, kind = [self.imports.address(e, y) for y in (f"Py{name}_GetItem", "PyFloat_Type")]
-        to = self._at(places[0])
-        arguments = f"ptr {x}, i64 {len(places)}, ptr {to}, ptr {get}, ptr {kind}"
-        self._demand(e(f"call i1 @take({arguments})"))
+    def _items(self, kind: type, x: str) -> str:
+        """Where the items of a list or tuple stand."""
+        place = self.e(f"getelementptr i8, ptr {x}, i64 {ITEMS[kind]}")
+        return place if kind is tuple else self.e(f"load ptr, ptr {place}")
+
+    def _take_all(self, items: str, places: list[Place]) -> None:
+        """Take numbers, and nothing else, out of a list or tuple."""
+        kind, to = self.imports.address(self.e, "PyFloat_Type"), self._at(places[0])
+        arguments = f"ptr {items}, i64 {len(places)}, ptr {to}, ptr {kind}"
+        self._demand(self.e(f"call i1 @take({arguments})"))
 
     def _field(self, x: str) -> Callable[[str, int], str]:
         """What reads an object's fields."""
@@ -222,23 +231,30 @@ class Caller:
             return next(made)
         elif tree and all(part is HOLE for part in tree):
             first, *_ = [next(places) for _ in tree]
-            names = [f"Py{SEQUENCES[type(tree)]}_New", f"Py{SEQUENCES[type(tree)]}_SetItem"]
-            new, put, kind = [self.imports.address(e, x) for x in (*names, "PyFloat_FromDouble")]
-            start = self._at(first)
-            given = f"ptr {start}, i64 {len(tree)}, ptr {new}, ptr {put}, ptr {kind}"
-            found = e(f"call ptr @pack({given})")
+            found = self._empty(type(tree), len(tree))
+            make = self.imports.address(e, "PyFloat_FromDouble")
+            given = f"ptr {self._at(first)}, i64 {len(tree)}, ptr {self._items(type(tree), found)}"
+            self._demand(e(f"call i1 @pack({given}, ptr {make})"), "lost")
+            return found
         else:
-            parts = [self._make(part, places, made) for part in tree]
-            return self._sequence(SEQUENCES[type(tree)], parts)
+            return self._sequence(type(tree), [self._make(part, places, made) for part in tree])
         self._demand(e(f"icmp ne ptr {found}, null"), "lost")
         return found
 
-    def _sequence(self, name: str, parts: list[str]) -> str:
-        """A list or tuple of objects."""
-        found = self._call("ptr", f"Py{name}_New", f"i64 {len(parts)}")
+    def _empty(self, kind: type, size: int) -> str:
+        """A new list or tuple, to be filled."""
+        found = self._call("ptr", f"Py{SEQUENCES[kind]}_New", f"i64 {size}")
         self._demand(self.e(f"icmp ne ptr {found}, null"), "lost")
+        return found
+
+    def _sequence(self, kind: type, parts: list[str]) -> str:
+        """A list or tuple of objects."""
+        found = self._empty(kind, len(parts))
+        items = self._items(kind, found)
         for k, part in enumerate(parts):
-            self._call("i32", f"Py{name}_SetItem", f"ptr {found}, i64 {k}, ptr {part}")
+            self.e.line(
+                f"store ptr {part}, ptr {self.e(f'getelementptr ptr, ptr {items}, i64 {k}')}"
+            )
         return found
 
 
@@ -341,15 +357,16 @@ def with_helpers(entry: str) -> list[str]:
     return [entry, *[text for name, text in HELPERS.items() if f"@{name}(" in entry]]
 
 
-# Many numbers from Python's sequences, and into them.
+# Many numbers from the items of Python's sequences, and into them.
 HELPERS = {
     "take": f"""
-define internal i1 @take(ptr %items, i64 %count, ptr %to, ptr %get, ptr %float) nounwind {{
+define internal i1 @take(ptr %items, i64 %count, ptr %to, ptr %float) nounwind {{
 start:
   br label %next
 next:
   %k = phi i64 [0, %start], [%k1, %good]
-  %item = call ptr %get(ptr %items, i64 %k)
+  %place = getelementptr ptr, ptr %items, i64 %k
+  %item = load ptr, ptr %place
   %where = getelementptr i8, ptr %item, i64 {TYPE}
   %type = load ptr, ptr %where
   %right = icmp eq ptr %type, %float
@@ -369,11 +386,9 @@ bad:
 }}
 """,
     "pack": """
-define internal ptr @pack(ptr %from, i64 %count, ptr %new, ptr %put, ptr %float) nounwind {
+define internal i1 @pack(ptr %from, i64 %count, ptr %items, ptr %float) nounwind {
 start:
-  %items = call ptr %new(i64 %count)
-  %got = icmp ne ptr %items, null
-  br i1 %got, label %next, label %bad
+  br label %next
 next:
   %k = phi i64 [0, %start], [%k1, %good]
   %slot = getelementptr double, ptr %from, i64 %k
@@ -382,14 +397,15 @@ next:
   %made = icmp ne ptr %item, null
   br i1 %made, label %good, label %bad
 good:
-  call i32 %put(ptr %items, i64 %k, ptr %item)
+  %place = getelementptr ptr, ptr %items, i64 %k
+  store ptr %item, ptr %place
   %k1 = add i64 %k, 1
   %more = icmp ult i64 %k1, %count
   br i1 %more, label %next, label %done
 done:
-  ret ptr %items
+  ret i1 true
 bad:
-  ret ptr null
+  ret i1 false
 }
 """,
 }

@@ -351,7 +351,7 @@ def _spread(e: Emitter, base: str, k: int) -> str:
         number = e(f"load double, ptr {e(f'getelementptr double, ptr {x}, i64 {k}')}")
         one = e(f"insertelement {t} poison, double {number}, i32 0")
         parts.append(e.shuffle(t, one, "poison", [0] * count))
-    return e.shuffle(t, *parts, range(e.lanes)) if own else parts[0]
+    return e.shuffle(t, parts[0], parts[1], range(e.lanes)) if own else parts[0]
 
 
 def _store_once(e: Emitter, output: int, x: str) -> None:
@@ -554,7 +554,7 @@ class BatchBuiltin(Caller):
         """Arrays in a structure of lists and tuples."""
         if tree is HOLE:
             return next(made)
-        return self._sequence(SEQUENCES[type(tree)], [self._gather(part, made) for part in tree])
+        return self._sequence(type(tree), [self._gather(part, made) for part in tree])
 
     # --- running ------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ from types import ModuleType
 from typing import Any
 
 from miniflow import cache as files
-from miniflow.callers import NUMBER, TYPE, Builtin
+from miniflow.callers import LAYOUT, Builtin
 from miniflow.emit import LIBM, ROWS, VECTOR, Emitter, Imports, Module, Target
 from miniflow.hoist import Shape
 from miniflow.lanes import FUNCTIONS
@@ -482,7 +482,7 @@ def _version() -> bytes:
     parts = [
         sys.version, sys.platform, sysconfig.get_platform(),
         importlib.import_module("llvmlite").__version__, llvm().llvm_version_info,
-        *features(), lanes(), sorted(functions()), TYPE, NUMBER,
+        *features(), lanes(), sorted(functions()), LAYOUT,
     ]  # fmt: skip
     digest = hashlib.sha256(repr(parts).encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
