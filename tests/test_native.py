@@ -9,6 +9,7 @@ Terms:
 """
 
 import contextlib
+import ctypes
 import gc
 import itertools
 import math
@@ -544,6 +545,20 @@ def test_fused_operations_only_if_asked_for():
 
 
 # --- calls: what machine code takes and makes --------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_items_stand_where_machine_code_looks_for_them(kind):
+    x = kind([1.5, -0.25])
+    place = id(x) + callers.ITEMS[kind]
+    if kind is list:
+        place = ctypes.c_void_p.from_address(place).value
+    items = [ctypes.c_void_p.from_address(place + 8 * k).value for k in range(2)]
+    numbers = [ctypes.c_double.from_address(item + callers.NUMBER).value for item in items]
+    assert ctypes.c_ssize_t.from_address(id(x) + callers.SIZE).value == 2
+    assert ctypes.c_void_p.from_address(id(x) + callers.TYPE).value == id(kind)
+    assert items == [*map(id, x)]
+    assert numbers == [*x]
 
 
 def test_a_call_of_floats_is_machine_code():
