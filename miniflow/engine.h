@@ -9,10 +9,22 @@
 #define CODES (1 << 16) /* operations that there can be */
 #define STOCK 256       /* handles kept for the next operations */
 
+enum { PENDING = 1, DONE = 2 }; /* marks of a sweep, as in tape.py */
+
 #ifdef __GNUC__
 #define APART __attribute__((noinline))
+#define INLINE static inline __attribute__((always_inline))
 #else
 #define APART
+#define INLINE static inline
+#endif
+
+#if defined(_MSC_VER)
+#define PER_THREAD __declspec(thread)
+#elif defined(__GLIBC__) /* which keeps room for libraries that are loaded late: no call */
+#define PER_THREAD __thread __attribute__((tls_model("initial-exec")))
+#else
+#define PER_THREAD __thread
 #endif
 
 typedef double (*Unary)(double);
@@ -47,12 +59,16 @@ typedef struct {
 
 static PyTypeObject *handle_type;
 static Handle *stock[STOCK];
-static int stocked = 0;
+static Py_ssize_t stocked = 0;
 
-/* Threads are told apart by numbers that are never used again. */
+/* Threads are told apart by numbers that are never used again; 0 is nobody, 1 who never asked. */
+static PER_THREAD uint64_t ident = 1;
+
 static inline uint64_t get_ident(void)
 {
-    return PyThreadState_Get()->id;
+    static uint64_t last = 1;
+    if (ident == 1) ident = ++last;
+    return ident;
 }
 
 /* Handles in stock belong to `limbo`, a table with a row of no account, and are counted once:
@@ -79,24 +95,20 @@ APART static int restock(void)
     return 0;
 }
 
+/* A Value that no table counts. */
 static PyObject *handle_alloc(PyTypeObject *type, Py_ssize_t items)
 {
-    Handle *v;
     (void)type;
     (void)items;
     if (!stocked && restock()) return NULL;
-    v = stock[--stocked];
-    v->tape = NULL;
-    return (PyObject *)v;
+    return (PyObject *)stock[--stocked];
 }
 
-/* A Value that has no tape yet. */
+/* A Value that stands for no row yet. */
 static PyObject *new(PyObject *type)
 {
     PyObject *v = handle_alloc((PyTypeObject *)type, 0);
-    if (v == NULL) return NULL;
-    Py_INCREF(limbo);
-    ((Handle *)v)->tape = (TableHead *)limbo;
+    if (v != NULL) Py_INCREF(limbo);
     return v;
 }
 
@@ -144,8 +156,8 @@ APART static void bury(Handle *v)
 {
     PyObject *o = (PyObject *)v;
     TableHead *t = v->tape;
-    /* __init__ that has failed leaves None */
-    if (t != NULL && (PyObject *)t != Py_None && t->owner[v->row] == v) {
+    /* what __init__ has refused has no table */
+    if ((PyObject *)t != Py_None && t->owner[v->row] == v) {
         t->owner[v->row] = NULL;
         if (v->row == t->count - 1) give_up(t);
     }
@@ -161,7 +173,7 @@ APART static void bury(Handle *v)
         PyObject_GC_UnTrack(o);
         PyObject_GC_Del(o);
     }
-    Py_XDECREF((PyObject *)t);
+    Py_DECREF((PyObject *)t);
 }
 
 /* A handle goes: mostly one that stood for a row in the middle of its tape. */
@@ -169,7 +181,7 @@ static void handle_dealloc(PyObject *o)
 {
     Handle *v = (Handle *)o;
     TableHead *t = v->tape;
-    if (t == NULL || (PyObject *)t == Py_None || v->row == t->count - 1 || v->references != NULL
+    if ((PyObject *)t == Py_None || v->row == t->count - 1 || v->references != NULL
         || stocked == STOCK) {
         bury(v);
         return;
@@ -179,53 +191,57 @@ static void handle_dealloc(PyObject *o)
     Py_DECREF((PyObject *)t);
 }
 
-/* What `_binary` in tape.py does, where it has nothing to decide and nothing to make room for:
-   operators on Values of this thread's tape and floats. All else goes there. */
-static inline PyObject *operate(
-    int code, Binary value, PyObject *a, PyObject *b, binaryfunc otherwise)
+/* Append a row, for which there is room, and a Value that stands for it. */
+INLINE PyObject *append(
+    TableHead *t, Py_ssize_t n, int code, Py_ssize_t left, Py_ssize_t right, double y)
 {
-    Handle *u = (Handle *)a, *w = (Handle *)b, *v;
-    int first = Py_TYPE(a) == handle_type, second = Py_TYPE(b) == handle_type, left, right;
-    TableHead *t = (first ? u : w)->tape;
-    Py_ssize_t n;
-    double x, y;
-    if (first ? (second ? w->tape != t : Py_TYPE(b) != &PyFloat_Type)
-              : !second || Py_TYPE(a) != &PyFloat_Type) {
-        return otherwise(a, b);
-    }
-    if (!stocked || t->muted || t->count + 2 > t->capacity || t->thread != get_ident()) {
-        return otherwise(a, b);
-    }
-    n = t->count;
-    if (!second) {
-        left = (int)u->row;
-        x = t->value[left];
-        right = (int)n;
-        t->value[n++] = y = PyFloat_AS_DOUBLE(b);
-    }
-    else if (!first) {
-        left = (int)n;
-        t->value[n++] = x = PyFloat_AS_DOUBLE(a);
-        right = (int)w->row;
-        y = t->value[right];
-    }
-    else {
-        left = (int)u->row;
-        right = (int)w->row;
-        x = t->value[left];
-        y = t->value[right];
-    }
-    v = stock[--stocked];
+    Handle *v = stock[--stocked];
     v->tape = t;
     v->row = n;
     Py_INCREF((PyObject *)t);
     t->owner[n] = v;
     t->operation[n] = code;
-    t->left[n] = left;
-    t->right[n] = right;
-    t->value[n] = value(x, y);
+    t->left[n] = (int)left;
+    t->right[n] = (int)right;
+    t->value[n] = y;
     t->count = n + 1;
     return (PyObject *)v;
+}
+
+/* Whether this thread can append two rows and a Value without more ado. */
+static inline int is_ready(TableHead *t)
+{
+    return stocked && !t->muted && t->thread == ident && t->count + 2 <= t->capacity;
+}
+
+/* What `_binary` in tape.py does, where it has nothing to decide and nothing to make room for:
+   operators on Values of this thread's tape and floats. All else goes there. */
+INLINE PyObject *operate(
+    int code, Binary value, PyObject *a, PyObject *b, binaryfunc otherwise)
+{
+    Handle *u = (Handle *)a, *w = (Handle *)b;
+    TableHead *t;
+    Py_ssize_t n;
+    double x;
+    if (Py_TYPE(a) == handle_type) {
+        t = u->tape;
+        if (!is_ready(t)) return otherwise(a, b);
+        n = t->count;
+        if (Py_TYPE(b) == handle_type) {
+            if (w->tape != t) return otherwise(a, b);
+            return append(t, n, code, u->row, w->row, value(t->value[u->row], t->value[w->row]));
+        }
+        if (Py_TYPE(b) != &PyFloat_Type) return otherwise(a, b);
+        x = t->value[n] = PyFloat_AS_DOUBLE(b);
+        return append(t, n + 1, code, u->row, n, value(t->value[u->row], x));
+    }
+    if (Py_TYPE(a) != &PyFloat_Type || Py_TYPE(b) != handle_type || !is_ready(w->tape)) {
+        return otherwise(a, b);
+    }
+    t = w->tape;
+    n = t->count;
+    x = t->value[n] = PyFloat_AS_DOUBLE(a);
+    return append(t, n + 1, code, n, w->row, value(x, t->value[w->row]));
 }
 
 /* The operators that are most in use. */
@@ -299,7 +315,7 @@ static inline int own_rows(PyObject *list, void *tape, int *rows)
 static inline int is_made(void *handle)
 {
     Handle *v = handle;
-    if ((PyObject *)v->tape == Py_None) {
+    if ((PyObject *)v->tape == Py_None) { /* Cython leaves it so */
         Py_INCREF(limbo);
         v->tape = (TableHead *)limbo;
         Py_DECREF(Py_None);
@@ -316,28 +332,27 @@ static inline void set_row(void *owner, Py_ssize_t row)
 /* The last row before `stop` that a sweep has yet to replay, -1 if there is none. */
 static inline Py_ssize_t pending_row(const unsigned char *mark, Py_ssize_t stop)
 {
-    while (--stop >= 0 && mark[stop] != 1) {}
+    while (--stop >= 0 && mark[stop] != PENDING) {}
     return stop;
 }
 
 /* Pass a contribution on to the adjoint of a row: `_reach` in tape.py, on columns at hand. */
-static inline void pass_on(
-    TableHead *t, Py_ssize_t x, double contribution, double *adjoint, unsigned char *mark,
-    Py_ssize_t *pending)
+INLINE void pass_on(
+    TableHead *t, const int *operation, Py_ssize_t x, double contribution, double *adjoint,
+    unsigned char *mark, Py_ssize_t *pending)
 {
-    int code = t->operation[x];
-    if (code == CODE_constant) return;
+    if (operation[x] == CODE_constant) return;
     if (mark[x]) {
         adjoint[x] += contribution;
         return;
     }
     adjoint[x] = contribution;
-    if (ARITY[code]) {
-        mark[x] = 1;
+    if (operation[x] > CODE_shared) {
+        mark[x] = PENDING;
         ++*pending;
     }
     else {
-        mark[x] = 2;
+        mark[x] = DONE;
         t->left[x] = (int)t->chain;
         t->chain = x;
     }
@@ -353,7 +368,7 @@ APART static Py_ssize_t replay_arithmetic(void *table, Py_ssize_t row)
     unsigned char *mark = t->mark;
     Py_ssize_t pending = t->pending, a, b;
     for (; pending; row--) {
-        while (mark[row] != 1) row--;
+        while (mark[row] != PENDING) row--;
         a = left[row];
         b = right[row];
         g = adjoint[row];
@@ -361,8 +376,13 @@ APART static Py_ssize_t replay_arithmetic(void *table, Py_ssize_t row)
         if (!count) break;
         mark[row] = 0;
         pending--;
-        pass_on(t, a, g * da, adjoint, mark, &pending);
-        if (count == 2) pass_on(t, b, g * db, adjoint, mark, &pending);
+        if (count == 1) {
+            pass_on(t, operation, a, g * da, adjoint, mark, &pending);
+        }
+        else {
+            pass_on(t, operation, a, g * da, adjoint, mark, &pending);
+            pass_on(t, operation, b, g * db, adjoint, mark, &pending);
+        }
     }
     t->pending = pending;
     return pending ? row : -1;
