@@ -255,6 +255,20 @@ def test_an_own_value_computed_from_a_foreign_leaf_is_refused_there(in_thread):
     assert w.grad == 0.0
 
 
+@pytest.mark.parametrize("use", [lambda y: y * y, lambda y: y + 1.0, lambda y: 1.0 - y, m.exp])
+def test_what_an_ended_thread_computed_is_nobodys(in_thread, use):
+    """Not even a thread's that begins with it, and may have the place of the one that has ended."""
+    y = in_thread(lambda: Value(3.0) * 2)
+
+    def refused():
+        with pytest.raises(RuntimeError, match=REFUSAL):
+            use(y)
+
+    for _ in range(5):
+        in_thread(refused)
+    assert y.data == 6.0
+
+
 def test_no_grad_is_of_its_thread(in_thread):
     with no_grad():
         assert in_thread(lambda: (Value(3.0) * 2).op) == "mul"
