@@ -199,7 +199,7 @@ RULES = {
     "div": ["1 / b", "-(y / b)"],
     "pow": ["b * a ** (b - 1)", "y * log(a)"],
     "tanh": ["1 - y * y"],
-    "relu": ["step(a)"],
+    "relu": ["step(y)"],
     "exp": ["y"],
     "dot": ["c", "d", "a", "b"],
 }
