@@ -33,7 +33,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniflow import callers, emit, grad, jit, native, ops
+from miniflow import callers, emit, grad, jit, native, ops, vmap
 from miniflow import math as m
 from miniflow.ops import TABLE, define
 from miniflow.tape import here
@@ -909,6 +909,35 @@ def test_a_row_that_calls_compiled_code(row, bench):
     for _ in range(3):
         assert (f(3.5), f(-3.5)) == (7.0, 4.0)
         bench.finish()
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_a_row_that_takes_an_array_out_of_its_list(row, batched):
+    """An array lives as long as numbers are read where they stand in it."""
+    holder, alive = [], []
+
+    def value(x):
+        if holder:
+            array = weakref.ref(holder.pop())
+            alive.append(array() is not None)
+        return float(int(x))
+
+    taking = row("taking_", value, None)
+    f = (
+        vmap(lambda xs: taking(xs[0]) + xs[0])
+        if batched
+        else jit(lambda xs: taking(xs[0][0]) + xs[0][1], backend="native")
+    )
+    for k in range(4):
+        assert f([np.full(40, 2.0)]) == pytest.approx(4.0)
+        assert f.ready()
+        if k == 2:
+            before = blocks()
+    for _ in range(100):
+        holder.append(np.full(40, 2.0))
+        assert f(holder) == pytest.approx(4.0)
+    assert alive == [True] * 100
+    assert blocks() - before < 50
 
 
 def test_a_row_interrupted_by_the_user(row):
