@@ -998,6 +998,22 @@ def test_paths_may_be_swapped_in_any_order():
             assert compiled.ready(0)
 
 
+def test_compiling_that_the_user_interrupts(monkeypatch):
+    """Answers come all the same, and nobody waits for ever."""
+
+    def interrupted(*_):
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    f = jit(lambda x: x * 2 if x > 0 else x / 3, backend="native")
+    monkeypatch.setattr(native, "compiled", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        f(1.0)
+    for _ in range(5):
+        assert (f(1.0), f(-3.0)) == (2.0, -1.0)
+    assert f.ready(60)
+
+
 def test_new_paths_and_structures_after_the_second_tier(bench):
     f = jit(lambda x: x * 2 if x > 0 else x / 3, backend="native")
     assert f(1.0) == 2.0
