@@ -73,6 +73,8 @@ class Caller:
         self.imports = imports
         self.e = Emitter(imports, target)
         self.heap = False  # whether there is memory to be freed
+        self.arrays: list[str] = []  # whose numbers are used where they are
+        self.held: list[str] = []  # those of them that are let go at every end
 
     def begin(self, args: tuple[Any, ...]) -> Iterator[str]:
         """The beginning of the function; the objects it is called with, one by one."""
@@ -86,9 +88,9 @@ class Caller:
         """The ends of the function, and all its text."""
         e = self.e
         self._free()
+        self._drop(self.held)
         e.line(f"ret ptr {found}\nfailed:")
-        for x in made:
-            self._call("void", "Py_DecRef", f"ptr {x}")
+        self._drop([*made, *self.held])
         e.line("br label %slow\nslow:")
         self._free()
         way = self._way(e("load i64, ptr %which"))
@@ -98,6 +100,7 @@ class Caller:
         self._call("void", "Py_DecRef", f"ptr {way}")
         e.line(f"ret ptr {answer}\nlost:")
         self._free()
+        self._drop(self.held)
         e.line("ret ptr null")
         if self.heap:
             e.line("full:")
@@ -120,6 +123,16 @@ class Caller:
         if self.heap:
             memory = self.e("load ptr, ptr %memory")
             self._call("void", "PyMem_RawFree", f"ptr {memory}")
+
+    def _hold(self) -> None:
+        """Keep the arrays until the end: a list that has one may be changed meanwhile."""
+        self.held = self.arrays
+        for x in self.held:
+            self._call("void", "Py_IncRef", f"ptr {x}")
+
+    def _drop(self, objects: list[str]) -> None:
+        for x in objects:
+            self._call("void", "Py_DecRef", f"ptr {x}")
 
     def _call(self, t: str, name: str, arguments: str) -> str:
         """A call of one of Python's functions."""
@@ -187,6 +200,7 @@ class Caller:
     def _checked(self, x: str, dimensions: int, flags: int) -> str:
         """Go on if an object is an array of floats of that kind; where its shape stands."""
         e, field = self.e, self._field(x)
+        self.arrays.append(x)
         self._type(x, "numpy.ndarray")
         kind = self.imports.address(e, "numpy.float64")
         self._demand(e(f"icmp eq ptr {field('ptr', DTYPE)}, {kind}"))
@@ -298,6 +312,8 @@ class Builtin(Caller):
         sources = iter(self.sources)
         for tree, x in zip(args, self.begin(args), strict=True):
             self._take(tree, x, sources)
+        if self.kernel.calls_python:
+            self._hold()
         made = [self._array(k, x.shape) for k, x in enumerate(arrays(self.result))]
         self._run()
         found = self._make(self.result, iter(self.sinks), iter(made))

@@ -451,7 +451,7 @@ class Kernel:
             name = f"{self.name}{k}"
             f = f"@{name}" if self.whole else e.module.address(e, f"here.{name}")
             results.append(e(f"call i64 {f}({given})"))
-            if self.target.lanes == 1 and k < len(self.ranges) - 1:
+            if self.program.guards and self.target.lanes == 1 and k < len(self.ranges) - 1:
                 ok = e(f"icmp eq i64 {results[-1]}, 0")
                 e.line(f"store i64 {results[-1]}, ptr %which")
                 e.line(f"br i1 {ok}, label %run{k + 1}, label %failed\nrun{k + 1}:")

@@ -349,18 +349,18 @@ class Family:
         grown = self.grown
         if grown is None:
             path.linked.set()
-        elif self.backend != "auto":
-            grown(path, parent, guard)
-            path.linked.set()
-        else:
+            return
 
-            def link() -> None:
-                try:
-                    grown(path, parent, guard)
-                finally:
-                    path.linked.set()
+        def link() -> None:
+            try:
+                grown(path, parent, guard)
+            finally:  # interrupted, it is done without
+                path.linked.set()
 
+        if self.backend == "auto":
             path.link = link
+        else:
+            link()
 
     def call(self, numbers: list[Any]) -> Any:
         """The function's result at numbers and Values in the holes of its arguments."""

@@ -439,6 +439,7 @@ class BatchBuiltin(Caller):
             self._take(tree, x, places)
         self._demand(e(f"icmp ule i64 {self.length}, {self.call.limit}"))
         self._demand(e(f"icmp ne i64 {self.length}, 0"))
+        self._hold()
         made = self._new()
         self._unlocked(self._blocks if self.total else self._once)
         if batch.kernel.calls_python or batch.first.calls_python:

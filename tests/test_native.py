@@ -33,7 +33,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniflow import callers, emit, grad, jit, native, ops
+from miniflow import callers, emit, grad, jit, native, ops, vmap
 from miniflow import math as m
 from miniflow.ops import TABLE, define
 from miniflow.tape import here
@@ -911,6 +911,35 @@ def test_a_row_that_calls_compiled_code(row, bench):
         bench.finish()
 
 
+@pytest.mark.parametrize("batched", [False, True])
+def test_a_row_that_takes_an_array_out_of_its_list(row, batched):
+    """An array lives as long as numbers are read where they stand in it."""
+    holder, alive = [], []
+
+    def value(x):
+        if holder:
+            array = weakref.ref(holder.pop())
+            alive.append(array() is not None)
+        return float(int(x))
+
+    taking = row("taking_", value, None)
+    f = (
+        vmap(lambda xs: taking(xs[0]) + xs[0])
+        if batched
+        else jit(lambda xs: taking(xs[0][0]) + xs[0][1], backend="native")
+    )
+    for k in range(4):
+        assert f([np.full(40, 2.0)]) == pytest.approx(4.0)
+        assert f.ready()
+        if k == 2:
+            before = blocks()
+    for _ in range(100):
+        holder.append(np.full(40, 2.0))
+        assert f(holder) == pytest.approx(4.0)
+    assert alive == [True] * 100
+    assert blocks() - before < 50
+
+
 def test_a_row_interrupted_by_the_user(row):
     """Ctrl-C in a row that Python computes is not lost."""
     armed = []
@@ -967,6 +996,22 @@ def test_paths_may_be_swapped_in_any_order():
                 assert [bits(compiled(x)) for x in points] == [bits(f(x)) for x in points]
             bench.finish()
             assert compiled.ready(0)
+
+
+def test_compiling_that_the_user_interrupts(monkeypatch):
+    """Answers come all the same, and nobody waits for ever."""
+
+    def interrupted(*_):
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    f = jit(lambda x: x * 2 if x > 0 else x / 3, backend="native")
+    monkeypatch.setattr(native, "compiled", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        f(1.0)
+    for _ in range(5):
+        assert (f(1.0), f(-3.0)) == (2.0, -1.0)
+    assert f.ready(60)
 
 
 def test_new_paths_and_structures_after_the_second_tier(bench):

@@ -478,6 +478,24 @@ def test_a_program_of_several_pieces():
         assert_alike(got, expected)
 
 
+@pytest.mark.parametrize("reduce", [None, "sum"])
+def test_several_pieces_of_what_all_elements_have_in_common(reduce):
+    def f(x, a):
+        common = a
+        for k in range(1000):
+            common = common * 1.0625 - k / (1.0 + common * common)
+        return x * common if x > a else -common
+
+    assert emit.PIECE < 3 * 1000
+    xs = np.arange(11.0)
+    expected = [f(x, 0.5) for x in xs.tolist()]
+    got = vmap(f, in_axes=(0, None), reduce=reduce)(xs, 0.5)
+    if reduce is None:
+        assert_alike(got, expected)
+    else:
+        assert_close(got, sum(expected))
+
+
 # --- branches -----------------------------------------------------------------
 
 
