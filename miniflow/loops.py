@@ -27,6 +27,7 @@ BASES = (
     ("ptr", "%uniform.again"), ("ptr", "%extra.again"), ("i64", "%i"), ("ptr noalias", "%out"),
 )  # fmt: skip
 ONCE = (("ptr noalias", "%uniform"), ("ptr noalias", "%extra"))
+SCATTERED = 32  # columns whose numbers a kernel takes from where they stand apart
 BUSY = 1000  # elements from which on Python's lock is let go
 
 
@@ -57,6 +58,7 @@ class Batch:
         self.outputs = len(program.outputs)
         self.batched = [k for k, side in enumerate(shape.layout) if side is not None]
         self.uniform = [k for k, side in enumerate(shape.layout) if side is None]
+        self.gathers = shape.layout.count(False) > SCATTERED
         self.masked = bool(program.guards)
         access = Access(BASES, self._load, self._store)
         self.kernel = Kernel(program, target, access)
@@ -73,7 +75,7 @@ class Batch:
         for name, size in {
             "%acc": self.outputs * PARTIALS,
             "%spare": self.outputs * wide,
-            "%tail": len(self.batched) * self.lanes,
+            "%tail": len(self.batched) * 2 * self.lanes,
             "%tailcolumns": len(self.batched),
             "%tailstrides": len(self.batched),
             "%tailout": self.outputs,
@@ -108,7 +110,7 @@ class Batch:
             return _spread(e, "%uniform", self.uniform.index(slot))
         t, lanes, k = e.type, e.lanes, self.batched.index(slot)
         column = e(f"load ptr, ptr {e(f'getelementptr ptr, ptr %columns, i64 {k}')}")
-        if side:
+        if side or self.gathers:
             return e(f"load {t}, ptr {e(f'getelementptr double, ptr {column}, i64 %i')}, align 8")
         stride = e(f"load i64, ptr {e(f'getelementptr i64, ptr %strides, i64 {k}')}")
         place = e(f"getelementptr i8, ptr {column}, i64 {e(f'mul i64 %i, {stride}')}")
@@ -198,15 +200,19 @@ class Batch:
         full = e(f"udiv i64 %count, {lanes}")
         start, single = "0", full
 
+        def run(i: str, lanes: int) -> str:
+            if not self.gathers:
+                return self._run("%columns", "%strides", i, out, lanes)
+            self._gather(i, i, lanes)
+            return self._run("%tailcolumns", "%tailstrides", i, out, lanes)
+
         def group(k: str) -> None:
             g = e(f"add i64 {start}, {k}")
-            i = e(f"mul i64 {g}, {lanes}")
-            self._fail(g, self._run("%columns", "%strides", i, out, lanes))
+            self._fail(g, run(e(f"mul i64 {g}, {lanes}"), lanes))
 
         def pair(k: str) -> None:
             g = e(f"mul i64 {k}, 2")
-            i = e(f"mul i64 {g}, {lanes}")
-            bits = self._run("%columns", "%strides", i, out, 2 * lanes)
+            bits = run(e(f"mul i64 {g}, {lanes}"), 2 * lanes)
             self._fail(g, bits)
             self._fail(e(f"add i64 {g}, 1"), e(f"lshr i64 {bits}, {lanes}"))
 
@@ -251,24 +257,7 @@ class Batch:
     def _remainder(self, full: str, done: str, rest: str) -> None:
         """Run the last elements in a group of their own, filled up with copies of the last."""
         e, lanes = self.e, self.lanes
-        last = e("sub i64 %count, 1")
-
-        def fill(j: str) -> None:
-            column, stride = self._get(j, "%columns", "ptr"), self._get(j, "%strides", "i64")
-            start = e(f"mul i64 {j}, {lanes}")
-
-            def copy(lane: str) -> None:
-                i = e(f"add i64 {done}, {lane}")
-                i = e(f"select i1 {e(f'icmp ult i64 {i}, {last}')}, i64 {i}, i64 {last}")
-                place = e(f"getelementptr i8, ptr {column}, i64 {e(f'mul i64 {i}, {stride}')}")
-                self._put(e(f"add i64 {start}, {lane}"), "%tail", e(f"load double, ptr {place}"))
-
-            loop(e, "fill", str(lanes), copy)
-            place = e(f"getelementptr double, ptr %tail, i64 {start}")
-            self._put(j, "%tailcolumns", place, "ptr")
-            self._put(j, "%tailstrides", "8", "i64")
-
-        loop(e, "inputs", str(len(self.batched)), fill)
+        self._gather(done, "0", lanes, e("sub i64 %count, 1"))
         out = "%spare"
         if self.shape.total:
             self._clear("%spare")
@@ -298,6 +287,31 @@ class Batch:
             loop(e, "move", rest, move)
 
         loop(e, "finish", str(self.outputs), finish)
+
+    def _gather(self, first: str, i: str, lanes: int, last: str = "") -> None:
+        """Copy a group's numbers to where a kernel finds them side by side, as from element i on.
+
+        Beyond the `last` element of the batch they are copies of that one's.
+        """
+        e = self.e
+
+        def fill(j: str) -> None:
+            column, stride = self._get(j, "%columns", "ptr"), self._get(j, "%strides", "i64")
+            start = e(f"mul i64 {j}, {lanes}")
+
+            def copy(lane: str) -> None:
+                k = e(f"add i64 {first}, {lane}")
+                if last:
+                    k = e(f"select i1 {e(f'icmp ult i64 {k}, {last}')}, i64 {k}, i64 {last}")
+                place = e(f"getelementptr i8, ptr {column}, i64 {e(f'mul i64 {k}, {stride}')}")
+                self._put(e(f"add i64 {start}, {lane}"), "%tail", e(f"load double, ptr {place}"))
+
+            loop(e, "fill", str(lanes), copy)
+            place = e(f"getelementptr double, ptr %tail, i64 {e(f'sub i64 {start}, {i}')}")
+            self._put(j, "%tailcolumns", place, "ptr")
+            self._put(j, "%tailstrides", "8", "i64")
+
+        loop(e, "inputs", str(len(self.batched)), fill)
 
     def _clear(self, base: str) -> None:
         """Set partial sums to 0."""
@@ -489,16 +503,23 @@ class BatchBuiltin(Caller):
         field = self._field(x)
         data, strides = field("ptr", DATA), field("ptr", STRIDES)
         steps = [self._item(strides, k) for k in range(1 + len(tree.shape))]
-        for index in product(*map(range, tree.shape)):
-            place = data
-            for step, i in zip(steps[1:], index, strict=True):
-                place = e(f"getelementptr i8, ptr {place}, i64 {e(f'mul i64 {step}, {i}')}")
-            if batch.shape.layout[batch.batched[self.columns]]:
-                self._demand(e(f"icmp eq i64 {steps[0]}, 8"))
-            for base, t, what in (("%columns", "ptr", place), ("%strides", "i64", steps[0])):
-                at = e(f"getelementptr {t}, ptr {base}, i64 {self.columns}")
-                e.line(f"store {t} {what}, ptr {at}")
-            self.columns += 1
+        *outer, row = tree.shape or (1,)
+        if 0 not in tree.shape and batch.shape.layout[batch.batched[self.columns]]:
+            self._demand(e(f"icmp eq i64 {steps[0]}, 8"))
+        for index in product(*map(range, outer)):
+            start = data
+            for step, i in zip(steps[1:], index, strict=False):
+                start = e(f"getelementptr i8, ptr {start}, i64 {e(f'mul i64 {step}, {i}')}")
+
+            def note(k: str, start: str = start, first: int = self.columns) -> None:
+                offset = e(f"mul i64 {steps[-1]}, {k}")
+                place = e(f"getelementptr i8, ptr {start}, i64 {offset}")
+                for base, t, what in (("%columns", "ptr", place), ("%strides", "i64", steps[0])):
+                    at = e(f"getelementptr {t}, ptr {base}, i64 {e(f'add i64 {k}, {first}')}")
+                    e.line(f"store {t} {what}, ptr {at}")
+
+            loop(e, "column", str(row), note)
+            self.columns += row
 
     def _item(self, base: str, k: int | str) -> str:
         return self.e(f"load i64, ptr {self.e(f'getelementptr i64, ptr {base}, i64 {k}')}")

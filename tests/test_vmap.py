@@ -38,6 +38,7 @@ from miniflow import (
     jit,
     jvp,
     lanes,
+    loops,
     native,
     no_grad,
     ops,
@@ -1246,6 +1247,35 @@ def test_sums_of_strided_and_uniform_numbers():
     pairs = np.stack([xs, ys], axis=1)
     g = exact(lambda v: summand(*v), reduce="sum")
     assert_alike(g(pairs), total(eager(summand, xs.tolist(), ys.tolist())))
+
+
+@pytest.mark.parametrize("branching", [False, True])
+@pytest.mark.parametrize("form", [np.asarray, np.asfortranarray, lambda rows: rows[::-1, ::-1]])
+def test_more_columns_than_a_kernel_gathers(form, branching):
+    """Numbers of an element that stand together are moved to where lanes stand together."""
+
+    def f(w, row, y):
+        found = y
+        for a, x in zip(w, row, strict=True):
+            found = found * 0.5 + a * x
+        return found - y if branching and found > y else found * y
+
+    size = loops.SCATTERED + 3
+    w = scattered(size, 1, 1)[0]
+    ys, *columns = scattered(40, size + 1)
+    rows = form(np.stack(columns, axis=1))
+    for n in (1, 7, 8, 15, 16, 17, 33, 40):
+        each = zip(rows[:n].tolist(), ys[:n].tolist(), strict=True)
+        expected = [f(w.tolist(), row, y) for row, y in each]
+        assert_alike(exact(f, in_axes=(None, 0, 0))(w, rows[:n], ys[:n]), expected)
+        got = exact(f, in_axes=(None, 0, 0), reduce="sum")(w, rows[:n], ys[:n])
+        assert_close(got, sum(expected), sum(map(abs, expected)))
+
+
+def test_elements_of_no_numbers():
+    assert_alike(
+        vmap(lambda row, y: y * 2 + len(row))(np.empty((5, 0)), np.arange(5.0)), [0, 2, 4, 6, 8]
+    )
 
 
 def test_sums_of_structures():
