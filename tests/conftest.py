@@ -50,6 +50,15 @@ def small_table(monkeypatch):
 
 
 @pytest.fixture
+def quick_collections():
+    """Garbage is looked for in what the test makes only: what else there is takes time."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture
 def hasty():
     """Threads take turns as often as can be: they meet everywhere."""
     before = sys.getswitchinterval()
@@ -146,24 +155,19 @@ def _haunted(action, intruder, moment):
 
 def _everywhere(run, scenario):
     moment, fired = 0, True
-    gc.collect()
-    gc.freeze()  # what else there is would only take time
-    try:
-        while fired:
-            moment += 1
-            action, intruder, check = scenario()
-            try:
-                fired = run(action, intruder, moment)
-            except KeyboardInterrupt:
-                fired = True
-            check()
-    finally:
-        gc.unfreeze()
+    while fired:
+        moment += 1
+        action, intruder, check = scenario()
+        try:
+            fired = run(action, intruder, moment)
+        except KeyboardInterrupt:
+            fired = True
+        check()
     return moment
 
 
 @pytest.fixture(params=[_intruded, _haunted], ids=["handler", "finalizer"])
-def intrude(request):
+def intrude(request, quick_collections):
     """A function that runs a scenario once for every moment at which it can be intruded upon.
 
     ``scenario()`` returns ``(action, intruder, check)``. The intruder, as a signal handler

@@ -714,6 +714,7 @@ def blocks():
 
 
 @pytest.mark.parametrize("tier", ["first", "second"])
+@pytest.mark.usefixtures("quick_collections")
 def test_calls_leave_nothing_behind(tier, bench, small_table):
     """Whichever way a call goes, as many objects are alive after it as were before."""
     small_table(1 << 10)  # without what other tests have left: it is compacted each time
