@@ -181,12 +181,12 @@ static void handle_dealloc(PyObject *o)
 {
     Handle *v = (Handle *)o;
     TableHead *t = v->tape;
-    if ((PyObject *)t == Py_None || v->row == t->count - 1 || v->references != NULL
-        || stocked == STOCK) {
+    if ((PyObject *)t == Py_None || t->owner[v->row] != v || v->row == t->count - 1
+        || v->references != NULL || stocked == STOCK) {
         bury(v);
         return;
     }
-    if (t->owner[v->row] == v) t->owner[v->row] = NULL;
+    t->owner[v->row] = NULL;
     put_by(v);
     Py_DECREF((PyObject *)t);
 }
