@@ -226,12 +226,18 @@ class Path:
     def compile(self) -> None:
         """Have the path's built-in function made in the background, once."""
         link, self.link = self.link, None
-        if link is not None and self.parent is not None:
-            self.parent.compile()  # it leads here
-        if link is not None and len(self.program) <= LARGEST:
-            in_background(link)
-        elif link is not None:
-            self.linked.set()
+        if link is None:
+            return
+        try:
+            if self.parent is not None:
+                self.parent.compile()  # it leads here
+            if len(self.program) <= LARGEST:
+                in_background(link)
+            else:
+                self.linked.set()
+        except BaseException:  # interrupted: the next call asks again
+            self.link = link
+            raise
 
     def batched(self, name: Any, make: Callable[[Program], Any]) -> Any:
         """Machine code for a batch, by a name that begins with a chain."""

@@ -1015,6 +1015,20 @@ def test_compiling_that_the_user_interrupts(monkeypatch):
     assert f.ready(60)
 
 
+def test_asking_for_machine_code_that_the_user_interrupts(monkeypatch):
+    def interrupted(job):
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    f = jit(lambda x: x * 2 if x > 0 else x / 3)
+    monkeypatch.setattr(native.worker, "put", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        [f(1.0) for _ in range(100)]
+    assert [f(1.0), f(-3.0)] * 10 == [2.0, -1.0] * 10
+    assert f.ready(60)
+    assert type(type(f).__call__).__name__ == "builtin_function_or_method"
+
+
 def test_new_paths_and_structures_after_the_second_tier(bench):
     f = jit(lambda x: x * 2 if x > 0 else x / 3, backend="native")
     assert f(1.0) == 2.0
