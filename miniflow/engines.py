@@ -44,11 +44,18 @@ def load() -> ModuleType:
         raise ImportError(f"MINIFLOW_ENGINE={wanted!r}: it is none of {', '.join(ENGINES)}")
     if wanted == "python":
         return _as_it_is()
-    tape = importlib.import_module(NAME)
-    if tape.engine == "compiled" and tape.made_of != digest():
-        del sys.modules[NAME]
+    reason = ""
+    try:
+        tape = importlib.import_module(NAME)
+        if tape.engine == "compiled" and tape.made_of != digest():
+            reason = "it was compiled from other files than these; install miniflow again"
+    except ImportError as error:
+        if wanted:
+            raise
+        reason = f"the compiled one cannot be loaded ({error}); install miniflow again"
+    if reason:
+        sys.modules.pop(NAME, None)
         tape = _as_it_is()
-        reason = "it was compiled from other files than these; install miniflow again"
         warnings.warn(
             f"miniflow: the engine runs as Python: {reason}", RuntimeWarning, stacklevel=3
         )
