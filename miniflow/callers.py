@@ -142,6 +142,12 @@ class Caller:
             return ""
         return self.e(f"call {t} {f}({arguments})")
 
+    def _object(self, name: str, arguments: str) -> str:
+        """A call of one of Python's functions that makes an object."""
+        found = self._call("ptr", name, arguments)
+        self._demand(self.e(f"icmp ne ptr {found}, null"), "lost")
+        return found
+
     def _demand(self, condition: str, other: str = "slow") -> None:
         """Go on if a condition holds."""
         label = f"ok{self.e.count}"
@@ -227,8 +233,7 @@ class Caller:
         self.imports.define(f"@shape{k} = private constant [{len(shape)} x i64] [{sizes}]")
         kind = self.imports.address(self.e, "numpy.ndarray")
         given = f"ptr {kind}, i32 {len(shape)}, ptr @shape{k}, i32 {FLOAT64}, ptr null, ptr null"
-        made = self._call("ptr", "numpy.New", f"{given}, i32 0, i32 0, ptr null")
-        self._demand(self.e(f"icmp ne ptr {made}, null"), "lost")
+        made = self._object("numpy.New", f"{given}, i32 0, i32 0, ptr null")
         place = self.e(f"getelementptr i8, ptr {made}, i64 {DATA}")
         self.e.line(f"%r{k} = load ptr, ptr {place}")
         return made
@@ -238,28 +243,23 @@ class Caller:
         e = self.e
         if tree is HOLE:
             number = e(f"load double, ptr {self._at(next(places))}")
-            found = self._call("ptr", "PyFloat_FromDouble", f"double {number}")
-        elif isinstance(tree, Numbers):
+            return self._object("PyFloat_FromDouble", f"double {number}")
+        if isinstance(tree, Numbers):
             for _ in range(tree.size):
                 next(places)
             return next(made)
-        elif tree and all(part is HOLE for part in tree):
+        if tree and all(part is HOLE for part in tree):
             first, *_ = [next(places) for _ in tree]
             found = self._empty(type(tree), len(tree))
             make = self.imports.address(e, "PyFloat_FromDouble")
             given = f"ptr {self._at(first)}, i64 {len(tree)}, ptr {self._items(type(tree), found)}"
             self._demand(e(f"call i1 @pack({given}, ptr {make})"), "lost")
             return found
-        else:
-            return self._sequence(type(tree), [self._make(part, places, made) for part in tree])
-        self._demand(e(f"icmp ne ptr {found}, null"), "lost")
-        return found
+        return self._sequence(type(tree), [self._make(part, places, made) for part in tree])
 
     def _empty(self, kind: type, size: int) -> str:
         """A new list or tuple, to be filled."""
-        found = self._call("ptr", f"Py{SEQUENCES[kind]}_New", f"i64 {size}")
-        self._demand(self.e(f"icmp ne ptr {found}, null"), "lost")
-        return found
+        return self._object(f"Py{SEQUENCES[kind]}_New", f"i64 {size}")
 
     def _sequence(self, kind: type, parts: list[str]) -> str:
         """A list or tuple of objects."""

@@ -376,7 +376,7 @@ APART static Py_ssize_t replay_arithmetic(void *table, Py_ssize_t row)
         if (!count) break;
         mark[row] = 0;
         pending--;
-        if (count == 1) {
+        if (count == 1) { /* apart, so that each case of the switch goes straight to its own */
             pass_on(t, operation, a, g * da, adjoint, mark, &pending);
         }
         else {

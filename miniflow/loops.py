@@ -58,7 +58,7 @@ class Batch:
         self.outputs = len(program.outputs)
         self.batched = [k for k, side in enumerate(shape.layout) if side is not None]
         self.uniform = [k for k, side in enumerate(shape.layout) if side is None]
-        self.gathers = shape.layout.count(False) > SCATTERED
+        self.copies = shape.layout.count(False) > SCATTERED
         self.masked = bool(program.guards)
         access = Access(BASES, self._load, self._store)
         self.kernel = Kernel(program, target, access)
@@ -75,9 +75,9 @@ class Batch:
         for name, size in {
             "%acc": self.outputs * PARTIALS,
             "%spare": self.outputs * wide,
-            "%tail": len(self.batched) * 2 * self.lanes,
-            "%tailcolumns": len(self.batched),
-            "%tailstrides": len(self.batched),
+            "%copied": len(self.batched) * 2 * self.lanes,
+            "%copiedcolumns": len(self.batched),
+            "%copiedstrides": len(self.batched),
             "%tailout": self.outputs,
             "%buffer": self.outputs * 2 * self.lanes,
             "%extra": len(self.once.outputs),
@@ -110,7 +110,7 @@ class Batch:
             return _spread(e, "%uniform", self.uniform.index(slot))
         t, lanes, k = e.type, e.lanes, self.batched.index(slot)
         column = e(f"load ptr, ptr {e(f'getelementptr ptr, ptr %columns, i64 {k}')}")
-        if side or self.gathers:
+        if side or self.copies:
             return e(f"load {t}, ptr {e(f'getelementptr double, ptr {column}, i64 %i')}, align 8")
         stride = e(f"load i64, ptr {e(f'getelementptr i64, ptr %strides, i64 {k}')}")
         place = e(f"getelementptr i8, ptr {column}, i64 {e(f'mul i64 %i, {stride}')}")
@@ -201,10 +201,10 @@ class Batch:
         start, single = "0", full
 
         def run(i: str, lanes: int) -> str:
-            if not self.gathers:
+            if not self.copies:
                 return self._run("%columns", "%strides", i, out, lanes)
-            self._gather(i, i, lanes)
-            return self._run("%tailcolumns", "%tailstrides", i, out, lanes)
+            self._copy_side_by_side(i, i, lanes)
+            return self._run("%copiedcolumns", "%copiedstrides", i, out, lanes)
 
         def group(k: str) -> None:
             g = e(f"add i64 {start}, {k}")
@@ -257,7 +257,7 @@ class Batch:
     def _remainder(self, full: str, done: str, rest: str) -> None:
         """Run the last elements in a group of their own, filled up with copies of the last."""
         e, lanes = self.e, self.lanes
-        self._gather(done, "0", lanes, e("sub i64 %count, 1"))
+        self._copy_side_by_side(done, "0", lanes, e("sub i64 %count, 1"))
         out = "%spare"
         if self.shape.total:
             self._clear("%spare")
@@ -269,7 +269,7 @@ class Batch:
 
             loop(e, "outputs", str(self.outputs), point)
             out = "%tailout"
-        bits = self._run("%tailcolumns", "%tailstrides", "0", out, lanes)
+        bits = self._run("%copiedcolumns", "%copiedstrides", "0", out, lanes)
         valid = e(f"sub i64 {e(f'shl i64 1, {rest}')}, 1")
         self._fail(full, e(f"and i64 {bits}, {valid}"))
 
@@ -288,7 +288,7 @@ class Batch:
 
         loop(e, "finish", str(self.outputs), finish)
 
-    def _gather(self, first: str, i: str, lanes: int, last: str = "") -> None:
+    def _copy_side_by_side(self, first: str, i: str, lanes: int, last: str = "") -> None:
         """Copy a group's numbers to where a kernel finds them side by side, as from element i on.
 
         Beyond the `last` element of the batch they are copies of that one's.
@@ -304,12 +304,12 @@ class Batch:
                 if last:
                     k = e(f"select i1 {e(f'icmp ult i64 {k}, {last}')}, i64 {k}, i64 {last}")
                 place = e(f"getelementptr i8, ptr {column}, i64 {e(f'mul i64 {k}, {stride}')}")
-                self._put(e(f"add i64 {start}, {lane}"), "%tail", e(f"load double, ptr {place}"))
+                self._put(e(f"add i64 {start}, {lane}"), "%copied", e(f"load double, ptr {place}"))
 
             loop(e, "fill", str(lanes), copy)
-            place = e(f"getelementptr double, ptr %tail, i64 {e(f'sub i64 {start}, {i}')}")
-            self._put(j, "%tailcolumns", place, "ptr")
-            self._put(j, "%tailstrides", "8", "i64")
+            place = e(f"getelementptr double, ptr %copied, i64 {e(f'sub i64 {start}, {i}')}")
+            self._put(j, "%copiedcolumns", place, "ptr")
+            self._put(j, "%copiedstrides", "8", "i64")
 
         loop(e, "inputs", str(len(self.batched)), fill)
 
@@ -531,8 +531,7 @@ class BatchBuiltin(Caller):
         e = self.e
         if self.total:
             return [self._array(k, x.shape) for k, x in enumerate(arrays(self.result))]
-        count = self._call("ptr", "PyLong_FromSsize_t", f"i64 {self.length}")
-        self._demand(e(f"icmp ne ptr {count}, null"), "lost")
+        count = self._object("PyLong_FromSsize_t", f"i64 {self.length}")
         maker, made = self._way(f"{self.makers}"), []
         rows = self._call("ptr", "PyObject_CallOneArg", f"ptr {maker}, ptr {count}")
         self._call("void", "Py_DecRef", f"ptr {count}")
