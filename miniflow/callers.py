@@ -3,7 +3,9 @@
 The built-in function takes its numbers out of Python's objects, runs the kernel and makes
 the result, with no interpreter in between. Its ``self`` is a list of functions, its *ways
 out*: the first is called where arguments are not what the code is for, the next ones where
-a guard failed, one for each; the last ones make NumPy arrays, or the whole result.
+a guard failed, one for each; the last ones make NumPy arrays, or the whole result. After
+these come results of earlier calls: what nobody has any more is filled with new numbers,
+as `zip` does with its tuples.
 
 Layouts of objects are read off the running interpreter and are part of what the code is
 cached by.
@@ -19,12 +21,17 @@ from miniflow.program import Program
 from miniflow.structures import HOLE, Numbers
 
 STACK = 128  # numbers that a built-in function keeps on the stack; beyond, on the heap
+SPARE = 2  # results of earlier calls that are kept: mostly the caller still has the last one
+FEW = 32  # numbers that such results have at most
+REFERENCES = object.__basicsize__ - 16  # where an object's reference count stands in it
 TYPE = object.__basicsize__ - 8  # where an object's type stands in it
 NUMBER = float.__basicsize__ - 8  # where a float's number stands in it
 SIZE = object.__basicsize__  # where a list or tuple says how many items it has
 # where a tuple's items stand in it, and where in a list the place of its items
 ITEMS: dict[type, int] = {tuple: tuple.__basicsize__, list: list.__basicsize__ - 16}
-LAYOUT = TYPE, NUMBER, SIZE, *ITEMS.values()
+LAYOUT = REFERENCES, TYPE, NUMBER, SIZE, *ITEMS.values()
+# Whether there is nothing else in a tuple that depends on its items (Python 3.14 keeps its hash).
+BARE = ITEMS[tuple] == SIZE + 8
 # Where NumPy's arrays keep these, since 1.0: compiled extensions rely on it.
 DATA, NDIM, SHAPE, STRIDES, DTYPE, FLAGS = (
     object.__basicsize__ + x for x in (0, 8, 16, 24, 40, 48)
@@ -48,6 +55,13 @@ def plain(tree: Any) -> bool:
         return tree.size > 0
     if type(tree) in SEQUENCES:
         return all(map(plain, tree))
+    return tree is HOLE
+
+
+def reusable(tree: Any) -> bool:
+    """Whether a structure is made of floats and tuples only, which cannot be changed."""
+    if type(tree) is tuple:
+        return BARE and len(tree) > 0 and all(map(reusable, tree))
     return tree is HOLE
 
 
@@ -316,7 +330,8 @@ class Builtin(Caller):
             self._hold()
         made = [self._array(k, x.shape) for k, x in enumerate(arrays(self.result))]
         self._run()
-        found = self._make(self.result, iter(self.sinks), iter(made))
+        reuse = len(self.sinks) <= FEW and reusable(self.result)
+        found = self._reused() if reuse else self._make(self.result, iter(self.sinks), iter(made))
         if not self.whole:
             rebuild = self._way(f"{self.makers}")
             whole = self._call("ptr", "PyObject_CallOneArg", f"ptr {rebuild}, ptr {found}")
@@ -349,6 +364,48 @@ class Builtin(Caller):
         if kernel.calls_python:
             flag = e(f"load i64, ptr {self.imports.address(e, 'row.failed')}")
             self._demand(e(f"icmp eq i64 {flag}, 0"), "failed")
+
+    def _reused(self) -> str:
+        """The oldest result that is kept, with new numbers; if somebody has it, a new one."""
+        e = self.e
+        spare = self._spare()
+        old, other = [e(f"load ptr, ptr {place}") for place in spare]
+        places = list(self._unused(self.result, old))
+        for place, sink in zip(places, self.sinks, strict=True):
+            e.line(f"store double {e(f'load double, ptr {self._at(sink)}')}, ptr {place}")
+        e.line(f"store i64 2, ptr {e(f'getelementptr i8, ptr {old}, i64 {REFERENCES}')}")
+        self._keep(spare, other, old)
+        e.line("br label %refilled\nrefilled:\nbr label %made\nanew:")
+        new = self._make(self.result, iter(self.sinks), iter(()))
+        self._call("void", "Py_IncRef", f"ptr {new}")
+        spare = self._spare()  # making it may have run Python, and this function
+        gone, other = [e(f"load ptr, ptr {place}") for place in spare]
+        self._keep(spare, other, new)
+        self._call("void", "Py_DecRef", f"ptr {gone}")
+        e.line("br label %renewed\nrenewed:\nbr label %made\nmade:")
+        return e(f"phi ptr [{old}, %refilled], [{new}, %renewed]")
+
+    def _spare(self) -> list[str]:
+        """Where the results that are kept are found, the oldest one first."""
+        items, first = self._items(list, "%self"), self.makers + 1
+        return [self.e(f"getelementptr ptr, ptr {items}, i64 {first + k}") for k in range(SPARE)]
+
+    def _keep(self, spare: list[str], *results: str) -> None:
+        for place, x in zip(spare, results, strict=True):
+            self.e.line(f"store ptr {x}, ptr {place}")
+
+    def _unused(self, tree: Any, x: str) -> Iterator[str]:
+        """Go on if nobody else has a result or a part of it; where its numbers stand."""
+        e = self.e
+        count = e(f"load i64, ptr {e(f'getelementptr i8, ptr {x}, i64 {REFERENCES}')}")
+        self._demand(e(f"icmp eq i64 {count}, 1"), "anew")
+        if tree is HOLE:
+            yield e(f"getelementptr i8, ptr {x}, i64 {NUMBER}")
+            return
+        items = self._items(tuple, x)
+        for k, part in enumerate(tree):
+            place = e(f"getelementptr ptr, ptr {items}, i64 {k}")
+            yield from self._unused(part, e(f"load ptr, ptr {place}"))
 
 
 def places(tree: Any, base: str, array: str) -> Iterator[Place]:

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from miniflow.tape import Replay, Table
 
 __all__ = [
-    "ARITY", "DIRECT", "MADE_OF", "commit", "cython", "discard", "dot_of_own", "drop", "evaluate",
-    "following", "gather", "get_ident", "install", "ints", "known", "last", "living", "made",
-    "new", "nobody", "numbered", "owned", "partial1", "partial2", "pending_row", "pointer",
-    "prepare", "pull_wide", "release", "resize", "spread", "usable", "value1", "value2",
+    "ARITY", "DIRECT", "MADE_OF", "called_type", "commit", "cython", "discard", "dot_of_own",
+    "drop", "evaluate", "following", "gather", "get_ident", "install", "ints", "known", "last",
+    "living", "made", "new", "nobody", "numbered", "owned", "partial1", "partial2", "pending_row",
+    "pointer", "prepare", "pull_wide", "release", "resize", "spread", "usable", "value1", "value2",
     "wide_value",
 ]  # fmt: skip
 
@@ -305,3 +305,39 @@ def wide_value(replay: "Replay", n: int, slots: list[float]) -> float:
     """The result of instruction n, an operation of any kind."""
     start, count = replay.left[n], replay.right[n]
     return replay.ops[n].number(*[slots[x] for x in replay.pool[start : start + count]])
+
+
+# --- calls --------------------------------------------------------------------
+
+
+class Called:
+    """An object whose calls its shortcut answers, once it has one, and before its method `run`.
+
+    Each has a class of its own, so that its class can have the shortcut.
+    """
+
+    _shortcut: Any = None
+
+    def __new__(cls, *_: Any, **__: Any) -> Any:
+        return object.__new__(type(cls.__name__, (cls,), {}))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.run(*args, **kwargs)
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError
+
+    @property
+    def shortcut(self) -> Any:
+        return self._shortcut
+
+    @shortcut.setter
+    def shortcut(self, answer: Any) -> None:
+        self._shortcut = answer
+        unbound = staticmethod(answer) if hasattr(answer, "__get__") else answer
+        setattr(type(self), "__call__", unbound)  # noqa: B010 - on a class of its own
+
+
+def called_type() -> type:
+    """The class of such objects."""
+    return Called

@@ -1,10 +1,13 @@
-/* What the compiled engine has of C besides tape.pxd: handles, and the table's rules.
+/* What the compiled engine has of C besides tape.pxd: handles, the table's rules, and objects
+   that are called without detours.
 
    A Value is made and dropped for each operation, so it does not go through the general
    machinery of Python's types: it has a stock of its own. */
 
 #include <Python.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <structmember.h>
 
 #define CODES (1 << 16) /* operations that there can be */
 #define STOCK 256       /* handles kept for the next operations */
@@ -419,4 +422,109 @@ static void shorten(void *where, Py_ssize_t used, Py_ssize_t *reserved)
     if (found == NULL) return;
     *place = found;
     *reserved = size;
+}
+
+/* An object whose calls its shortcut answers, once it has one, and before its method `run`. */
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc call;
+    PyObject *shortcut;
+} Called;
+
+typedef PyObject *(*Direct)(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
+
+static PyObject *called_call(
+    PyObject *o, PyObject *const *args, size_t count, PyObject *names)
+{
+    PyObject *f = ((Called *)o)->shortcut, *found;
+    if (f == NULL) {
+        f = PyObject_GetAttrString(o, "run");
+        if (f == NULL) return NULL;
+    }
+    else {
+        Py_INCREF(f); /* it may be replaced meanwhile */
+    }
+    if (PyCFunction_CheckExact(f)
+        && PyCFunction_GET_FLAGS(f) == (METH_FASTCALL | METH_KEYWORDS)) {
+        Direct direct = (Direct)(void (*)(void))PyCFunction_GET_FUNCTION(f);
+        found = direct(PyCFunction_GET_SELF(f), args, PyVectorcall_NARGS(count), names);
+    }
+    else {
+        found = PyObject_Vectorcall(f, args, count, names);
+    }
+    Py_DECREF(f);
+    return found;
+}
+
+static PyObject *called_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    Called *o = (Called *)type->tp_alloc(type, 0);
+    (void)args;
+    (void)kwargs;
+    if (o != NULL) o->call = called_call;
+    return (PyObject *)o;
+}
+
+static int called_traverse(PyObject *o, visitproc visit, void *arg)
+{
+    Py_VISIT(((Called *)o)->shortcut);
+    return 0;
+}
+
+static int called_clear(PyObject *o)
+{
+    Py_CLEAR(((Called *)o)->shortcut);
+    return 0;
+}
+
+static void called_dealloc(PyObject *o)
+{
+    PyObject_GC_UnTrack(o);
+    called_clear(o);
+    Py_TYPE(o)->tp_free(o);
+}
+
+/* Before Python 3.12 classes do not inherit that their objects are called like this. */
+static PyObject *called_subclassed(PyObject *type, PyObject *unused)
+{
+    PyTypeObject *t = (PyTypeObject *)type;
+    (void)unused;
+    if (t->tp_call == PyVectorcall_Call) t->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
+    Py_RETURN_NONE;
+}
+
+static PyMemberDef called_members[] = {
+    {"shortcut", T_OBJECT, offsetof(Called, shortcut), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyMethodDef called_methods[] = {
+    {"__init_subclass__", called_subclassed, METH_NOARGS | METH_CLASS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyTypeObject called = {PyVarObject_HEAD_INIT(NULL, 0)};
+
+/* The class of such objects. */
+static PyObject *called_type(void)
+{
+    if (called.tp_flags & Py_TPFLAGS_READY) { /* imported once more */
+        Py_INCREF((PyObject *)&called);
+        return (PyObject *)&called;
+    }
+    called.tp_name = "miniflow.tape.Called";
+    called.tp_basicsize = sizeof(Called);
+    called.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC
+                      | Py_TPFLAGS_HAVE_VECTORCALL;
+    called.tp_vectorcall_offset = offsetof(Called, call);
+    called.tp_call = PyVectorcall_Call;
+    called.tp_new = called_new;
+    called.tp_traverse = called_traverse;
+    called.tp_clear = called_clear;
+    called.tp_dealloc = called_dealloc;
+    called.tp_members = called_members;
+    called.tp_methods = called_methods;
+    if (PyType_Ready(&called) < 0) return NULL;
+    Py_INCREF((PyObject *)&called);
+    return (PyObject *)&called;
 }

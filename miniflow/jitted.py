@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, update_wrapper
 from types import MethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from miniflow import source
 from miniflow.ops import Op
@@ -24,6 +24,11 @@ from miniflow.program import RELATIONS, PathError, Program, expansion, record
 from miniflow.structures import HOLE, key, split
 from miniflow.sweep import pullback
 from miniflow.tape import Replay, Value, engine, here, plain
+
+if TYPE_CHECKING:
+    from miniflow.columns import Called
+else:
+    from miniflow.tape import Called
 
 Function = Callable[..., Any]
 Chain = tuple[int, ...]
@@ -515,17 +520,15 @@ class Call(Whole):
 # --- jit ----------------------------------------------------------------------
 
 
-class Compiled:
+class Compiled(Called):
     """What `jit` and `vmap` return: call it like the function.
-
-    Each has a class of its own, whose `__call__` is machine code once there is some.
 
     Attributes:
         __wrapped__: the function.
+        shortcut: the machine code, once there is some, that answers calls.
     """
 
     def __init__(self, f: Function, *, backend: str, fma: bool) -> None:
-        setattr(type(self), "__call__", self.run)  # noqa: B010 - on a class of its own
         update_wrapper(self, f)
         self.f = f
         self.backend = backend
@@ -534,10 +537,6 @@ class Compiled:
         self.lock = threading.RLock()
         self.last: Any = None  # the last of the built-in functions that are tried in turn
         self.linked = 0
-
-    def __new__(cls, *_: Any, **__: Any) -> Any:
-        """An instance of a new class."""
-        return object.__new__(type(cls.__name__, (cls,), {}))
 
     def family(self, arguments: Any) -> Family:
         """The paths for arguments of that structure."""
@@ -581,12 +580,9 @@ class Compiled:
         self.linked += 1
         before, self.last = self.last, entry
         if before is None:
-            entry.follow(lambda way: setattr(type(self), "__call__", way))
+            entry.follow(lambda way: setattr(self, "shortcut", way))
         else:
             entry.follow(before.fall)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.run(*args, **kwargs)
 
     def otherwise(self, *args: Any, **kwargs: Any) -> Any:
         """A call that machine code cannot answer."""

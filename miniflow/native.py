@@ -32,7 +32,7 @@ from types import ModuleType
 from typing import Any
 
 from miniflow import cache as files
-from miniflow.callers import LAYOUT, Builtin
+from miniflow.callers import LAYOUT, SPARE, Builtin
 from miniflow.emit import LIBM, ROWS, VECTOR, Emitter, Imports, Module, Target
 from miniflow.hoist import Shape
 from miniflow.lanes import FUNCTIONS
@@ -695,7 +695,7 @@ class Entry:
 def entry(program: Program, otherwise: Callable[..., Any], *, fma: bool) -> Entry:
     """The built-in function of a program; `otherwise` is called where it cannot answer."""
     made = Builtin(lowered(program), Target(1, fma, functions(), frozenset()), lanes())
-    ways = [otherwise, *[otherwise] * len(program.guards), program.rebuild]
+    ways = [otherwise, *[otherwise] * len(program.guards), program.rebuild, *[None] * SPARE]
     ops = dict.fromkeys(step.op for step in made.program.instructions)
     key = digest(program, "entry", key_of(program.arguments), key_of(made.result), made.whole, fma)
     return Entry(program.name, ways, key, made.modules, ops)

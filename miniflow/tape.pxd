@@ -45,6 +45,7 @@ cdef extern from "engine.h":
     bint own_rows(list values, void *tape, int *rows)
     bint is_made(void *handle)
     void set_row(void *owner, Py_ssize_t row)
+    object called_type()
 
 
 cdef int CONSTANT, LEAF, SHARED, PENDING, DONE, DOT, SUM

@@ -41,6 +41,7 @@ if not cython.compiled:
         ARITY,
         DIRECT,
         MADE_OF,
+        called_type,
         commit,
         discard,
         dot_of_own,
@@ -1355,6 +1356,9 @@ for _name in (*ops.TABLE, *ALIASES):
     _op = ops.TABLE[ALIASES.get(_name, _name)]
     if _op.arity > 0:
         install(Value, _name, _method(_op, _name))
+
+
+Called = called_type()  # what jit and vmap return is one
 
 
 def literal(number: Any) -> Value:

@@ -7,7 +7,9 @@ Terms:
             or of an exception's name and what it says
 """
 
+import contextlib
 import copy
+import functools
 import gc
 import inspect
 import itertools
@@ -23,7 +25,7 @@ import sys
 import textwrap
 import weakref
 from decimal import Decimal  # noqa: F401 - in OTHERS
-from fractions import Fraction  # noqa: F401 - in OTHERS
+from fractions import Fraction
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -730,6 +732,85 @@ def test_any_module_may_be_imported_first(engine):
             ran(f"import miniflow.{name}, miniflow; print(miniflow.engine)", engine).stdout
             == f"{engine}\n"
         )
+
+
+# --- objects that are called --------------------------------------------------
+
+
+class Answering(tape.Called):
+    def run(self, *args, **kwargs):
+        return self, args, kwargs
+
+
+def pair(*args, **kwargs):
+    return args, kwargs
+
+
+# of every convention that C code and Python have for being called
+SHORTCUTS = [
+    pair, lambda x, *, key=None: (x, key), len, sorted, divmod, list, dict, Fraction, math.hypot,
+    functools.partial(pair, 1), {}.get, operator.itemgetter(0), type("C", (), {"__call__": pair})(),
+    Answering().run,
+]  # fmt: skip
+CALLS = [
+    ((), {}), (([3, 1, 2],), {}), ((7, 2), {}), (([3, 1],), {"key": abs}), ((), {"key": 1}),
+    ((1, 2, 3, 4, 5, 6, 7, 8), {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("call", CALLS, ids=str)
+@pytest.mark.parametrize("shortcut", SHORTCUTS, ids=str)
+def test_a_shortcut_answers_calls(shortcut, call):
+    """As if it had been called itself; another object of the class answers by itself."""
+    args, kwargs = call
+
+    def answer(f):
+        try:
+            return "ok", f(*args, **kwargs)
+        except Exception as error:
+            return type(error), str(error)
+
+    x, y = Answering(), Answering()
+    assert answer(x) == ("ok", (x, args, kwargs))
+    assert x.shortcut is None
+    x.shortcut = shortcut
+    assert x.shortcut is shortcut
+    assert answer(x) == answer(shortcut)
+    assert answer(y) == ("ok", (y, args, kwargs))
+
+
+def test_a_shortcut_that_is_replaced_while_it_answers():
+    x = Answering()
+
+    class Shortcut:
+        def __call__(self, number):
+            x.shortcut = math.sqrt
+            gc.collect()
+            return self, number
+
+    x.shortcut = Shortcut()
+    assert type(x(4.0)[0]) is Shortcut
+    assert x(4.0) == 2.0
+
+
+def test_objects_that_are_called_are_freed():
+    """With a shortcut or without, in a circle or not; nothing is lost when they are called."""
+    gone = []
+    for shortcut in (None, "its own", math.sqrt):
+        x = Answering()
+        if shortcut is not None:
+            x.shortcut = x.run if shortcut == "its own" else shortcut
+        x.self = x
+        gone.append(weakref.ref(x))
+        number = object()
+        before = sys.getrefcount(number)
+        for _ in range(10):
+            with contextlib.suppress(TypeError):
+                x(number, x=number)
+        assert sys.getrefcount(number) == before
+    del x
+    gc.collect()
+    assert [x() for x in gone] == [None] * 3
 
 
 # --- memory -------------------------------------------------------------------

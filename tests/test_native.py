@@ -26,6 +26,7 @@ from collections import namedtuple
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from types import BuiltinFunctionType
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +36,7 @@ from hypothesis import strategies as st
 
 from miniflow import callers, emit, grad, jit, native, ops, vmap
 from miniflow import math as m
+from miniflow.jitted import Jitted
 from miniflow.ops import TABLE, define
 from miniflow.tape import here
 
@@ -565,7 +567,7 @@ def test_a_call_of_floats_is_machine_code():
     """The function itself is called once, to be recorded; calls then leave Python alone."""
     f = jit(lambda x, y: x * y, backend="native")
     f(2.0, 3.0)
-    assert type(type(f).__call__).__name__ == "builtin_function_or_method"
+    assert type(f.shortcut) is BuiltinFunctionType
     entered = []
     sys.setprofile(lambda frame, event, arg: entered.append(frame) if event == "call" else None)
     try:
@@ -704,6 +706,111 @@ def test_results_with_arrays(bench):
         first[:] = second[:] = 99.0
         assert bits(f(a, 6.0)[0]) == bits(a * 6.0)
     assert a.tolist() == [0.0, 1.0, 2.0]
+
+
+RESULTS = {
+    "float": lambda x, y: x * y,
+    "tuple": lambda x, y: (x * y, x + y),
+    "nested": lambda x, y: (x * y, (x, (x - y,)), x + y),
+    "twice the same": lambda x, y: (x * y, (x * y, x * y)),
+    "with a list": lambda x, y: (x * y, [x + y, (x,)]),
+    "with nothing": lambda x, y: (x * y, ()),
+    "few": lambda x, y: tuple([x + k for k in range(callers.FEW)]),
+    "many": lambda x, y: tuple([x + k for k in range(callers.FEW + 1)]),
+    "on two paths": lambda x, y: (x, y) if x > y else (y, (x, y)),
+}
+
+
+def parts(x):
+    """A result and all that is in it."""
+    yield x
+    if isinstance(x, (list, tuple)):
+        for part in x:
+            yield from parts(part)
+
+
+@pytest.fixture(scope="module", params=RESULTS.values(), ids=RESULTS)
+def compiled_result(request):
+    """A function and its machine code, in the first tier or the second."""
+    with at_the_bench() as bench:
+        f = jit(request.param, backend="native")
+        f(1.0, 2.0), f(2.0, 1.0)
+        bench.finish()
+    return request.param, f
+
+
+@given(st.lists(st.tuples(anything, anything, st.integers(0, 9)), min_size=3, max_size=12))
+def test_what_a_caller_keeps_of_a_result_no_later_call_changes(compiled_result, calls):
+    """Results that nobody has any more are used again: never one of which a part is kept."""
+    f, compiled = compiled_result
+    kept = []
+    for x, y, choice in calls:
+        result, expected = compiled(x, y), f(x, y)
+        assert bits(result) == bits(expected)
+        some, same = [*parts(result)], [*parts(expected)]
+        if choice < len(some):
+            kept.append((some[choice], same[choice]))
+        del result, some
+    for part, expected in kept:
+        assert bits(part) == bits(expected)
+
+
+def test_results_are_used_again(bench):
+    """Calls whose results are dropped, or unpacked, allocate nothing."""
+    f = jit(lambda x, y: (x * y, (x, x - y)), backend="native")
+
+    def dropped():
+        for _ in range(9):
+            f(2.0, 3.0)
+
+    def unpacked():
+        for _ in range(9):
+            y, slopes = f(2.0, 3.0)
+        del y, slopes
+
+    def nothing():
+        for _ in range(9):
+            pass
+
+    def allocated(call):
+        call()
+        tracemalloc.start()
+        try:
+            before = tracemalloc.get_traced_memory()[0]
+            tracemalloc.reset_peak()
+            call()
+            return tracemalloc.get_traced_memory()[1] - before
+        finally:
+            tracemalloc.stop()
+
+    f(2.0, 3.0)
+    bench.finish()
+    assert allocated(dropped) == allocated(unpacked) == allocated(nothing)
+
+
+@pytest.mark.usefixtures("quick_collections")
+def test_a_call_in_the_middle_of_a_call():
+    """Making a result lets finalizers run, which may call the same function."""
+    f = jit(lambda x, y: (x * y, (x, x - y)), backend="native")
+    inner = []
+
+    def call(phase, info):
+        inner.append((k, f(float(k), 0.5)))
+
+    kept, threshold = [], gc.get_threshold()
+    f(1.0, 2.0)
+    assert f.ready(60)
+    gc.callbacks.append(call)
+    gc.set_threshold(1)
+    try:
+        for k in range(300):
+            kept.append((k, f(float(k), 2.0)))
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks.remove(call)
+    assert len(inner) > 10
+    assert all(bits(y) == bits((k * 2.0, (float(k), k - 2.0))) for k, y in kept)
+    assert all(bits(y) == bits((k * 0.5, (float(k), k - 0.5))) for k, y in inner)
 
 
 def blocks():
@@ -967,13 +1074,13 @@ def test_a_row_interrupted_by_the_user(row):
 def test_the_first_tier_answers_and_the_second_takes_its_place(bench):
     f = jit(lambda x: m.sin(x) + 1 if x > 0 else x, backend="native")
     assert (f(1.0), f(-1.0)) == (math.sin(1.0) + 1, -1.0)
-    before = type(f).__call__
+    before = f.shortcut
     assert not f.ready(0)
     assert len(bench.jobs) == 2  # one for each path
     bench.finish()
     assert f.ready(0)
     assert f.ready()
-    assert type(f).__call__ is not before
+    assert f.shortcut is not before
     assert (f(1.0), f(-1.0)) == (math.sin(1.0) + 1, -1.0)
 
 
@@ -1026,7 +1133,7 @@ def test_asking_for_machine_code_that_the_user_interrupts(monkeypatch):
         [f(1.0) for _ in range(100)]
     assert [f(1.0), f(-3.0)] * 10 == [2.0, -1.0] * 10
     assert f.ready(60)
-    assert type(type(f).__call__).__name__ == "builtin_function_or_method"
+    assert type(f.shortcut) is BuiltinFunctionType
 
 
 def test_new_paths_and_structures_after_the_second_tier(bench):
@@ -1073,10 +1180,10 @@ def test_optimising_that_fails_stops_nothing(where, monkeypatch):
         assert (f(3.0), f(-1.0)) == (6.0, 1.0)
         g = jit(lambda x: x + 5, backend="native")
         assert g(1.0) == 6.0
-        before = type(g).__call__
+        before = g.shortcut
         assert g.ready(20)
         assert g(2.0) == 7.0
-    assert type(g).__call__ is before or g(3.0) == 8.0
+    assert g.shortcut is before or g(3.0) == 8.0
 
 
 def test_ready_before_any_call():
@@ -1104,7 +1211,8 @@ def test_functions_and_their_code_are_freed():
                 f(*xs)
             if finish:
                 bench.finish()
-            return [weakref.ref(f), weakref.ref(type(f)), weakref.ref(f.__wrapped__), *code_of(f)]
+            own = [x for x in (f, type(f), f.__wrapped__) if x is not Jitted]
+            return [*map(weakref.ref, own), *code_of(f)]
 
     for finish in (False, True):
         references = made(finish)
