@@ -311,7 +311,7 @@ def wide_value(replay: "Replay", n: int, slots: list[float]) -> float:
 
 
 class Called:
-    """An object whose calls its shortcut answers, once it has one, and before its method `run`.
+    """An object whose calls its method `run` answers, and once it has one its shortcut.
 
     Each has a class of its own, so that its class can have the shortcut.
     """

@@ -424,7 +424,7 @@ static void shorten(void *where, Py_ssize_t used, Py_ssize_t *reserved)
     *reserved = size;
 }
 
-/* An object whose calls its shortcut answers, once it has one, and before its method `run`. */
+/* An object whose calls its method `run` answers, and once it has one its shortcut. */
 typedef struct {
     PyObject_HEAD
     vectorcallfunc call;
