@@ -40,7 +40,7 @@ LENGTHS = (1_000, 10_000, 100_000, 1_000_000)
 FACTOR = 0.999  # keeps the chain finite at any length
 START = 0.5
 TOLERANCE = 1e-9  # of results, relative
-ROUNDS = 5  # of timing in one process, at most
+ROUNDS = 15  # of timing in one process, at most
 SLOW = 2.0  # seconds for one chain: who takes longer is timed once, without a warm-up
 AGAIN = 10  # times that a dropped graph is recorded again
 PHASES = ("all", "record", "replay", "release")
@@ -279,7 +279,7 @@ def check(chains: Floats, length: int) -> float:
 
 
 def timed(name: str, length: int, budget: float) -> list[float]:
-    """Nanoseconds per operation, as in PHASES, of chains that take about `budget` seconds."""
+    """Nanoseconds per operation, as in PHASES: medians over chains of about `budget` seconds."""
     chains = CONTENDERS[name].make()
     estimate = check(chains, 1_000) * length / 1_000
     gc.freeze()  # what a library has loaded slows no collection
@@ -290,11 +290,11 @@ def timed(name: str, length: int, budget: float) -> list[float]:
         return [seconds / length * 1e9 for seconds in (sum(phases), *phases)]
     rounds = max(1, min(ROUNDS, int(budget / estimate)))
     count = max(1, min(1_000, int(budget / estimate / rounds)))
-    sums = [0.0] * len(PHASES)
-    for _ in range(rounds):  # in turns: what disturbs hits both
-        for k, seconds in enumerate((whole(chains, length, count), *split(chains, length, count))):
-            sums[k] += seconds
-    return [seconds / (length * count * rounds) * 1e9 for seconds in sums]
+    found = [  # in turns: what disturbs hits both
+        (whole(chains, length, count), *split(chains, length, count)) for _ in range(rounds)
+    ]
+    medians = map(statistics.median, zip(*found, strict=True))
+    return [seconds / (length * count) * 1e9 for seconds in medians]
 
 
 def demonstrated(name: str, seconds: float) -> dict[str, list[float]]:
