@@ -23,15 +23,16 @@ from miniflow.structures import HOLE, Numbers
 STACK = 128  # numbers that a built-in function keeps on the stack; beyond, on the heap
 SPARE = 2  # results of earlier calls that are kept: mostly the caller still has the last one
 FEW = 32  # numbers that such results have at most
-REFERENCES = object.__basicsize__ - 16  # where an object's reference count stands in it
 TYPE = object.__basicsize__ - 8  # where an object's type stands in it
 NUMBER = float.__basicsize__ - 8  # where a float's number stands in it
 SIZE = object.__basicsize__  # where a list or tuple says how many items it has
 # where a tuple's items stand in it, and where in a list the place of its items
 ITEMS: dict[type, int] = {tuple: tuple.__basicsize__, list: list.__basicsize__ - 16}
-LAYOUT = REFERENCES, TYPE, NUMBER, SIZE, *ITEMS.values()
+LAYOUT = TYPE, NUMBER, SIZE, *ITEMS.values()
 # Whether there is nothing else in a tuple that depends on its items (Python 3.14 keeps its hash).
 BARE = ITEMS[tuple] == SIZE + 8
+# Whether objects begin with one reference count (free-threaded Python has two for each).
+COUNTED = TYPE == 8
 # Where NumPy's arrays keep these, since 1.0: compiled extensions rely on it.
 DATA, NDIM, SHAPE, STRIDES, DTYPE, FLAGS = (
     object.__basicsize__ + x for x in (0, 8, 16, 24, 40, 48)
@@ -330,7 +331,7 @@ class Builtin(Caller):
             self._hold()
         made = [self._array(k, x.shape) for k, x in enumerate(arrays(self.result))]
         self._run()
-        reuse = len(self.sinks) <= FEW and reusable(self.result)
+        reuse = COUNTED and len(self.sinks) <= FEW and reusable(self.result)
         found = self._reused() if reuse else self._make(self.result, iter(self.sinks), iter(made))
         if not self.whole:
             rebuild = self._way(f"{self.makers}")
@@ -373,7 +374,7 @@ class Builtin(Caller):
         places = list(self._unused(self.result, old))
         for place, sink in zip(places, self.sinks, strict=True):
             e.line(f"store double {e(f'load double, ptr {self._at(sink)}')}, ptr {place}")
-        e.line(f"store i64 2, ptr {e(f'getelementptr i8, ptr {old}, i64 {REFERENCES}')}")
+        e.line(f"store i64 2, ptr {old}")  # its references: the one that is kept, the caller's
         self._keep(spare, other, old)
         e.line("br label %refilled\nrefilled:\nbr label %made\nanew:")
         new = self._make(self.result, iter(self.sinks), iter(()))
@@ -397,8 +398,8 @@ class Builtin(Caller):
     def _unused(self, tree: Any, x: str) -> Iterator[str]:
         """Go on if nobody else has a result or a part of it; where its numbers stand."""
         e = self.e
-        count = e(f"load i64, ptr {e(f'getelementptr i8, ptr {x}, i64 {REFERENCES}')}")
-        self._demand(e(f"icmp eq i64 {count}, 1"), "anew")
+        references = e(f"load i64, ptr {x}")
+        self._demand(e(f"icmp eq i64 {references}, 1"), "anew")
         if tree is HOLE:
             yield e(f"getelementptr i8, ptr {x}, i64 {NUMBER}")
             return

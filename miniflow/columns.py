@@ -316,10 +316,12 @@ class Called:
     Each has a class of its own, so that its class can have the shortcut.
     """
 
-    _shortcut: Any = None
+    __slots__ = ("_shortcut",)  # not an attribute that a wrapper would copy
 
     def __new__(cls, *_: Any, **__: Any) -> Any:
-        return object.__new__(type(cls.__name__, (cls,), {}))
+        made: Any = object.__new__(type(cls.__name__, (cls,), {"__module__": cls.__module__}))
+        made._shortcut = None
+        return made
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.run(*args, **kwargs)

@@ -462,6 +462,10 @@ static PyObject *called_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     (void)args;
     (void)kwargs;
     if (o != NULL) o->call = called_call;
+#if PY_VERSION_HEX < 0x030C0000
+    /* classes do not inherit yet that their objects are called like this */
+    if (type->tp_call == PyVectorcall_Call) type->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
+#endif
     return (PyObject *)o;
 }
 
@@ -484,23 +488,9 @@ static void called_dealloc(PyObject *o)
     Py_TYPE(o)->tp_free(o);
 }
 
-/* Before Python 3.12 classes do not inherit that their objects are called like this. */
-static PyObject *called_subclassed(PyObject *type, PyObject *unused)
-{
-    PyTypeObject *t = (PyTypeObject *)type;
-    (void)unused;
-    if (t->tp_call == PyVectorcall_Call) t->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
-    Py_RETURN_NONE;
-}
-
 static PyMemberDef called_members[] = {
     {"shortcut", T_OBJECT, offsetof(Called, shortcut), 0, NULL},
     {NULL, 0, 0, 0, NULL},
-};
-
-static PyMethodDef called_methods[] = {
-    {"__init_subclass__", called_subclassed, METH_NOARGS | METH_CLASS, NULL},
-    {NULL, NULL, 0, NULL},
 };
 
 static PyTypeObject called = {PyVarObject_HEAD_INIT(NULL, 0)};
@@ -523,7 +513,6 @@ static PyObject *called_type(void)
     called.tp_clear = called_clear;
     called.tp_dealloc = called_dealloc;
     called.tp_members = called_members;
-    called.tp_methods = called_methods;
     if (PyType_Ready(&called) < 0) return NULL;
     Py_INCREF((PyObject *)&called);
     return (PyObject *)&called;

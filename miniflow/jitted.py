@@ -530,6 +530,9 @@ class Compiled(Called):
 
     def __init__(self, f: Function, *, backend: str, fma: bool) -> None:
         update_wrapper(self, f)
+        for name in vars(self).keys() & dir(type(self)):
+            if not name.startswith("__"):  # an attribute of f's that would hide a method
+                del vars(self)[name]
         self.f = f
         self.backend = backend
         self.fma = fma
@@ -569,6 +572,10 @@ class Compiled(Called):
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         return self if instance is None else MethodType(self, instance)
+
+    def __reduce__(self) -> str:
+        """Copied and pickled as functions are: itself, by its name."""
+        return str(getattr(self, "__qualname__", self))
 
     @property
     def full(self) -> bool:

@@ -779,6 +779,30 @@ def test_a_shortcut_answers_calls(shortcut, call):
     assert answer(y) == ("ok", (y, args, kwargs))
 
 
+def test_classes_of_objects_that_are_called():
+    """They are classes like others: with bases, with a module, with a `__call__` of their own."""
+    made = []
+
+    class Base:
+        def __init_subclass__(cls, **kwargs):
+            made.append((cls.__name__, kwargs))
+
+    class Both(Answering, Base):
+        pass
+
+    class Own(Answering):
+        def __call__(self, *args, **kwargs):
+            return "its own", args, kwargs
+
+    assert made[0] == ("Both", {})
+    both, own = Both(), Own()
+    both.shortcut = pair
+    assert both(1.0, x=2.0) == ((1.0,), {"x": 2.0})
+    assert own(1.0, x=2.0) == ("its own", (1.0,), {"x": 2.0})
+    assert {type(x).__module__ for x in (both, own)} == {__name__}
+    assert vars(both) == vars(own) == {}
+
+
 def test_a_shortcut_that_is_replaced_while_it_answers():
     x = Answering()
 

@@ -47,6 +47,7 @@ from miniflow import (
     trace,
     value_and_grad,
     vjp,
+    vmap,
 )
 from miniflow import math as m
 from miniflow.nn import MLP
@@ -1149,6 +1150,36 @@ def test_what_jit_keeps_of_a_function(compiled):
     assert callable(g)
     assert g(3.0) == 6.0
     assert inspect.unwrap(g) is f
+
+
+@pytest.mark.parametrize("name", [x for x in dir(jits.Jitted) if not x.startswith("__")])
+def test_attributes_of_the_function_hide_nothing(name, compiled):
+    def f(x):
+        return x * 2
+
+    setattr(f, name, "its own")
+    g = compiled(f)
+    for x in (1.0, 2.0, -3.0):
+        assert g(x) == g(x=x) == x * 2
+    assert getattr(g, name) != "its own"
+
+
+@jit
+def decorated(x):
+    return x * 2
+
+
+def test_copies_are_those_of_functions(compiled):
+    """The function itself, found by its name where it is pickled."""
+    nameless = compiled(lambda x: x), compiled(functools.partial(smooth, 0.5)), vmap(lambda x: x)
+    for g in (decorated, *nameless):
+        assert copy.copy(g) is g
+        assert copy.deepcopy([g]) == [g]
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        assert pickle.loads(pickle.dumps(decorated, protocol)) is decorated
+    for g in nameless:
+        with pytest.raises((pickle.PicklingError, AttributeError)):
+            pickle.dumps(g)
 
 
 CALLABLES = {

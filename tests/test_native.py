@@ -788,6 +788,16 @@ def test_results_are_used_again(bench):
     assert allocated(dropped) == allocated(unpacked) == allocated(nothing)
 
 
+@pytest.mark.parametrize("name", ["BARE", "COUNTED"])
+def test_results_are_not_used_again_where_objects_are_otherwise(name, monkeypatch):
+    """On Pythons whose tuples keep more than items, or whose objects have two counts."""
+    monkeypatch.setattr(callers, name, False)
+    f = jit(lambda x, y: (x * y, (x, x - y)), backend="native")
+    for x in (2.0, 5.0, -1.0):
+        assert f(x, 3.0) == (x * 3.0, (x, x - 3.0))
+        assert f.shortcut.__self__[-3:-1] == [None, None]
+
+
 @pytest.mark.usefixtures("quick_collections")
 def test_a_call_in_the_middle_of_a_call():
     """Making a result lets finalizers run, which may call the same function."""
