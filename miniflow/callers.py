@@ -3,9 +3,9 @@
 The built-in function takes its numbers out of Python's objects, runs the kernel and makes
 the result, with no interpreter in between. Its ``self`` is a list of functions, its *ways
 out*: the first is called where arguments are not what the code is for, the next ones where
-a guard failed, one for each; the last ones make NumPy arrays, or the whole result. After
-these come results of earlier calls: what nobody has any more is filled with new numbers,
-as `zip` does with its tuples.
+a guard failed, one for each; the last ones make NumPy arrays, or the whole result. Results
+of earlier calls may come after these: one that nobody has any more is filled with new
+numbers, as `zip` does with its tuples.
 
 Layouts of objects are read off the running interpreter and are part of what the code is
 cached by.
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any, NamedTuple
 
-from miniflow.emit import Access, Emitter, Imports, Kernel, Module, Target
+from miniflow.emit import MISSED, Access, Emitter, Imports, Kernel, Module, Target
 from miniflow.packs import PackedKernel, Packs
 from miniflow.program import Program
 from miniflow.structures import HOLE, Numbers
@@ -168,6 +168,19 @@ class Caller:
         label = f"ok{self.e.count}"
         self.e.count += 1
         self.e.line(f"br i1 {condition}, label %{label}, label %{other}\n{label}:")
+
+    def _missed(self) -> str:
+        """How many rows could not be called in Python so far."""
+        return self.e(
+            f"load atomic i64, ptr {self.imports.address(self.e, MISSED)} monotonic, align 8"
+        )
+
+    def _demand_rows(self, before: str) -> None:
+        """Go on if no row has raised that Python computes, and all could be called."""
+        e = self.e
+        raised = e(f"load i64, ptr {self.imports.address(e, 'row.failed')}")
+        self._demand(e(f"icmp eq i64 {raised}, 0"), "failed")
+        self._demand(e(f"icmp eq i64 {self._missed()}, {before}"), "failed")
 
     def _way(self, number: str) -> str:
         return self._call("ptr", "PyList_GetItem", f"ptr %self, i64 {number}")
@@ -359,15 +372,26 @@ class Builtin(Caller):
     def _run(self) -> None:
         """Run the kernel; leave where something failed."""
         e, kernel = self.e, self.kernel
+        before = self._missed() if kernel.calls_python else ""
         which = kernel.call(e, [name for _, name in kernel.parameters()])[-1]
+        if kernel.calls_python:
+            self._demand_rows(before)
         e.line(f"store i64 {which}, ptr %which")
         self._demand(e(f"icmp eq i64 {which}, 0"), "failed")
-        if kernel.calls_python:
-            flag = e(f"load i64, ptr {self.imports.address(e, 'row.failed')}")
-            self._demand(e(f"icmp eq i64 {flag}, 0"), "failed")
 
     def _reused(self) -> str:
         """The oldest result that is kept, with new numbers; if somebody has it, a new one."""
+        e = self.e
+        old = self._refilled()
+        e.line("br label %refilled\nrefilled:\nbr label %made")
+        e.line("anew:")
+        new = self._renewed()
+        e.line("br label %renewed\nrenewed:\nbr label %made")
+        e.line("made:")
+        return e(f"phi ptr [{old}, %refilled], [{new}, %renewed]")
+
+    def _refilled(self) -> str:
+        """The oldest result that is kept, with new numbers, if nobody has it."""
         e = self.e
         spare = self._spare()
         old, other = [e(f"load ptr, ptr {place}") for place in spare]
@@ -376,15 +400,18 @@ class Builtin(Caller):
             e.line(f"store double {e(f'load double, ptr {self._at(sink)}')}, ptr {place}")
         e.line(f"store i64 2, ptr {old}")  # its references: the one that is kept, the caller's
         self._keep(spare, other, old)
-        e.line("br label %refilled\nrefilled:\nbr label %made\nanew:")
+        return old
+
+    def _renewed(self) -> str:
+        """A new result, kept in the place of the oldest one."""
+        e = self.e
         new = self._make(self.result, iter(self.sinks), iter(()))
         self._call("void", "Py_IncRef", f"ptr {new}")
         spare = self._spare()  # making it may have run Python, and this function
         gone, other = [e(f"load ptr, ptr {place}") for place in spare]
         self._keep(spare, other, new)
         self._call("void", "Py_DecRef", f"ptr {gone}")
-        e.line("br label %renewed\nrenewed:\nbr label %made\nmade:")
-        return e(f"phi ptr [{old}, %refilled], [{new}, %renewed]")
+        return new
 
     def _spare(self) -> list[str]:
         """Where the results that are kept are found, the oldest one first."""

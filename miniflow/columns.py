@@ -336,6 +336,8 @@ class Called:
     @shortcut.setter
     def shortcut(self, answer: Any) -> None:
         self._shortcut = answer
+        if answer is None:
+            answer = self.run
         unbound = staticmethod(answer) if hasattr(answer, "__get__") else answer
         setattr(type(self), "__call__", unbound)  # noqa: B010 - on a class of its own
 

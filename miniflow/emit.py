@@ -18,6 +18,7 @@ from miniflow.program import Guard, Program
 
 STRETCH = 200  # instructions in one basic block
 PIECE = 1000  # instructions of a program in one function, if it has more than twice as many
+MISSED = "row.missed"  # where it is counted how often a row in Python could not be called
 
 # Rows that are functions of the C library.
 LIBM = {
@@ -130,15 +131,23 @@ class Emitter:
         return found
 
     def python(self, name: str, xs: Sequence[str]) -> str:
-        """A row that only Python can compute."""
-        self.room = max(self.room, len(xs))
+        """A row that only Python can compute; it clears the mark that stands after its operands.
+
+        Where Python cannot be entered, at the end of its stack, the mark stays.
+        """
+        self.room = max(self.room, len(xs) + 1)
 
         def call(*ys: str) -> str:
-            for k, y in enumerate(ys):
+            for k, y in enumerate((*ys, "1.0")):
                 place = self(f"getelementptr double, ptr %operands, i64 {k}")
                 self.line(f"store double {y}, ptr {place}")
             f = self.module.address(self, f"row.{name}")
-            return self(f"call double {f}(ptr %operands, i64 {len(ys)})")
+            found = self(f"call double {f}(ptr %operands, i64 {len(ys)})")
+            stays = self(f"fcmp une double {self(f'load double, ptr {place}')}, 0.0")
+            missed = self.module.address(self, MISSED)
+            one = self(f"zext i1 {stays} to i64")
+            self(f"atomicrmw add ptr {missed}, i64 {one} monotonic")
+            return found
 
         return self.each(call, xs)
 

@@ -437,7 +437,7 @@ static PyObject *called_call(
     PyObject *o, PyObject *const *args, size_t count, PyObject *names)
 {
     PyObject *f = ((Called *)o)->shortcut, *found;
-    if (f == NULL) {
+    if (f == NULL || f == Py_None) {
         f = PyObject_GetAttrString(o, "run");
         if (f == NULL) return NULL;
     }

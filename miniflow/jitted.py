@@ -25,7 +25,7 @@ from miniflow.structures import HOLE, key, split
 from miniflow.sweep import pullback
 from miniflow.tape import Replay, Value, engine, here, plain
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # which cannot see the one in C
     from miniflow.columns import Called
 else:
     from miniflow.tape import Called

@@ -70,6 +70,7 @@ class Batch:
         access = Access(ONCE, self._load_once, _store_once)
         single = target._replace(lanes=1, inline=frozenset())
         self.first = Kernel(self.once, single, access, "first")
+        self.calls_python = self.kernel.calls_python or self.first.calls_python
         wide = max(PARTIALS, self.lanes)
         self.places, offset = {}, 0
         for name, size in {
@@ -455,10 +456,10 @@ class BatchBuiltin(Caller):
         self._demand(e(f"icmp ne i64 {self.length}, 0"))
         self._hold()
         made = self._new()
+        before = self._missed() if batch.calls_python else ""
         self._unlocked(self._blocks if self.total else self._once)
-        if batch.kernel.calls_python or batch.first.calls_python:
-            flag = e(f"load i64, ptr {self.imports.address(e, 'row.failed')}")
-            self._demand(e(f"icmp eq i64 {flag}, 0"), "failed")
+        if batch.calls_python:
+            self._demand_rows(before)
         return self.finish(self._results(made), made)
 
     def _room(self) -> None:

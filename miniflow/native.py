@@ -33,7 +33,7 @@ from typing import Any
 
 from miniflow import cache as files
 from miniflow.callers import LAYOUT, SPARE, Builtin
-from miniflow.emit import LIBM, ROWS, VECTOR, Emitter, Imports, Module, Target
+from miniflow.emit import LIBM, MISSED, ROWS, VECTOR, Emitter, Imports, Module, Target
 from miniflow.hoist import Shape
 from miniflow.lanes import FUNCTIONS
 from miniflow.loops import ArrayCall, Batch, makes, takes
@@ -169,8 +169,8 @@ class Library:
 
     def _address(self, name: str, rows: dict[str, Op]) -> int:
         kind, _, rest = name.partition(".")
-        if name == "row.failed":
-            return ctypes.addressof(_failed)
+        if name in FLAGS:
+            return ctypes.addressof(FLAGS[name])
         if kind == "row":
             callback = _row(rows[rest].value)
             self.kept.append(callback)
@@ -218,6 +218,8 @@ ROW = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.POINTER(ctypes.c_double), ctypes.
 
 _errors: dict[int, BaseException] = {}  # of rows that Python computes, by thread
 _failed = ctypes.c_int64()  # how many: code looks at it when it is done
+_missed = ctypes.c_int64()  # calls of rows that did not get into Python
+FLAGS = {"row.failed": _failed, MISSED: _missed}
 
 
 def _row(value: Callable[..., float]) -> Any:
@@ -225,11 +227,13 @@ def _row(value: Callable[..., float]) -> Any:
 
     def row(operands: Any, n: int) -> float:
         try:
-            return float(value(*operands[:n]))
+            found = float(value(*operands[:n]))
         except BaseException as error:  # whatever it is, it is raised once the code is done
             _errors.setdefault(threading.get_ident(), error)
             _failed.value = len(_errors)
-            return math.nan
+            found = math.nan
+        operands[n] = 0.0  # the mark that says it was called
+        return found
 
     return ROW(row)
 
@@ -560,7 +564,7 @@ class Batched:
         fast = (frozenset(), frozenset()) if precise else (vectors(), inline())
         target = Target(self.lanes, fma, functions(), *fast)
         batch = Batch(program.expanded(ROWS.keys() | target.inline), target, shape)
-        self.python = batch.kernel.calls_python or batch.first.calls_python
+        self.python = batch.calls_python
         if call is not None and not (makes(program, shape) and all(map(takes, call.args))):
             call = None
         self.scratch = batch.scratch
@@ -598,12 +602,18 @@ class Batched:
         if out.ndim > 1:  # each output's elements in a row
             rows = array("q", [where + k * out.strides[0] for k in range(self.outputs)])
             where = rows.buffer_info()[0]
-        known[1](
-            columns_at.buffer_info()[0], strides.buffer_info()[0], _address(uniform), count, where,
-            _address(failed), aligned,
-        )  # fmt: skip
-        if self.python:
-            raise_error()
+        for _ in range(2):  # a call that is missed may be another thread's
+            before = _missed.value
+            known[1](
+                columns_at.buffer_info()[0], strides.buffer_info()[0], _address(uniform), count,
+                where, _address(failed), aligned,
+            )  # fmt: skip
+            if self.python:
+                raise_error()
+            if not self.python or _missed.value == before:
+                break
+        else:
+            raise RecursionError("maximum recursion depth exceeded while a row was computed")
         if not self.masked:
             return numpy.zeros(count, dtype=bool)
         bits = numpy.unpackbits(failed[:, None], axis=1, bitorder="little")[:, : self.lanes]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from itertools import product
+from threading import RLock
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -49,12 +50,16 @@ def origins(table: Table, notes: Trace, rows: list[int]) -> dict[int, Place | No
     return found
 
 
+_asking = RLock()  # sysconfig gathers what it knows when it is first asked, on one thread
+
+
 @cache
 def _libraries() -> tuple[str, ...]:
     """Where code is that is not the user's."""
     import sysconfig
 
-    found = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
+    with _asking:
+        found = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
     return __file__.removesuffix("watch.py"), "<frozen", *found
 
 

@@ -776,6 +776,9 @@ def test_a_shortcut_answers_calls(shortcut, call):
     x.shortcut = shortcut
     assert x.shortcut is shortcut
     assert answer(x) == answer(shortcut)
+    x.shortcut = None
+    assert x.shortcut is None
+    assert answer(x) == ("ok", (x, args, kwargs))
     assert answer(y) == ("ok", (y, args, kwargs))
 
 

@@ -1030,6 +1030,38 @@ def test_a_row_that_calls_compiled_code(row, bench):
 
 
 @pytest.mark.parametrize("batched", [False, True])
+def test_a_row_that_calls_itself_by_way_of_machine_code(row, batched, monkeypatch):
+    """However deep: the right number, or an error where Python's stack ends."""
+
+    def value(x):
+        return x if x <= 0 else float(f(x - 1)) + x
+
+    deep = row("deep_", value, None)
+    inner = jit(lambda x: deep(x), backend="native")
+    if batched:
+        many = vmap(lambda x: deep(x))
+        f = lambda x: many(np.array([x, 0.0]))[0]  # noqa: E731
+        f(0.0)
+        many.ready()
+    else:
+        f = inner
+        f(0.0)
+        f.ready()
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)  # of ctypes, at the end
+    limit = sys.getrecursionlimit()
+    found = []
+    for n in (3, 30, *range(limit // 10, limit + 200, 7)):
+        try:
+            assert f(float(n)) == n * (n + 1) / 2
+            found.append("right")
+        except RecursionError:
+            found.append("refused")
+    assert found[:2] == ["right", "right"]
+    assert found[-1] == "refused"
+    assert f(3.0) == 6.0
+
+
+@pytest.mark.parametrize("batched", [False, True])
 def test_a_row_that_takes_an_array_out_of_its_list(row, batched):
     """An array lives as long as numbers are read where they stand in it."""
     holder, alive = [], []
