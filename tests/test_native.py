@@ -33,6 +33,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from test_program import applied
 
 from miniflow import callers, emit, grad, jit, native, ops, vmap
 from miniflow import math as m
@@ -351,7 +352,7 @@ class Random(NamedTuple):
             if isinstance(step, Fork):
                 left, right = self.operands(nodes, (step.left, step.right))
                 step = step.steps[bool(step.relation(left, right))]
-            nodes.append(TABLE[step.name](*self.operands(nodes, step.operands)))
+            nodes.append(applied(step.name, self.operands(nodes, step.operands)))
         return self.filled(self.result, nodes)
 
     @staticmethod

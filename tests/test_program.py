@@ -125,10 +125,14 @@ def computed(step, nodes, decisions):
         answer = RELATIONS[step.relation](at(step.left, nodes), at(step.right, nodes))
         decisions.append(bool(answer))
         return computed(step.then if answer else step.other, nodes, decisions)
-    xs = [at(x, nodes) for x in step.operands]
-    if step.name == "copysign":  # of a nan no one promises the sign
-        xs[1] = TABLE["where"](TABLE["equal"](xs[1], xs[1]), xs[1], 1.0)
-    return TABLE[step.name](*xs)
+    return applied(step.name, [at(x, nodes) for x in step.operands])
+
+
+def applied(name, xs):
+    """An operation of the table; of a NaN no one promises the sign, so it takes none."""
+    if name == "copysign":
+        xs = [xs[0], TABLE["where"](TABLE["equal"](xs[1], xs[1]), xs[1], 1.0)]
+    return TABLE[name](*xs)
 
 
 class Function(NamedTuple):

@@ -25,6 +25,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_program import applied
 from test_threads import run_all
 
 import miniflow.math as m
@@ -393,7 +394,7 @@ def computed(steps, xs):
             b, c, d = others
             nodes.append(c * a if RELATIONS[name](a, b) else m.tanh(d) - b)
         else:
-            nodes.append(TABLE[name](a, *others))
+            nodes.append(applied(name, [a, *others]))
     return nodes
 
 
