@@ -12,10 +12,11 @@ cached by.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from typing import Any, NamedTuple
 
-from miniflow.emit import MISSED, Access, Emitter, Imports, Kernel, Module, Target
+from miniflow.emit import FAILED, MISSED, Access, Emitter, Imports, Kernel, Module, Target
 from miniflow.packs import PackedKernel, Packs
 from miniflow.program import Program
 from miniflow.structures import HOLE, Numbers
@@ -169,18 +170,22 @@ class Caller:
         self.e.count += 1
         self.e.line(f"br i1 {condition}, label %{label}, label %{other}\n{label}:")
 
-    def _missed(self) -> str:
-        """How many rows could not be called in Python so far."""
-        return self.e(
-            f"load atomic i64, ptr {self.imports.address(self.e, MISSED)} monotonic, align 8"
-        )
-
-    def _demand_rows(self, before: str) -> None:
-        """Go on if no row has raised that Python computes, and all could be called."""
+    @contextmanager
+    def _rows(self, in_python: bool) -> Iterator[None]:
+        """What runs rows; go on if of those in Python none has raised, and all could be called."""
+        if not in_python:
+            yield
+            return
         e = self.e
-        raised = e(f"load i64, ptr {self.imports.address(e, 'row.failed')}")
-        self._demand(e(f"icmp eq i64 {raised}, 0"), "failed")
-        self._demand(e(f"icmp eq i64 {self._missed()}, {before}"), "failed")
+
+        def counted(name: str) -> str:
+            place = self.imports.address(e, name)
+            return e(f"load atomic i64, ptr {place} monotonic, align 8")
+
+        before = counted(MISSED)
+        yield
+        self._demand(e(f"icmp eq i64 {counted(FAILED)}, 0"), "failed")
+        self._demand(e(f"icmp eq i64 {counted(MISSED)}, {before}"), "failed")
 
     def _way(self, number: str) -> str:
         return self._call("ptr", "PyList_GetItem", f"ptr %self, i64 {number}")
@@ -372,10 +377,8 @@ class Builtin(Caller):
     def _run(self) -> None:
         """Run the kernel; leave where something failed."""
         e, kernel = self.e, self.kernel
-        before = self._missed() if kernel.calls_python else ""
-        which = kernel.call(e, [name for _, name in kernel.parameters()])[-1]
-        if kernel.calls_python:
-            self._demand_rows(before)
+        with self._rows(kernel.calls_python):
+            which = kernel.call(e, [name for _, name in kernel.parameters()])[-1]
         e.line(f"store i64 {which}, ptr %which")
         self._demand(e(f"icmp eq i64 {which}, 0"), "failed")
 

@@ -18,7 +18,8 @@ from miniflow.program import Guard, Program
 
 STRETCH = 200  # instructions in one basic block
 PIECE = 1000  # instructions of a program in one function, if it has more than twice as many
-MISSED = "row.missed"  # where it is counted how often a row in Python could not be called
+# Where it is counted how many rows that Python computes have raised, and could not be called.
+FAILED, MISSED = "row.failed", "row.missed"
 
 # Rows that are functions of the C library.
 LIBM = {

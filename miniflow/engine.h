@@ -498,10 +498,7 @@ static PyTypeObject called = {PyVarObject_HEAD_INIT(NULL, 0)};
 /* The class of such objects. */
 static PyObject *called_type(void)
 {
-    if (called.tp_flags & Py_TPFLAGS_READY) { /* imported once more */
-        Py_INCREF((PyObject *)&called);
-        return (PyObject *)&called;
-    }
+    if (called.tp_flags & Py_TPFLAGS_READY) return Py_NewRef((PyObject *)&called);
     called.tp_name = "miniflow.tape.Called";
     called.tp_basicsize = sizeof(Called);
     called.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC
@@ -513,7 +510,5 @@ static PyObject *called_type(void)
     called.tp_clear = called_clear;
     called.tp_dealloc = called_dealloc;
     called.tp_members = called_members;
-    if (PyType_Ready(&called) < 0) return NULL;
-    Py_INCREF((PyObject *)&called);
-    return (PyObject *)&called;
+    return PyType_Ready(&called) < 0 ? NULL : Py_NewRef((PyObject *)&called);
 }

@@ -456,10 +456,8 @@ class BatchBuiltin(Caller):
         self._demand(e(f"icmp ne i64 {self.length}, 0"))
         self._hold()
         made = self._new()
-        before = self._missed() if batch.calls_python else ""
-        self._unlocked(self._blocks if self.total else self._once)
-        if batch.calls_python:
-            self._demand_rows(before)
+        with self._rows(batch.calls_python):
+            self._unlocked(self._blocks if self.total else self._once)
         return self.finish(self._results(made), made)
 
     def _room(self) -> None:

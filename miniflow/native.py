@@ -33,7 +33,7 @@ from typing import Any
 
 from miniflow import cache as files
 from miniflow.callers import LAYOUT, SPARE, Builtin
-from miniflow.emit import LIBM, MISSED, ROWS, VECTOR, Emitter, Imports, Module, Target
+from miniflow.emit import FAILED, LIBM, MISSED, ROWS, VECTOR, Emitter, Imports, Module, Target
 from miniflow.hoist import Shape
 from miniflow.lanes import FUNCTIONS
 from miniflow.loops import ArrayCall, Batch, makes, takes
@@ -169,8 +169,8 @@ class Library:
 
     def _address(self, name: str, rows: dict[str, Op]) -> int:
         kind, _, rest = name.partition(".")
-        if name in FLAGS:
-            return ctypes.addressof(FLAGS[name])
+        if name in COUNTS:
+            return ctypes.addressof(COUNTS[name])
         if kind == "row":
             callback = _row(rows[rest].value)
             self.kept.append(callback)
@@ -219,7 +219,7 @@ ROW = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.POINTER(ctypes.c_double), ctypes.
 _errors: dict[int, BaseException] = {}  # of rows that Python computes, by thread
 _failed = ctypes.c_int64()  # how many: code looks at it when it is done
 _missed = ctypes.c_int64()  # calls of rows that did not get into Python
-FLAGS = {"row.failed": _failed, MISSED: _missed}
+COUNTS = {FAILED: _failed, MISSED: _missed}
 
 
 def _row(value: Callable[..., float]) -> Any:
@@ -608,9 +608,10 @@ class Batched:
                 columns_at.buffer_info()[0], strides.buffer_info()[0], _address(uniform), count,
                 where, _address(failed), aligned,
             )  # fmt: skip
-            if self.python:
-                raise_error()
-            if not self.python or _missed.value == before:
+            if not self.python:
+                break
+            raise_error()
+            if _missed.value == before:
                 break
         else:
             raise RecursionError("maximum recursion depth exceeded while a row was computed")
