@@ -260,7 +260,14 @@ class Options(NamedTuple):
         """How many threads to use for so many instructions."""
         if self.threads is not None:
             return self.threads
-        return (os.cpu_count() or 1) if work >= SPREAD else 1
+        return processors() if work >= SPREAD else 1
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class Run:

@@ -12,6 +12,8 @@ import importlib
 import itertools
 import math
 import operator
+import os
+import subprocess
 import sys
 import threading
 import tracemalloc
@@ -1905,3 +1907,16 @@ def test_a_job_that_fails_leaves_the_first_tier(monkeypatch):
         jobs[0]()
     assert g.ready(0)
     assert_alike(g(XS), expected)
+
+
+def test_threads_are_as_many_as_this_process_may_use_processors():
+    code = """
+import os
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+from miniflow.batch import Options
+print(Options(False, False, None).workers(1 << 40), Options(False, False, 3).workers(1))
+"""
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("this platform binds no process to a processor")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "3"]

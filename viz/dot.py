@@ -136,7 +136,12 @@ def render(
             root, form, rankdir, limit=limit, detail=detail, theme=theme, compact=compact,
             fold=fold, legend=legend, parameters=parameters,
         )  # fmt: skip
-    write(path, root.source if form == "dot" else picture(root.source, form, root.engine))
+    if form == "dot":
+        write(path, root.source)
+    elif isinstance(root, Diagram):
+        write(path, root.picture(form))
+    else:
+        write(path, picture(root.source, form, root.engine))
     return path
 
 

@@ -29,6 +29,9 @@ from viz.text import escape, escape_html, quote
 
 # For each rankdir the sides where edges enter a box and leave it.
 SIDES = {"LR": ("w", "e"), "TB": ("n", "s"), "RL": ("e", "w"), "BT": ("s", "n")}
+# Graphviz takes its time for long edges. Where those of leaves cross more ranks in all, leaves
+# have a box of their own again after REACH ranks; where others do, edges have no labels.
+LONGEST_LEAVES, LONGEST_OTHERS, REACH = 250, 700, 6
 Attributes = dict[str, str]
 
 
@@ -36,22 +39,70 @@ def diagram(
     graph: Graph, form: str, rankdir: str, *, limit: int | None, detail: str, theme: Theme,
     compact: bool, fold: bool | None, legend: bool | None,
 ) -> Diagram:  # fmt: skip
-    """The diagram of a graph."""
+    """The diagram of a graph; it knows a plainer one, for where Graphviz takes too long."""
     folded = fold if fold is not None else limit is not None and len(graph) > limit
     groups = folding.fold(graph) if folded else folding.apart(graph)
     scale = extent(filter(None, graph.grads))
     look = Look(theme, detail, compact, rankdir, scale)
-    attributes = {**_graph_attributes(theme), "rankdir": rankdir}
-    if legend if legend is not None else any(graph.operands):
-        text = legend_of(graph, groups, look, stacked=rankdir in ("TB", "BT"))
-        attributes |= {"label": f"<{text}>", "labelloc": "b"}
-    return Diagram(
-        format=form,
-        graph_attr=attributes,
-        node_attr=_node_attributes(theme),
-        edge_attr={**_edge_attributes(theme), "tailport": SIDES[rankdir][1]},
-        body=list(_Drawing(graph, groups, look).lines()),
+    explained = legend if legend is not None else any(graph.operands)
+    ranks = _ranks(graph)
+
+    def drawn(look: Look, ranks: list[int]) -> Diagram:
+        drawing = _Drawing(graph, groups, look, ranks)
+        body = list(drawing.lines())
+        attributes = {**_graph_attributes(theme), "rankdir": rankdir}
+        if explained:
+            text = legend_of(
+                graph, groups, look, stacked=rankdir in ("TB", "BT"), copied=drawing.copied
+            )
+            attributes |= {"label": f"<{text}>", "labelloc": "b"}
+        return Diagram(
+            format=form,
+            graph_attr=attributes,
+            node_attr=_node_attributes(theme),
+            edge_attr={**_edge_attributes(theme), "tailport": SIDES[rankdir][1]},
+            body=body,
+        )
+
+    leaves, others = _lengths(graph, groups, ranks)
+    plain = look._replace(detail="values") if detail == "full" else look
+    found = drawn(
+        plain if others > LONGEST_OTHERS else look, ranks if leaves > LONGEST_LEAVES else []
     )
+    found.plainer = lambda: drawn(plain, ranks)
+    return found
+
+
+def _ranks(graph: Graph) -> list[int]:
+    """For each entry how far before the end it is drawn: as near to what uses it as can be."""
+    ranks = [0] * len(graph)
+    for n in range(len(graph) - 1, -1, -1):
+        for x in graph.operands[n]:
+            ranks[x] = min(ranks[x], ranks[n] - 1)
+    return ranks
+
+
+def _first_ranks(graph: Graph, ranks: list[int]) -> dict[int, int]:
+    """For each leaf that is used the rank of what uses it first."""
+    first: dict[int, int] = {}
+    for n, operands in enumerate(graph.operands):
+        for x in operands:
+            if not graph.operands[x]:
+                first[x] = min(first.get(x, ranks[n]), ranks[n])
+    return first
+
+
+def _lengths(graph: Graph, groups: list[Group], ranks: list[int]) -> tuple[int, int]:
+    """How many ranks the edges of leaves cross in all, and those of computed entries."""
+    first = _first_ranks(graph, ranks)
+    leaves = others = 0
+    for n in [group.members[0] for group in groups if group.kind == "entry"]:
+        for x in graph.operands[n]:
+            if x in first:
+                leaves += ranks[n] - first[x]
+            else:
+                others += ranks[n] - ranks[x] - 1
+    return leaves, others
 
 
 def _graph_attributes(theme: Theme) -> Attributes:
@@ -62,6 +113,9 @@ def _graph_attributes(theme: Theme) -> Attributes:
         "fontsize": "12",
         "nodesep": "0.2",
         "ranksep": "0.35",
+        # so often is the layout improved; without a limit it may take hours
+        "nslimit": "1",
+        "nslimit1": "1",
     }
 
 
@@ -91,9 +145,9 @@ def _edge_attributes(theme: Theme) -> Attributes:
 
 
 class _Drawing:
-    """The lines of DOT for a graph in groups."""
+    """The lines of DOT for a graph in groups; with `ranks`, leaves are near what uses them."""
 
-    def __init__(self, graph: Graph, groups: list[Group], look: Look) -> None:
+    def __init__(self, graph: Graph, groups: list[Group], look: Look, ranks: list[int]) -> None:
         self.graph = graph
         self.groups = groups
         self.look = look
@@ -105,6 +159,28 @@ class _Drawing:
                 self.of[n] = k
                 self.boxes[n] = f"v{n}" if group.kind == "entry" else f"g{k}"
         self.enter, _ = SIDES[look.rankdir]
+        self.ranks = ranks
+        self.first = _first_ranks(graph, ranks) if ranks else {}
+        self.copies = self._copies()
+        self.copied = bool(self.copies)
+
+    def _copies(self) -> dict[int, list[str]]:
+        """For each leaf the boxes that it has besides its own."""
+        found: dict[int, dict[str, None]] = {}
+        for n, operands in enumerate(self.graph.operands):
+            for x in operands:
+                box = self._tail(x, n)
+                if box != self.boxes[x]:
+                    found.setdefault(x, {})[box] = None
+        return {x: list(boxes) for x, boxes in found.items()}
+
+    def _tail(self, x: int, n: int) -> str:
+        """The box of operand x that is nearest to entry n."""
+        single = self.boxes[x] == f"v{x}" and self.boxes[n] == f"v{n}"
+        if x not in self.first or not single:
+            return self.boxes[x]
+        k = (self.ranks[n] - self.first[x]) // REACH
+        return f"v{x}_{k}" if k else self.boxes[x]
 
     def lines(self) -> Iterator[str]:
         """Boxes in their frames, then edges."""
@@ -175,7 +251,8 @@ class _Drawing:
         card = entry_card(self.graph, n, self.look, names)
         blank = {"label": '""', "shape": "circle", "width": "0.14", "height": "0.14"}
         attributes = {"label": f"<{card}>"} if card else blank
-        yield _node_line(f"v{n}", {**attributes, **self._box_style(n)})
+        for name in (f"v{n}", *self.copies.get(n, ())):
+            yield _node_line(name, {**attributes, **self._box_style(n)})
         if computed and not self.look.compact:
             yield self._operation_box(n, names)
 
@@ -247,7 +324,7 @@ class _Drawing:
             if self.boxes[x] == f"v{x}":
                 head = f"{self._head(n)}:{k}" if names else self._head(n)
                 style = self._edge_style(gradient, partials[k]) | self._gap(self.of[x], self.of[n])
-                yield _edge_line(f"v{x}", head, style)
+                yield _edge_line(self._tail(x, n), head, style)
 
     def _edge_style(self, gradient: float | None, partial: float | None) -> Attributes:
         """An edge by what flows back along it, with the local derivative."""

@@ -25,18 +25,17 @@ STATUS = {
 }
 
 
-def legend(graph: Graph, groups: list[Group], look: Look, *, stacked: bool) -> str:
+def legend(
+    graph: Graph, groups: list[Group], look: Look, *, stacked: bool, copied: bool = False
+) -> str:
     """The legend of a diagram, as an HTML-like label; of what the diagram has."""
     singles = [g.members[0] for g in groups if g.kind in ("entry", "alike")]
     rows = [list(_kinds(graph, singles, look))]
     if look.detail != "structure" and any(x is not None for x in graph.grads):
         rows.append(list(_scale(look)))
     edges = any(graph.operands[n] for n in singles)
-    rows.append(
-        list(
-            _notes(graph, look, edges=edges, folded=any(group.kind != "entry" for group in groups))
-        )
-    )
+    folded = any(group.kind != "entry" for group in groups)
+    rows.append(list(_notes(graph, look, edges=edges, folded=folded, copied=copied)))
     if stacked:  # a column is narrow
         rows = [rows[0][k : k + 3] for k in range(0, len(rows[0]), 3)] + rows[1:]
     text = "".join(f"<tr><td>{_row(row)}</td></tr>" for row in rows if row)
@@ -99,11 +98,13 @@ def _scale(look: Look) -> Iterator[str]:
     yield _cell("NaN or infinite", look)
 
 
-def _notes(graph: Graph, look: Look, *, edges: bool, folded: bool) -> Iterator[str]:
+def _notes(graph: Graph, look: Look, *, edges: bool, folded: bool, copied: bool) -> Iterator[str]:
     """What the small print means."""
     if look.detail == "full" and edges and any(x is not None for x in graph.grads):
         yield _cell("∂ on an edge: local derivative", look)
     if folded:
         yield _cell(f"{TIMES} how many", look)
+    if copied:
+        yield _cell("a leaf that is used far away is drawn again there", look)
     if graph.guards:
         yield _cell("hexagon: holds on this path", look)

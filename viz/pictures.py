@@ -13,26 +13,78 @@ import graphviz  # type: ignore[import-untyped]
 
 from miniflow.files import write
 
+SECONDS = 10.0  # that one layout may take
 RASTER = {"gif", "jpe", "jpeg", "jpg", "png"}
 DPI = 144  # of a raster picture: twice the size on paper, sharp on today's screens
 
 
+class SlowLayoutError(RuntimeError):
+    """Graphviz needs more than SECONDS for a layout."""
+
+
 class Diagram(graphviz.Digraph):  # type: ignore[misc]
-    """A graphviz.Digraph that needs no system package to be shown, piped or rendered."""
+    """A graphviz.Digraph that needs no system package to be shown, piped or rendered.
+
+    Attributes:
+        plainer: what makes a diagram of the same that Graphviz lays out faster, if there is one.
+    """
+
+    plainer: Callable[[], "Diagram"] | None = None
+
+    def picture(self, form: str) -> bytes:
+        """The content of a picture file; where that takes too long, of the plainer diagram.
+
+        Raises:
+            RuntimeError: there is no Graphviz, it failed, or it needs more than SECONDS.
+        """
+        return self._drawn(self.source, form, self.engine)
+
+    def _drawn(self, source: str, form: str, engine: str) -> bytes:
+        try:
+            return picture(source, form, engine)
+        except SlowLayoutError:
+            if self.plainer is None:
+                raise
+            return picture(self.plainer().source, form, engine)
 
     # graphviz offers these three as the places to replace how it calls `dot`
 
-    @property
-    def _pipe_lines(self) -> Callable[..., bytes]:
-        return _pipe_lines
+    def _pipe_lines(
+        self,
+        engine: str,
+        form: str,
+        lines: Iterable[str],
+        *,
+        renderer: str | None = None,
+        formatter: str | None = None,
+        **_: Any,
+    ) -> bytes:
+        names = _names(form, renderer, formatter)
+        return self._drawn("".join(lines), ":".join(names), engine)
 
-    @property
-    def _pipe_lines_string(self) -> Callable[..., str]:
-        return _pipe_lines_string
+    def _pipe_lines_string(self, *args: Any, encoding: str, **options: Any) -> str:
+        return self._pipe_lines(*args, **options).decode(encoding)
 
-    @property
-    def _render(self) -> Callable[..., str]:
-        return _render
+    def _render(
+        self,
+        engine: str,
+        form: str,
+        filepath: str,
+        *,
+        renderer: str | None = None,
+        formatter: str | None = None,
+        outfile: Path | None = None,
+        raise_if_result_exists: bool = False,
+        **_: Any,
+    ) -> str:
+        """Draw a file of DOT, as ``dot -O`` or ``dot -o outfile``, but whole or not at all."""
+        names = _names(form, renderer, formatter)
+        target = outfile or Path(".".join([filepath, *reversed(names)]))
+        if raise_if_result_exists and target.exists():
+            raise FileExistsError(f"render: {str(target)!r} exists")
+        source = Path(filepath).read_text("utf-8")
+        write(target, self._drawn(source, ":".join(names), engine))
+        return str(target)
 
 
 def picture(source: str, form: str, engine: str = "dot") -> bytes:
@@ -47,20 +99,27 @@ def picture(source: str, form: str, engine: str = "dot") -> bytes:
         The content of the picture file.
 
     Raises:
-        RuntimeError: there is no Graphviz, or it failed.
+        RuntimeError: there is no Graphviz, it failed, or it needs more than SECONDS.
     """
     options = [f"-K{engine}", f"-T{form}"]
     if form.partition(":")[0] in RASTER:
         options.append(f"-Gdpi={DPI}")
     # a Python started as `dot` finds what this one finds
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, sys.path))}
-    done = subprocess.run(
-        [*_program(), *options],
-        input=source.encode(),
-        env=environment,
-        capture_output=True,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [*_program(), *options],
+            input=source.encode(),
+            env=environment,
+            capture_output=True,
+            check=False,
+            timeout=SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise SlowLayoutError(
+            f"Graphviz needs more than {SECONDS:g} s to draw {form}: draw a part, fold the graph "
+            "(fold=True), or write a '.dot' file, which needs no layout"
+        ) from None
     if done.returncode:
         raise RuntimeError(_failure(form, done.returncode, done.stderr.decode(errors="replace")))
     return done.stdout
@@ -90,44 +149,5 @@ def _failure(form: str, code: int, complaints: str) -> str:
     return f"Graphviz cannot draw {form}: {' '.join(errors)}"
 
 
-# --- what graphviz calls instead of `dot` -------------------------------------
-
-
 def _names(form: str, renderer: str | None, formatter: str | None) -> list[str]:
     return [name for name in (form, renderer, formatter) if name is not None]
-
-
-def _pipe_lines(
-    engine: str,
-    form: str,
-    lines: Iterable[str],
-    *,
-    renderer: str | None = None,
-    formatter: str | None = None,
-    **_: Any,
-) -> bytes:
-    return picture("".join(lines), ":".join(_names(form, renderer, formatter)), engine)
-
-
-def _pipe_lines_string(*args: Any, encoding: str, **options: Any) -> str:
-    return _pipe_lines(*args, **options).decode(encoding)
-
-
-def _render(
-    engine: str,
-    form: str,
-    filepath: str,
-    *,
-    renderer: str | None = None,
-    formatter: str | None = None,
-    outfile: Path | None = None,
-    raise_if_result_exists: bool = False,
-    **_: Any,
-) -> str:
-    """Draw a file of DOT, as ``dot -O`` or ``dot -o outfile``, but whole or not at all."""
-    names = _names(form, renderer, formatter)
-    target = outfile or Path(".".join([filepath, *reversed(names)]))
-    if raise_if_result_exists and target.exists():
-        raise FileExistsError(f"render: {str(target)!r} exists")
-    write(target, picture(Path(filepath).read_text("utf-8"), ":".join(names), engine))
-    return str(target)

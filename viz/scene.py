@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from miniflow.nn import Layer, Module, Neuron, _parts
-from viz.pictures import picture
+from viz.pictures import SlowLayoutError, picture
 from viz.recording import Iteration, Recording
 from viz.steps import Line, Node, Steps
 from viz.text import number
@@ -188,7 +188,10 @@ def _size(node: Node) -> tuple[float, float]:
 
 def _layout(steps: Steps, rankdir: str) -> JSON:
     """Where Graphviz puts boxes, edges and their labels; the origin is at the top left."""
-    drawn = json.loads(picture("".join(_dot(steps, rankdir)), "json"))
+    try:
+        drawn = json.loads(picture("".join(_dot(steps, rankdir)), "json"))
+    except SlowLayoutError:
+        drawn = json.loads(picture("".join(_dot(steps, rankdir, plain=True)), "json"))
     _, _, width, height = map(float, drawn["bb"].split(","))
     boxes = {x["name"]: x for x in drawn["objects"]}
     nodes = [
@@ -207,12 +210,17 @@ def _layout(steps: Steps, rankdir: str) -> JSON:
     }
 
 
-def _dot(steps: Steps, rankdir: str) -> Iterable[str]:
+def _dot(steps: Steps, rankdir: str, *, plain: bool = False) -> Iterable[str]:
+    """The graph for a layout; a plain one is laid out with less care."""
     tail, head = ("e", "w") if rankdir == "LR" else ("s", "n")
     labels = {(x.result, x.place) for x in steps.contributions}
-    if sum(len(x.operands) for x in steps.nodes) > LABELLED:
+    if plain or sum(len(x.operands) for x in steps.nodes) > LABELLED:
         labels = set()
-    yield f"digraph {{ rankdir={rankdir} ranksep=0.3 nodesep=0.26 node [shape=box fixedsize=true]"
+    care = (
+        "nslimit=0.1 nslimit1=0.1 mclimit=0.1 splines=polyline" if plain else "nslimit=1 nslimit1=1"
+    )
+    yield f"digraph {{ rankdir={rankdir} ranksep=0.3 nodesep=0.26 {care}"
+    yield " node [shape=box fixedsize=true]"
     yield f' edge [tailport={tail} headport={head} fontsize=11 fontname="Helvetica"]\n'
     for n, node in enumerate(steps.nodes):
         width, height = _size(node)

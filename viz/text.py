@@ -41,7 +41,8 @@ def escape(text: str) -> str:
 def escape_html(text: str) -> str:
     """The text inside of an HTML-like label."""
     text = html.escape(printable(text).replace("\\", r"\\"))
-    return text.replace("\n", "<br/>")
+    # Graphviz before 3 takes a bracket at the end of a text for its own
+    return text.replace("]", "&#93;").replace("\n", "<br/>")
 
 
 def quote(text: str) -> str:
