@@ -14,15 +14,15 @@ from setuptools.command.build_ext import build_ext
 SOURCES = Path("miniflow")
 # with what prints the rules, and what says what the engine was made of
 DEPENDS = [
-    "ops.py", "tape.pxd", "engine.h", "rules.py", "csource.py", "source.py", "program.py",
-    "structures.py", "engines.py",
+    "ops.py", "tape/core.pxd", "tape/engine.h", "tape/c_rules.py", "tape/choose.py",
+    "program/c.py", "program/python.py", "program/trace.py", "program/structures.py",
 ]  # fmt: skip
 GNU = ["-O3", "-g0", "-ffp-contract=off", "-fno-strict-aliasing", "-Wno-unused-function"]
 MICROSOFT = ["/O2", "/fp:precise"]
 
 
 class BuildEngine(build_ext):
-    """Rules from the table, C from tape.py, and a module from both; or a word on why not."""
+    """Rules from the table, C from core.py, and a module from both; or a word on why not."""
 
     def run(self) -> None:
         if os.environ.get("MINIFLOW_ENGINE") == "python":
@@ -44,7 +44,7 @@ class BuildEngine(build_ext):
 
         folder = Path(self.build_temp)
         folder.mkdir(parents=True, exist_ok=True)
-        rules = [sys.executable, "-m", "miniflow.rules"]
+        rules = [sys.executable, "-m", "miniflow.tape.c_rules"]
         text = subprocess.run(
             rules,
             env={**os.environ, "MINIFLOW_ENGINE": "python"},
@@ -55,7 +55,7 @@ class BuildEngine(build_ext):
         directives = {"language_level": 3, "annotation_typing": False}
         (made,) = cythonize([extension], build_dir=str(folder), compiler_directives=directives)
         extension.sources = made.sources
-        extension.include_dirs = [str(folder), str(SOURCES)]
+        extension.include_dirs = [str(folder), str(SOURCES / "tape")]
         microsoft = self.compiler.compiler_type == "msvc"
         extra = os.environ.get("MINIFLOW_CFLAGS", "").split()
         extension.extra_compile_args = [*(MICROSOFT if microsoft else GNU), *extra]
@@ -66,8 +66,8 @@ class BuildEngine(build_ext):
 setup(
     ext_modules=[
         Extension(
-            "miniflow.tape",
-            [str(SOURCES / "tape.py")],
+            "miniflow.tape.core",
+            [str(SOURCES / "tape" / "core.py")],
             depends=[str(SOURCES / name) for name in DEPENDS],
         )
     ],

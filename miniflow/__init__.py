@@ -3,17 +3,16 @@
 import importlib as _importlib
 import typing as _typing
 
-import miniflow.engines  # noqa: F401 - it says which engine runs
 from miniflow import math
 from miniflow.ops import define
-from miniflow.sweep import Entry, Tape, scope
-from miniflow.tape import Value, engine, no_grad
+from miniflow.tape.core import Value, engine, no_grad
+from miniflow.tape.gradient_tape import Entry, Tape, scope
 from miniflow.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 if _typing.TYPE_CHECKING:
-    from miniflow.batch import vmap
-    from miniflow.jitted import jit
-    from miniflow.program import Program, trace
+    from miniflow.compiled.jit import jit
+    from miniflow.compiled.vmap import vmap
+    from miniflow.program.trace import Program, trace
 
 __version__ = "0.1.0"
 
@@ -42,10 +41,10 @@ __all__ = [
 
 # what not everybody needs is loaded when it is asked for
 _LATER = {
-    "Program": "miniflow.program",
-    "jit": "miniflow.jitted",
-    "trace": "miniflow.program",
-    "vmap": "miniflow.batch",
+    "Program": "miniflow.program.trace",
+    "jit": "miniflow.compiled.jit",
+    "trace": "miniflow.program.trace",
+    "vmap": "miniflow.compiled.vmap",
 }
 
 

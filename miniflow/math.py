@@ -79,8 +79,8 @@ from miniflow.ops import (
     tanh,
     where,
 )
-from miniflow.tape import Value as _Value
-from miniflow.tape import dot as _dot
+from miniflow.tape.core import Value as _Value
+from miniflow.tape.core import dot as _dot
 
 Number = Any  # a real number or a Value: the answer is a float, or a Value if one went in
 

@@ -17,9 +17,9 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from miniflow import math, ops
-from miniflow.files import write
-from miniflow.tape import Value, current, is_leaf, literal, neuron
-from miniflow.trees import children, flatten, is_array
+from miniflow.tape.core import Value, current, is_leaf, literal, neuron
+from miniflow.util.files import write
+from miniflow.util.trees import children, flatten, is_array
 
 FORMAT = "miniflow 1"  # of the files that `save` writes
 PLAIN = frozenset((bool, int, float, str, type(None), ops.Op))  # types that hold no parameters

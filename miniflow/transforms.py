@@ -20,9 +20,9 @@ from operator import index
 from typing import Any
 
 from miniflow import ops
-from miniflow.sweep import pullback, scale
-from miniflow.tape import Value, here, literal, plain
-from miniflow.trees import (
+from miniflow.tape.core import Value, here, literal, plain
+from miniflow.tape.gradient_tape import pullback, scale
+from miniflow.util.trees import (
     array,
     children,
     flatten,

@@ -22,11 +22,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_native import RELATIONS, at_the_bench, bits, randoms
 
-from miniflow import cache, define, grad, jit, native, trace
+from miniflow import define, grad, jit, trace
 from miniflow import math as m
-from miniflow.jitted import PATIENCE
+from miniflow.compiled.jit import PATIENCE
+from miniflow.native import cache
+from miniflow.native import tiers as native
 from miniflow.ops import TABLE
-from miniflow.program import Program
+from miniflow.program.trace import Program
 
 ROOT = Path(__file__).parent.parent
 
@@ -122,7 +124,7 @@ def test_another_function_with_the_same_program_finds_its_code(folder, built):
 
 
 def test_derivatives_pieces_and_rows_of_python_are_loaded_too(folder, built, monkeypatch):
-    from miniflow import emit
+    from miniflow.native import kernel as emit
 
     monkeypatch.setattr(emit, "PIECE", 4)
 
@@ -140,7 +142,8 @@ def test_derivatives_pieces_and_rows_of_python_are_loaded_too(folder, built, mon
 
 SCRIPT = """
     import sys
-    from miniflow import jit, native
+    from miniflow import jit
+    from miniflow.native import tiers as native
     from miniflow import math as m
 
     built = []

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import viz.dot
+import viz.diagram.dot
 from miniflow import Value, nn, ops
 from miniflow.nn import MLP, Layer, Module, Neuron, load
 from viz.__main__ import main
@@ -357,17 +357,17 @@ def test_the_theme_is_handed_on(command, tmp_path, monkeypatch):
         asked.append((root.data, options))
         return original(root)
 
-    original = viz.dot.draw_dot
-    monkeypatch.setattr(viz.dot, "draw_dot", draw_dot)
+    original = viz.diagram.dot.draw_dot
+    monkeypatch.setattr(viz.diagram.dot, "draw_dot", draw_dot)
     for theme in ("light", "dark"):
         command("a", "a=2", "-o", tmp_path / "x.dot", "--theme", theme)
     assert asked == [(2.0, {"theme": "light"}), (2.0, {"theme": "dark"})]
 
 
 def test_a_page_is_made_by_the_player(command, tmp_path, monkeypatch):
-    player, asked = types.ModuleType("viz.player"), []
+    player, asked = types.ModuleType("viz.player.page"), []
     player.play = lambda root, path, *, theme, title: asked.append((root.data, path, theme, title))
-    monkeypatch.setitem(sys.modules, "viz.player", player)
+    monkeypatch.setitem(sys.modules, "viz.player.page", player)
     page = tmp_path / "steps.HTML"
     assert command("a*b", "a=2", "b=3", "-o", page, "--theme", "dark") == (0, "", "")
     assert asked == [(6.0, page, "dark", "a*b")]
@@ -421,7 +421,7 @@ def test_a_failure_of_the_drawing_is_one_line(command, tmp_path, monkeypatch, er
     def render(root, path):
         raise error("out of ink")
 
-    monkeypatch.setattr(viz.dot, "render", render)
+    monkeypatch.setattr(viz.diagram.dot, "render", render)
     assert command("a", "a=1", "-o", tmp_path / "x.svg") == (1, "", "viz: out of ink\n")
 
 
@@ -434,7 +434,7 @@ def test_ctrl_c_leaves_no_traceback(command, monkeypatch):
 
 
 def test_a_missing_player_or_graphviz_is_one_line(command, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "viz.player", None)
+    monkeypatch.setitem(sys.modules, "viz.player.page", None)
     status, _, complaint = command("a", "a=1", "-o", tmp_path / "x.html")
     assert (status, complaint.count("\n")) == (1, 1)
     monkeypatch.setitem(sys.modules, "pygraphviz", None)
@@ -483,7 +483,7 @@ def test_a_saved_model_is_drawn(command, saved, tmp_path):
     path = tmp_path / "net.svg"
     assert command(saved, "-o", path, "--theme", "dark") == (0, "", "")
     assert {"layer 1", "3 · tanh", "1 · linear"} <= set(texts(path))
-    assert viz.palette.DARK.background in path.read_text("utf-8")
+    assert viz.output.palette.DARK.background in path.read_text("utf-8")
 
 
 def test_a_saved_model_is_described(command, saved):

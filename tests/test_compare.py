@@ -13,7 +13,7 @@ from miniflow import Tape, Value, trace
 from miniflow.nn import MLP
 from miniflow.optim import SGD
 from viz import Diagram, diff, snapshot
-from viz.compare import compared, match
+from viz.diagram.compare import compared, match
 
 
 def became(before, after):

@@ -20,9 +20,9 @@ from test_program import Fork, Function, anything, bits, functions, operands, po
 
 from miniflow import Value, grad, hessian, jit, trace, value_and_grad
 from miniflow import math as m
-from miniflow.csource import HELPERS, LIBRARY, NEARLY, WORDS, known
 from miniflow.ops import TABLE
-from miniflow.program import PathError, expansion
+from miniflow.program.c import HELPERS, LIBRARY, NEARLY, WORDS, known
+from miniflow.program.trace import PathError, expansion
 
 inf, nan = math.inf, math.nan
 COMPILER = shutil.which("gcc") or shutil.which("cc")

@@ -29,7 +29,7 @@ from miniflow import Tape, Value, define, grad, scope, trace
 from miniflow.nn import MLP, Layer
 from miniflow.ops import TABLE
 from viz import draw_dot, render, snapshot
-from viz.palette import DARK, LIGHT, signed
+from viz.output.palette import DARK, LIGHT, signed
 
 ROOT = Path(__file__).parent.parent
 THEMES = {"light": LIGHT, "dark": DARK}

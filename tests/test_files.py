@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniflow.files import write
+from miniflow.util.files import write
 
 CONTENTS = st.text(st.characters(exclude_categories=["Cs"])) | st.binary()
 

@@ -12,8 +12,8 @@ import miniflow.math as mm
 from miniflow import Tape, Value, grad, scope, trace
 from miniflow.nn import MLP
 from viz import draw_dot, snapshot
-from viz.cards import TIMES
-from viz.folding import PAGE, STRETCHES, apart, fold, merged_edges
+from viz.diagram.cards import TIMES
+from viz.diagram.folding import PAGE, STRETCHES, apart, fold, merged_edges
 
 
 def training(samples, sizes=(16, 16, 1)):

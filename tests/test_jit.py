@@ -42,7 +42,6 @@ from miniflow import (
     jacobian,
     jit,
     jvp,
-    native,
     no_grad,
     trace,
     value_and_grad,
@@ -50,12 +49,13 @@ from miniflow import (
     vmap,
 )
 from miniflow import math as m
+from miniflow.native import tiers as native
 from miniflow.nn import MLP
 from miniflow.ops import TABLE
-from miniflow.tape import here
+from miniflow.tape.core import here
 from viz import draw_dot
 
-jits = importlib.import_module("miniflow.jitted")  # the module: miniflow.jit is the function
+jits = importlib.import_module("miniflow.compiled.jit")  # the module: miniflow.jit is the function
 BACKENDS = ["native", "source"]
 Point = namedtuple("Point", "x y")
 
@@ -1551,7 +1551,8 @@ def test_a_recording_in_one_thread_leaves_the_others_alone(compiled):
 
 SWAPPING = """
     import sys, threading
-    from miniflow import jit, native
+    from miniflow import jit
+    from miniflow.native import tiers as native
     from miniflow import math as m
 
     class Bench:
@@ -1593,7 +1594,8 @@ SWAPPING = """
 
 SWAPPED = """
     import weakref
-    from miniflow import jit, native
+    from miniflow import jit
+    from miniflow.native import tiers as native
 
     class Bench:
         stopping, thread, jobs = False, None, []

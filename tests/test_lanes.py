@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniflow import lanes, native, ops, vmap
+from miniflow import ops, vmap
+from miniflow.native import tiers as native
+from miniflow.native import vector_math as lanes
 from miniflow.ops import TABLE
 
 pytestmark = pytest.mark.skipif(not native.fuses(), reason="the processor does not fuse")

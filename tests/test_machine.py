@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 import miniflow
-from miniflow import Tape, Value, columns, no_grad, ops, tape
+from miniflow import Tape, Value, no_grad, ops
+from miniflow.tape import columns
+from miniflow.tape import core as tape
 
 LIMIT = 1e6  # results beyond are not recorded: sums of gradients stay exact
 
@@ -434,10 +436,10 @@ class Engine(RuleBasedStateMachine):
             ), node.op
         assert str(scope).startswith("row")
 
-    @precondition(lambda self: self.kept and importlib.util.find_spec("viz.dot"))
+    @precondition(lambda self: self.kept and importlib.util.find_spec("viz.diagram.dot"))
     @rule(k=index)
     def draw(self, k):
-        from viz.dot import draw_dot
+        from viz.diagram.dot import draw_dot
 
         value, _ = self.pick(k)
         source = draw_dot(value, limit=None).source

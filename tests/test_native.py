@@ -35,11 +35,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_program import applied
 
-from miniflow import callers, emit, grad, jit, native, ops, vmap
+from miniflow import grad, jit, ops, vmap
 from miniflow import math as m
-from miniflow.jitted import Jitted
+from miniflow.compiled.jit import Jitted
+from miniflow.native import kernel as emit
+from miniflow.native import tiers as native
+from miniflow.native import wrapper as callers
 from miniflow.ops import TABLE, define
-from miniflow.tape import here
+from miniflow.tape.core import here
 
 ROOT = Path(__file__).parent.parent
 WAYS = ("source", "first", "second")
@@ -1312,7 +1315,8 @@ LONG = """
     def report():
         print(len(built))
 
-    from miniflow import jit, native
+    from miniflow import jit
+    from miniflow.native import tiers as native
     original = native.compiled
 
     def compiled(module, level):

@@ -23,9 +23,10 @@ from hypothesis import strategies as st
 
 from miniflow import Value
 from miniflow.nn import MLP, Layer, Module, Neuron
-from viz import Diagram, draw_network, palette, render
-from viz.network import _brief, _room, _slots, title
-from viz.palette import DARK, LIGHT, extent, mix, pick, signed
+from viz import Diagram, draw_network, render
+from viz.model.network import _brief, _room, _slots, title
+from viz.output import palette
+from viz.output.palette import DARK, LIGHT, extent, mix, pick, signed
 
 GOLDEN = Path(__file__).parent / "golden" / "network"
 SVG = "{http://www.w3.org/2000/svg}"

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import miniflow.math as m
-from miniflow import jit, native, trace, value_and_grad
-from miniflow.callers import places
-from miniflow.packs import Packs
+from miniflow import jit, trace, value_and_grad
+from miniflow.native import tiers as native
+from miniflow.native.packing import Packs
+from miniflow.native.wrapper import places
 
 WIDTHS = [2, 4, 8]
 SIZE = 17

@@ -24,14 +24,17 @@ from hypothesis import strategies as st
 
 import miniflow.math as mm
 import viz
-from miniflow import Value, define, jit, no_grad, tape
+from miniflow import Value, define, jit, no_grad
 from miniflow.nn import MLP, Layer, Module, Neuron, mse
 from miniflow.ops import TABLE
 from miniflow.optim import SGD
-from viz import formula, palette, player, scene
-from viz.recording import Recording, record
-from viz.steps import take_steps
-from viz.text import number
+from miniflow.tape import core as tape
+from viz.output import palette
+from viz.output.text import number
+from viz.player import formula, scene
+from viz.player import page as player
+from viz.player.recording import Recording, record
+from viz.player.steps import take_steps
 
 ROOT = Path(__file__).parent.parent
 
@@ -528,7 +531,7 @@ def test_networks_are_found_in_models(model, sizes, titles):
 
 
 def test_the_style_uses_variables_that_exist():
-    style = (ROOT / "viz" / "player.css").read_text(encoding="utf-8")
+    style = (ROOT / "viz" / "player" / "player.css").read_text(encoding="utf-8")
     given_ones = set(re.findall(r"--([\w-]+):", player.colours() + style)) | {"turn"}
     assert set(re.findall(r"var\(--([\w-]+)", style)) <= given_ones
     assert {f"--{name}" for name in palette.LIGHT._fields} <= set(
@@ -541,8 +544,8 @@ def test_the_pages_parts_are_installed():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     listed = setup["options.package_data"]["viz"].replace(" ", "").split(",")
-    assert set(listed) >= {"player.html", "player.css", "player.js"}
-    assert all((ROOT / "viz" / name).exists() for name in listed)
+    assert set(listed) >= {"player/*.html", "player/*.css", "player/*.js"}
+    assert all(list((ROOT / "viz").glob(name)) for name in listed)
 
 
 # --- a real browser -------------------------------------------------------------

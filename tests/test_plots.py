@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 
 import miniflow.math as mm
-from miniflow import Value, native
+from miniflow import Value
+from miniflow.native import tiers as native
 from miniflow.nn import MLP, Module, Neuron
 from viz import plot_decision_boundary, plot_gradients, plot_history
-from viz.palette import LIGHT
-from viz.plots import SERIES, _scores
+from viz.model.plots import SERIES, _scores
+from viz.output.palette import LIGHT
 
 
 @pytest.fixture(autouse=True)

@@ -26,6 +26,7 @@ import test_graphs as smooth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from judge import JUDGE, mp, total
+from naming import label
 
 import miniflow
 from miniflow import (
@@ -44,8 +45,8 @@ from miniflow import (
 )
 from miniflow import math as m
 from miniflow.ops import TABLE
-from miniflow.program import PathError
-from miniflow.tape import here
+from miniflow.program.trace import PathError
+from miniflow.tape.core import here
 
 inf, nan = math.inf, math.nan
 EDGES = [
@@ -257,7 +258,7 @@ def test_traced_hessians_are_eager_hessians_to_the_bit(f, data):
 
 @given(functions(), st.data())
 def test_what_is_computed_once_and_what_for_each_element_make_the_whole(f, data):
-    from miniflow.hoist import hoisted
+    from miniflow.program.schedule import hoisted
 
     xs, ys = data.draw(points(f)), data.draw(points(f))
     varies = data.draw(st.lists(st.booleans(), min_size=f.count, max_size=f.count))
@@ -279,7 +280,7 @@ def test_what_is_computed_once_and_what_for_each_element_make_the_whole(f, data)
 
 @given(functions(), st.data())
 def test_what_is_demanded_comes_once_and_after_its_operands(f, data):
-    from miniflow.hoist import demanded
+    from miniflow.program.schedule import demanded
 
     program = trace(f, *data.draw(points(f)))
     known = set(range(program.first))
@@ -291,7 +292,7 @@ def test_what_is_demanded_comes_once_and_after_its_operands(f, data):
 
 
 def test_what_is_needed_last_is_computed_last():
-    from miniflow.hoist import demanded
+    from miniflow.program.schedule import demanded
 
     program = trace(lambda x: ((a := x + 1.0, b := x + 2.0), [a * 3.0, b * 3.0])[1], 0.5)
     a, b, c, d = range(program.first, program.first + 4)
@@ -313,7 +314,7 @@ def topological(steps, first):
 
 @given(functions(longest=20), st.integers(1, 6), st.data())
 def test_steps_done_in_step_are_the_same_and_in_order(f, copies, data):
-    from miniflow.hoist import paired
+    from miniflow.program.schedule import paired
 
     # stretches that are alike: the function again and again, on one operand that all share
     xs = data.draw(points(f))
@@ -325,7 +326,7 @@ def test_steps_done_in_step_are_the_same_and_in_order(f, copies, data):
 
 
 def test_sums_with_factors_in_common_are_computed_in_step():
-    from miniflow.hoist import paired
+    from miniflow.program.schedule import paired
 
     def sums(xs, us):
         return [sum((u * x for u, x in zip(row, xs, strict=True)), 1.0) for row in us]
@@ -342,7 +343,7 @@ def test_sums_with_factors_in_common_are_computed_in_step():
 
 
 def test_a_step_of_many_operands_is_compared_once():
-    from miniflow.hoist import SHORTEST, _distances
+    from miniflow.program.schedule import SHORTEST, _distances
 
     def chain(xs, k):
         return functools.reduce(lambda y, _: m.sin(y), range(SHORTEST), m.dot(xs, [k] * len(xs)))
@@ -1325,7 +1326,7 @@ def test_what_a_program_could_not_do_again_is_refused(f, error, words, nested):
     assert all(word in str(caught.value) for word in words.split()), caught.value
     assert_clean()
     assert (LEAF.data, LEAF.grad, before) == (3.0, 0.0, 3.0)
-    assert sys.gettrace() is None or sys.gettrace().__module__ != "miniflow.watch"
+    assert sys.gettrace() is None or sys.gettrace().__module__ != "miniflow.program.names"
 
 
 def test_a_frozen_set_of_values_is_refused():
@@ -1389,7 +1390,7 @@ def test_plain_results_stay_as_they_are():
         assert trace(lambda x, s=setting: (x, {"s": [s]}), 1.0)(2.0) == (2.0, {"s": [setting]})
 
 
-@pytest.mark.parametrize("hiding", [object(), lambda: 1.0, frozenset([1.0])], ids=repr)
+@pytest.mark.parametrize("hiding", [object(), lambda: 1.0, frozenset([1.0])], ids=label)
 def test_results_that_may_hide_a_value_are_refused(hiding):
     with pytest.raises(TypeError, match="a traced function returns numbers"):
         trace(lambda x: [x, hiding], 1.0)

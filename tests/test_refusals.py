@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from naming import label
 
 from miniflow import Tape, Value, define, grad, jvp, ops, vjp
 from miniflow import math as m
-from miniflow.tape import here
+from miniflow.tape.core import here
 
 
 @pytest.fixture(autouse=True)
@@ -178,7 +179,7 @@ INFIX = [
 
 
 @pytest.mark.parametrize("f", INFIX, ids=lambda f: f.__name__)
-@pytest.mark.parametrize("x", ["x", None, [1], (1,), {}, 1j, object()], ids=repr)
+@pytest.mark.parametrize("x", ["x", None, [1], (1,), {}, 1j, object()], ids=label)
 def test_operators_want_numbers(f, x):
     if f is operator.mod and isinstance(x, str):
         with pytest.raises(TypeError):
@@ -283,7 +284,7 @@ def test_tape_gradient_wants_values():
     refused(TypeError, "Tape.gradient list", tape.gradient, [y], a)
 
 
-@pytest.mark.parametrize("result", [None, "x", 1j, object(), {1, 2}], ids=repr)
+@pytest.mark.parametrize("result", [None, "x", 1j, object(), {1, 2}], ids=label)
 def test_transforms_want_numbers_back(result):
     words = f"f returned {type(result).__name__} scalar"
     with pytest.raises(TypeError) as caught:

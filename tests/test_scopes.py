@@ -7,7 +7,7 @@ import pytest
 
 from miniflow import Value, grad, no_grad, scope, trace
 from miniflow.nn import MLP, Layer, Module, Neuron, parameter_names
-from miniflow.tape import here
+from miniflow.tape.core import here
 
 
 def names(v):

@@ -21,8 +21,8 @@ from test_program import Point, bits, functions, operands, points, polynomial, p
 from miniflow import Value, grad, hessian, no_grad, trace, value_and_grad
 from miniflow import math as m
 from miniflow.ops import TABLE
-from miniflow.program import PathError, expansion
-from miniflow.source import is_foreign, text
+from miniflow.program.python import is_foreign, text
+from miniflow.program.trace import PathError, expansion
 
 inf, nan = math.inf, math.nan
 RAISES = (ArithmeticError, ValueError)  # what Python does where IEEE arithmetic goes on

@@ -24,7 +24,6 @@ from hypothesis import strategies as st
 from miniflow import (
     Tape,
     Value,
-    columns,
     define,
     engine,
     grad,
@@ -36,9 +35,10 @@ from miniflow import (
     trace,
     value_and_grad,
     vjp,
-)  # fmt: skip
+)
 from miniflow import math as m
-from miniflow.tape import here
+from miniflow.tape import columns
+from miniflow.tape.core import here
 
 finite = st.floats(-1e6, 1e6)
 whole = st.integers(-999, 999).map(float)  # sums and products of such numbers are exact

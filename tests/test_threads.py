@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from miniflow import Tape, Value, grad, jvp, no_grad, value_and_grad, vjp
 from miniflow import math as m
-from miniflow.tape import here
+from miniflow.tape.core import here
 
 pytestmark = pytest.mark.usefixtures("hasty")
 REFUSAL = r"another thread.*\.data"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import miniflow
 from miniflow import Tape, Value, grad, hessian, hvp, jacobian, jvp, no_grad, value_and_grad, vjp
 from miniflow import math as m
-from miniflow.tape import here
+from miniflow.tape.core import here
 
 close = functools.partial(pytest.approx, rel=1e-10, abs=1e-10)
 number = st.floats(-2, 2)

@@ -26,9 +26,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import miniflow.math as mm
-import viz.bundled
-import viz.cards
-import viz.dot
+import viz.diagram.cards
+import viz.diagram.dot
+import viz.output.bundled
 from miniflow import Value, define, grad, no_grad, trace
 from miniflow.ops import TABLE
 from viz import Diagram, draw_dot, render, snapshot
@@ -249,7 +249,7 @@ def test_there_is_no_golden_file_without_a_graph():
 
 
 def test_the_documentation_is_right():
-    found = doctest.testmod(viz.dot)
+    found = doctest.testmod(viz.diagram.dot)
     assert (found.failed, found.attempted > 0) == (0, True)
 
 
@@ -331,7 +331,7 @@ def interior(interval):
 def test_only_operations_that_commute_are_drawn_without_places(op):
     numbers = list(itertools.product(*map(interior, op.domain)))
     commutes = all(op.value(a, b) == op.value(b, a) for a, b in numbers)
-    assert commutes == (op.name in viz.cards.COMMUTATIVE)
+    assert commutes == (op.name in viz.diagram.cards.COMMUTATIVE)
     places = 'port="0"' in draw_dot(Value._record(op, (Value(1.0), Value(1.0)))).source
     assert places == (not commutes)
 
@@ -640,7 +640,7 @@ def test_the_stand_in_reads_dot_and_writes_a_picture(monkeypatch):
     source, content = io.BytesIO(b'digraph { a [label="A"]; a -> b }'), io.BytesIO()
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=source))
     monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=content))
-    viz.bundled.main("-Kdot", "-Tsvg", "-Gdpi=72")
+    viz.output.bundled.main("-Kdot", "-Tsvg", "-Gdpi=72")
     assert texts(content.getvalue()) == {"a": ["A"], "b": ["b"]}
 
 
@@ -863,7 +863,7 @@ def test_small_graphs_have_each_leaf_once():
 
 
 def test_a_plainer_picture_is_drawn_where_the_first_one_takes_too_long(fake_dot, monkeypatch):
-    monkeypatch.setattr("viz.pictures.SECONDS", 5.0)
+    monkeypatch.setattr("viz.output.pictures.SECONDS", 5.0)
     log = fake_dot(
         "text = open(__file__.replace('dot', 'log')).read()\n"
         "if '∂ ' in text:\n    import time\n    time.sleep(60)\n"
@@ -876,7 +876,7 @@ def test_a_plainer_picture_is_drawn_where_the_first_one_takes_too_long(fake_dot,
 
 
 def test_what_is_too_slow_all_the_same_is_an_error_with_a_remedy(fake_dot, monkeypatch, tmp_path):
-    monkeypatch.setattr("viz.pictures.SECONDS", 0.3)
+    monkeypatch.setattr("viz.output.pictures.SECONDS", 0.3)
     fake_dot("import time\ntime.sleep(60)")
     path = tmp_path / "y.svg"
     path.write_text("old")

@@ -31,27 +31,16 @@ from test_program import applied
 from test_threads import run_all
 
 import miniflow.math as m
-from miniflow import (
-    Value,
-    batch,
-    emit,
-    grad,
-    hessian,
-    hvp,
-    jit,
-    jvp,
-    lanes,
-    loops,
-    native,
-    no_grad,
-    ops,
-    program,
-    value_and_grad,
-    vmap,
-)
+from miniflow import Value, grad, hessian, hvp, jit, jvp, no_grad, ops, value_and_grad, vmap
+from miniflow.compiled import vmap as batch
+from miniflow.native import batch as loops
+from miniflow.native import kernel as emit
+from miniflow.native import tiers as native
+from miniflow.native import vector_math as lanes
 from miniflow.ops import TABLE
+from miniflow.program import trace as program
 
-paths = importlib.import_module("miniflow.jitted")  # miniflow.jit is the function
+paths = importlib.import_module("miniflow.compiled.jit")  # miniflow.jit is the function
 
 exact = functools.partial(vmap, precise=True)
 most = settings().max_examples
@@ -1185,7 +1174,7 @@ def test_plain_calls_inside_of_what_is_recorded():
 
 
 def total(ys):
-    """The sum in the order that the docstring of `miniflow.batch` gives."""
+    """The sum in the order that the docstring of `miniflow.compiled.vmap` gives."""
     found = 0.0
     for start in range(0, len(ys), 8192):
         partial = [0.0] * 8
@@ -1913,7 +1902,7 @@ def test_threads_are_as_many_as_this_process_may_use_processors():
     code = """
 import os
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-from miniflow.batch import Options
+from miniflow.compiled.vmap import Options
 print(Options(False, False, None).workers(1 << 40), Options(False, False, 3).workers(1))
 """
     if not hasattr(os, "sched_setaffinity"):

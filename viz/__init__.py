@@ -7,14 +7,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from viz.compare import diff
-    from viz.dot import draw_dot, render
-    from viz.graph import snapshot
-    from viz.network import draw_network
-    from viz.pictures import Diagram
-    from viz.player import play
-    from viz.plots import plot_decision_boundary, plot_gradients, plot_history
-    from viz.recording import Recording, record
+    from viz.diagram.compare import diff
+    from viz.diagram.dot import draw_dot, render
+    from viz.diagram.graph import snapshot
+    from viz.model.network import draw_network
+    from viz.model.plots import plot_decision_boundary, plot_gradients, plot_history
+    from viz.output.pictures import Diagram
+    from viz.player.page import play
+    from viz.player.recording import Recording, record
 
 __all__ = [
     "Diagram",
@@ -32,18 +32,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Diagram": "viz.pictures",
-    "Recording": "viz.recording",
-    "diff": "viz.compare",
-    "draw_dot": "viz.dot",
-    "draw_network": "viz.network",
-    "play": "viz.player",
-    "plot_decision_boundary": "viz.plots",
-    "plot_gradients": "viz.plots",
-    "plot_history": "viz.plots",
-    "record": "viz.recording",
-    "render": "viz.dot",
-    "snapshot": "viz.graph",
+    "Diagram": "viz.output.pictures",
+    "Recording": "viz.player.recording",
+    "diff": "viz.diagram.compare",
+    "draw_dot": "viz.diagram.dot",
+    "draw_network": "viz.model.network",
+    "play": "viz.player.page",
+    "plot_decision_boundary": "viz.model.plots",
+    "plot_gradients": "viz.model.plots",
+    "plot_history": "viz.model.plots",
+    "record": "viz.player.recording",
+    "render": "viz.diagram.dot",
+    "snapshot": "viz.diagram.graph",
 }
 
 

@@ -104,7 +104,7 @@ def run(options: argparse.Namespace) -> None:
         UsageError: it makes no sense.
         OSError, ValueError, RuntimeError: the drawing failed.
     """
-    from viz.dot import SUFFIXES
+    from viz.diagram.dot import SUFFIXES
 
     known = [*SUFFIXES, ".html"]
     if options.output is not None and options.output.suffix.lower() not in known:
@@ -120,8 +120,8 @@ def run(options: argparse.Namespace) -> None:
 def _network(options: argparse.Namespace) -> None:
     """Draw a saved model, or say what it is."""
     from miniflow.nn import load
-    from viz.dot import render
-    from viz.network import draw_network, title
+    from viz.diagram.dot import render
+    from viz.model.network import draw_network, title
 
     if options.values or options.grad:
         raise UsageError("name=number and --grad are for expressions, not for models")
@@ -136,7 +136,7 @@ def _network(options: argparse.Namespace) -> None:
 
 def _expression(options: argparse.Namespace) -> None:
     """Compute an expression; draw it, or print its value."""
-    from miniflow.tape import Value
+    from miniflow.tape.core import Value
     from viz.expression import Expression, ExpressionError
 
     numbers = _numbers(options.values)
@@ -185,11 +185,11 @@ def _is_page(path: Path | None) -> bool:
 def _draw(root: Any, options: argparse.Namespace) -> None:
     """Draw a Value's graph to a file."""
     if _is_page(options.output):
-        import_module("viz.player").play(
+        import_module("viz.player.page").play(
             root, options.output, theme=options.theme, title=options.subject
         )
         return
-    from viz.dot import draw_dot, render
+    from viz.diagram.dot import draw_dot, render
 
     render(draw_dot(root, theme=options.theme), options.output)
 

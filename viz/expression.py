@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from miniflow import math, ops
-from miniflow.tape import Value
+from miniflow.tape.core import Value
 
 LONGEST = 10_000  # characters
 WINDOW = 70  # of them that an error shows

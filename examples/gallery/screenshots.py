@@ -16,7 +16,7 @@ from typing import NamedTuple
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from miniflow.files import write
+from miniflow.util.files import write
 
 here = Path(__file__).parent
 output = here.parent / "output"

@@ -1,0 +1,642 @@
+"""The loop over a batch, as LLVM IR, and the built-in function that runs it on arrays."""
+
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any, NamedTuple
+
+from miniflow.native.kernel import ROWS, Access, Emitter, Imports, Kernel, Module, Target
+from miniflow.native.wrapper import (
+    DATA,
+    SEQUENCES,
+    STRIDES,
+    Caller,
+    Place,
+    arrays,
+    plain,
+    with_helpers,
+)
+from miniflow.program.schedule import BLOCK, PARTIALS, Shape, hoisted
+from miniflow.program.structures import HOLE, Numbers
+from miniflow.program.trace import Program
+
+ALIGNED = 0x100  # of an array's flags
+# what a kernel gets: columns, uniform numbers and what follows from them (see `_spread` why
+# twice), element, outputs
+BASES = (
+    ("ptr", "%columns"), ("ptr", "%strides"), ("ptr", "%uniform"), ("ptr", "%extra"),
+    ("ptr", "%uniform.again"), ("ptr", "%extra.again"), ("i64", "%i"), ("ptr noalias", "%out"),
+)  # fmt: skip
+ONCE = (("ptr noalias", "%uniform"), ("ptr noalias", "%extra"))
+SCATTERED = 32  # columns whose numbers a kernel takes from where they stand apart
+BUSY = 1000  # elements from which on Python's lock is let go
+
+
+class Batch:
+    """A loop over a batch: ``batch(columns, strides, uniform, count, out, failed, scratch)``.
+
+    columns and strides: for each input that runs along the batch where it begins and how many
+    bytes further the next element's is. uniform: the other inputs. out: for each output
+    where its elements go; or one number each, for sums. failed: for each group of lanes the
+    bits of those in which a guard failed (no sum has them). scratch: room of `scratch` numbers,
+    aligned to 64 bytes.
+
+    A sum is that of PARTIALS partial sums, added from the first to the last, each of
+    which starts with 0 and adds its elements in order.
+    """
+
+    def __init__(self, program: Program, target: Target, shape: Shape) -> None:
+        self.inputs = len(shape.layout)
+        self.result = program.result
+        once, program = hoisted(program, [side is not None for side in shape.layout])
+        self.once = once.expanded(ROWS)  # on one point
+        self.program = program
+        self.target = target
+        self.shape = shape
+        self.imports = Imports()
+        self.e = Emitter(self.imports, target)
+        self.lanes = target.lanes
+        self.outputs = len(program.outputs)
+        self.batched = [k for k, side in enumerate(shape.layout) if side is not None]
+        self.uniform = [k for k, side in enumerate(shape.layout) if side is None]
+        self.copies = shape.layout.count(False) > SCATTERED
+        self.masked = bool(program.guards)
+        access = Access(BASES, self._load, self._store)
+        self.kernel = Kernel(program, target, access)
+        # for most elements: two registers share what all have in common, and the partial sums in
+        # memory, and their instructions do not wait for each other
+        double = target._replace(lanes=2 * target.lanes, registers=2)
+        some = self.kernel.whole and not self.kernel.calls_python
+        self.double = Kernel(program, double, access, "double") if some else None
+        access = Access(ONCE, self._load_once, _store_once)
+        single = target._replace(lanes=1, inline=frozenset())
+        self.first = Kernel(self.once, single, access, "first")
+        self.calls_python = self.kernel.calls_python or self.first.calls_python
+        wide = max(PARTIALS, self.lanes)
+        self.places, offset = {}, 0
+        for name, size in {
+            "%acc": self.outputs * PARTIALS,
+            "%spare": self.outputs * wide,
+            "%copied": len(self.batched) * 2 * self.lanes,
+            "%copiedcolumns": len(self.batched),
+            "%copiedstrides": len(self.batched),
+            "%tailout": self.outputs,
+            "%buffer": self.outputs * 2 * self.lanes,
+            "%extra": len(self.once.outputs),
+            "%work": max(self.kernel.room * self.lanes, self.first.room),
+        }.items():
+            self.places[name] = offset
+            offset += -(-size // 8) * 8
+        self.scratch = offset
+
+    def modules(self, call: "ArrayCall | None" = None) -> list[Module]:
+        """All code: the function ``batch``, what it calls, and what calls it with arrays."""
+        groups = [self.kernel, *([self.double] if self.double else [])]
+        kernels = [*groups, *([self.first] if len(self.once) else [])]
+        bodies = [x.piece(self.imports, 0) for x in kernels if x.whole]
+        bodies += [*map(self._group, groups), self._batch()]
+        exports = ["batch"]
+        if call is not None:
+            bodies += with_helpers(BatchBuiltin(self, call).entry())
+            exports.append("entry")
+        pieces = [module for x in kernels if not x.whole for module in x.modules()]
+        return [self.imports.module(bodies, exports, "batch"), *pieces]
+
+    # --- how the kernel gets at its numbers -------------------------------------
+
+    def _load(self, e: Emitter, slot: int) -> str:
+        if slot >= self.inputs:
+            return _spread(e, "%extra", slot - self.inputs)
+        side = self.shape.layout[slot]
+        if side is None:
+            return _spread(e, "%uniform", self.uniform.index(slot))
+        t, lanes, k = e.type, e.lanes, self.batched.index(slot)
+        column = e(f"load ptr, ptr {e(f'getelementptr ptr, ptr %columns, i64 {k}')}")
+        if side or self.copies:
+            return e(f"load {t}, ptr {e(f'getelementptr double, ptr {column}, i64 %i')}, align 8")
+        stride = e(f"load i64, ptr {e(f'getelementptr i64, ptr %strides, i64 {k}')}")
+        place = e(f"getelementptr i8, ptr {column}, i64 {e(f'mul i64 %i, {stride}')}")
+        found = "poison"
+        for lane in range(lanes):
+            found = e(
+                f"insertelement {t} {found}, double {e(f'load double, ptr {place}')}, i32 {lane}"
+            )
+            if lane < lanes - 1:
+                place = e(f"getelementptr i8, ptr {place}, i64 {stride}")
+        return found
+
+    def _load_once(self, e: Emitter, slot: int) -> str:
+        place = e(f"getelementptr double, ptr %uniform, i64 {self.uniform.index(slot)}")
+        return e(f"load double, ptr {place}")
+
+    def _store(self, e: Emitter, output: int, x: str) -> None:
+        if not self.shape.total:
+            column = e(f"load ptr, ptr {e(f'getelementptr ptr, ptr %out, i64 {output}')}")
+            place = e(f"getelementptr double, ptr {column}, i64 %i")
+            e.line(f"store {e.type} {x}, ptr {place}, align 8")
+        elif self.masked:
+            place = e(f"getelementptr double, ptr %out, i64 {output * e.lanes}")
+            e.line(f"store {e.type} {x}, ptr {place}, align 8")
+        else:
+            place = e(f"getelementptr double, ptr %out, i64 {output * PARTIALS}")
+            self._add(e, self._partial(e, place), x)
+
+    def _partial(self, e: Emitter, place: str) -> str:
+        """The partial sums that the lanes at %i add to."""
+        if e.lanes >= PARTIALS:
+            return place
+        return e(f"getelementptr double, ptr {place}, i64 {e(f'and i64 %i, {PARTIALS - 1}')}")
+
+    def _add(self, e: Emitter, place: str, x: str) -> None:
+        """Add lanes to partial sums, in the order of their elements."""
+        count = min(e.lanes, PARTIALS)
+        t, align = f"<{count} x double>", 8 * count
+        total = e(f"load {t}, ptr {place}, align {align}")
+        for k in range(0, e.lanes, count):
+            total = e(f"fadd {t} {total}, {e.part(x, k, count)}")
+        e.line(f"store {t} {total}, ptr {place}, align {align}")
+
+    # --- loops --------------------------------------------------------------------
+
+    def _group(self, kernel: Kernel) -> str:
+        """The function of one group of lanes: runs the kernel, adds up what it has masked."""
+        e = Emitter(self.imports, kernel.target)
+        masked = self.masked and self.shape.total
+        out = "%buffer" if masked else "%out"
+        shared = ["%uniform", "%extra"]
+        arguments = ["%columns", "%strides", *shared, *shared, "%i", out, "%work"]
+        bits = "0"
+        for found in kernel.call(e, arguments):
+            bits = e(f"or i64 {bits}, {found}")
+        if masked:
+            whole = e(f"bitcast i{e.lanes} {e(f'trunc i64 {bits} to i{e.lanes}')} to {e.mask}")
+
+            def accumulate(k: str) -> None:
+                x = e(f"getelementptr double, ptr %buffer, i64 {e(f'mul i64 {k}, {e.lanes}')}")
+                x = e(f"load {e.type}, ptr {x}, align 8")
+                x = e.select(whole, "zeroinitializer", x)
+                place = e(f"getelementptr double, ptr %out, i64 {e(f'mul i64 {k}, {PARTIALS}')}")
+                self._add(e, self._partial(e, place), x)
+
+            loop(e, "add", str(self.outputs), accumulate)
+        given = (
+            "ptr %columns, ptr %strides, ptr %uniform, ptr %extra, i64 %i, ptr %out, ptr %buffer, "
+            "ptr %work"
+        )
+        lines = "\n".join([*e.lines, f"ret i64 {bits}"])
+        return f"define internal i64 @group{e.lanes}({given}) nounwind {{\n{lines}\n}}"
+
+    def _batch(self) -> str:
+        """The function that goes through a batch, group by group, and the rest at its end."""
+        e, lanes, total = self.e, self.lanes, self.shape.total
+        for name, offset in self.places.items():
+            e.line(f"{name} = getelementptr double, ptr %scratch, i64 {offset}")
+        if len(self.once):
+            once = Emitter(self.imports, self.first.target)
+            once.count = 1 << 20  # names of its own
+            self.first.call(once, ["%uniform", "%extra", "%work"])
+            e.lines += once.lines
+        if total:
+            self._clear("%acc")
+        out = "%acc" if total else "%out"
+        full = e(f"udiv i64 %count, {lanes}")
+        start, single = "0", full
+
+        def run(i: str, lanes: int) -> str:
+            if not self.copies:
+                return self._run("%columns", "%strides", i, out, lanes)
+            self._copy_side_by_side(i, i, lanes)
+            return self._run("%copiedcolumns", "%copiedstrides", i, out, lanes)
+
+        def group(k: str) -> None:
+            g = e(f"add i64 {start}, {k}")
+            self._fail(g, run(e(f"mul i64 {g}, {lanes}"), lanes))
+
+        def pair(k: str) -> None:
+            g = e(f"mul i64 {k}, 2")
+            bits = run(e(f"mul i64 {g}, {lanes}"), 2 * lanes)
+            self._fail(g, bits)
+            self._fail(e(f"add i64 {g}, 1"), e(f"lshr i64 {bits}, {lanes}"))
+
+        if self.double:
+            pairs = e(f"udiv i64 {full}, 2")
+            loop(e, "pairs", pairs, pair)
+            start = e(f"mul i64 {pairs}, 2")
+            single = e(f"sub i64 {full}, {start}")
+        loop(e, "groups", single, group)
+        done = e(f"mul i64 {full}, {lanes}")
+        rest = e(f"sub i64 %count, {done}")
+        e.line(f"br i1 {e(f'icmp eq i64 {rest}, 0')}, label %finish, label %remainder\nremainder:")
+        self._remainder(full, done, rest)
+        e.line("br label %finish\nfinish:")
+        if total:
+            loop(e, "sums", str(self.outputs), self._sum)
+        lines = "\n".join([*e.lines, "ret void"])
+        return (
+            "define void @batch(ptr %columns, ptr %strides, ptr %uniform, i64 %count, ptr %out, "
+            f"ptr %failed, ptr %scratch) nounwind {{\n{lines}\n}}"
+        )
+
+    def _run(self, columns: str, strides: str, i: str, out: str, lanes: int) -> str:
+        given = (
+            f"ptr {columns}, ptr {strides}, ptr %uniform, ptr %extra, i64 {i}, ptr {out}, "
+            "ptr %buffer, ptr %work"
+        )
+        return self.e(f"call i64 @group{lanes}({given})")
+
+    def _fail(self, group: str, bits: str) -> None:
+        """Note the lanes of a group in which a guard failed."""
+        if self.masked:
+            place = self.e(f"getelementptr i8, ptr %failed, i64 {group}")
+            self.e.line(f"store i8 {self.e(f'trunc i64 {bits} to i8')}, ptr {place}")
+
+    def _put(self, k: str, base: str, x: str, t: str = "double") -> None:
+        self.e.line(f"store {t} {x}, ptr {self.e(f'getelementptr {t}, ptr {base}, i64 {k}')}")
+
+    def _get(self, k: str, base: str, t: str = "double") -> str:
+        return self.e(f"load {t}, ptr {self.e(f'getelementptr {t}, ptr {base}, i64 {k}')}")
+
+    def _remainder(self, full: str, done: str, rest: str) -> None:
+        """Run the last elements in a group of their own, filled up with copies of the last."""
+        e, lanes = self.e, self.lanes
+        self._copy_side_by_side(done, "0", lanes, e("sub i64 %count, 1"))
+        out = "%spare"
+        if self.shape.total:
+            self._clear("%spare")
+        else:
+
+            def point(k: str) -> None:
+                place = e(f"getelementptr double, ptr %spare, i64 {e(f'mul i64 {k}, {lanes}')}")
+                self._put(k, "%tailout", place, "ptr")
+
+            loop(e, "outputs", str(self.outputs), point)
+            out = "%tailout"
+        bits = self._run("%copiedcolumns", "%copiedstrides", "0", out, lanes)
+        valid = e(f"sub i64 {e(f'shl i64 1, {rest}')}, 1")
+        self._fail(full, e(f"and i64 {bits}, {valid}"))
+
+        if self.shape.total:
+            self._add_rest(done, rest)
+            return
+
+        def finish(k: str) -> None:
+            start = e(f"mul i64 {k}, {lanes}")
+
+            def move(lane: str) -> None:
+                x = self._get(e(f"add i64 {start}, {lane}"), "%spare")
+                self._put(e(f"add i64 {done}, {lane}"), self._get(k, "%out", "ptr"), x)
+
+            loop(e, "move", rest, move)
+
+        loop(e, "finish", str(self.outputs), finish)
+
+    def _copy_side_by_side(self, first: str, i: str, lanes: int, last: str = "") -> None:
+        """Copy a group's numbers to where a kernel finds them side by side, as from element i on.
+
+        Beyond the `last` element of the batch they are copies of that one's.
+        """
+        e = self.e
+
+        def fill(j: str) -> None:
+            column, stride = self._get(j, "%columns", "ptr"), self._get(j, "%strides", "i64")
+            start = e(f"mul i64 {j}, {lanes}")
+
+            def copy(lane: str) -> None:
+                k = e(f"add i64 {first}, {lane}")
+                if last:
+                    k = e(f"select i1 {e(f'icmp ult i64 {k}, {last}')}, i64 {k}, i64 {last}")
+                place = e(f"getelementptr i8, ptr {column}, i64 {e(f'mul i64 {k}, {stride}')}")
+                self._put(e(f"add i64 {start}, {lane}"), "%copied", e(f"load double, ptr {place}"))
+
+            loop(e, "fill", str(lanes), copy)
+            place = e(f"getelementptr double, ptr %copied, i64 {e(f'sub i64 {start}, {i}')}")
+            self._put(j, "%copiedcolumns", place, "ptr")
+            self._put(j, "%copiedstrides", "8", "i64")
+
+        loop(e, "inputs", str(len(self.batched)), fill)
+
+    def _clear(self, base: str) -> None:
+        """Set partial sums to 0."""
+        name, size = "@llvm.memset.p0.i64", 8 * self.outputs * PARTIALS
+        self.imports.declare(f"void {name}(ptr, i8, i64, i1)")
+        self.e.line(f"call void {name}(ptr {base}, i8 0, i64 {size}, i1 false)")
+
+    def _add_rest(self, done: str, rest: str) -> None:
+        """Add the last group's partial sums, of as many elements as there are."""
+        e, lanes = self.e, self.lanes
+        whole, t = f"<{lanes} x i64>", e.type
+        numbers = ", ".join([f"i64 {lane}" for lane in range(lanes)])
+        one = e(f"insertelement {whole} poison, i64 {rest}, i32 0")
+        every = e(f"shufflevector {whole} {one}, {whole} poison, <{lanes} x i32> zeroinitializer")
+        valid = e(f"icmp ult {whole} <{numbers}>, {every}")
+        turn = e(f"and i64 {done}, {PARTIALS - 1}")
+
+        def add(k: str) -> None:
+            start = e(f"mul i64 {k}, {PARTIALS}")
+            x = e(f"load {t}, ptr {e(f'getelementptr double, ptr %spare, i64 {start}')}, align 8")
+            x = e.select(valid, x, "zeroinitializer")
+            self._add(
+                e, e(f"getelementptr double, ptr %acc, i64 {e(f'add i64 {start}, {turn}')}"), x
+            )
+
+        loop(e, "rest", str(self.outputs), add)
+
+    def _sum(self, k: str) -> None:
+        """The total of an output's partial sums."""
+        e = self.e
+        start = e(f"mul i64 {k}, {PARTIALS}")
+        total = self._get(start, "%acc")
+        for lane in range(1, PARTIALS):
+            total = e(f"fadd double {total}, {self._get(e(f'add i64 {start}, {lane}'), '%acc')}")
+        self._put(k, "%out", total)
+
+
+def _spread(e: Emitter, base: str, k: int) -> str:
+    """A number that all elements have in common, in all lanes.
+
+    AVX-512 multiplies by a number in memory at no cost, whereas loading it into all lanes first can
+    cost as much as multiplying. Compilers do load it first if two registers need it, so each
+    of these has a pointer of its own to the same place.
+    """
+    own = e.width == 8 and e.lanes > e.width
+    bases = [base, f"{base}.again"] if own else [base]
+    count = e.lanes // len(bases)
+    t = f"<{count} x double>"
+    parts = []
+    for x in bases:
+        number = e(f"load double, ptr {e(f'getelementptr double, ptr {x}, i64 {k}')}")
+        one = e(f"insertelement {t} poison, double {number}, i32 0")
+        parts.append(e.shuffle(t, one, "poison", [0] * count))
+    return e.shuffle(t, parts[0], parts[1], range(e.lanes)) if own else parts[0]
+
+
+def _store_once(e: Emitter, output: int, x: str) -> None:
+    e.line(f"store double {x}, ptr {e(f'getelementptr double, ptr %extra, i64 {output}')}")
+
+
+def loop(e: Emitter, name: str, limit: str, body: Callable[[str], None]) -> None:
+    """Count from 0 up to a limit."""
+    name = f"{name}{e.count}"
+    e.count += 1
+    some = e(f"icmp ne i64 {limit}, 0")
+    e.line(f"br i1 {some}, label %{name}.in, label %{name}.out")
+    e.line(f"{name}.in:\nbr label %{name}.top\n{name}.top:")
+    e.line(f"%{name} = phi i64 [0, %{name}.in], [%{name}.next, %{name}.end]")
+    body(f"%{name}")
+    e.line(f"br label %{name}.end\n{name}.end:\n%{name}.next = add i64 %{name}, 1")
+    more = e(f"icmp ult i64 %{name}.next, {limit}")
+    e.line(f"br i1 {more}, label %{name}.top, label %{name}.out\n{name}.out:")
+
+
+# --- calls with arrays ------------------------------------------------------------
+
+
+class Column(NamedTuple):
+    """Where an array goes that runs along a batch; `shape` is an element's."""
+
+    shape: tuple[int, ...]
+
+
+class ArrayCall(NamedTuple):
+    """How a batch is called with arrays.
+
+    `args` has a Column for each array that runs along the batch and holes for other numbers;
+    `limit` is how many elements there may be.
+    """
+
+    args: tuple[Any, ...]
+    mean: bool
+    limit: int
+
+
+def takes(tree: Any) -> bool:
+    """Whether a structure of arguments is one that the built-in function can take."""
+    if isinstance(tree, Column):
+        return True
+    return all(map(takes, tree)) if type(tree) in SEQUENCES else plain(tree)
+
+
+def makes(program: Program, shape: Shape) -> bool:
+    """Whether the built-in function can make a program's results over a batch."""
+    if program.guards or program.captured or not program.outputs:
+        return False
+    return plain(program.result) and (shape.total or not list(arrays(program.result)))
+
+
+class BatchBuiltin(Caller):
+    """A built-in function that takes arrays and runs the loop over a batch on them.
+
+    Its ways out: the first for other arguments; the second makes arrays of results, by their
+    length.
+    """
+
+    def __init__(self, batch: Batch, call: ArrayCall) -> None:
+        super().__init__(batch.result, 1, batch.imports, batch.target._replace(lanes=1))
+        self.batch = batch
+        self.call = call
+        self.total = batch.shape.total
+        self.length = ""  # how many elements there are, once the first array is known
+        self.columns = 0
+
+    def entry(self) -> str:
+        """The function that Python calls."""
+        e, batch = self.e, self.batch
+        for name, t, size in (
+            ("%columns", "ptr", len(batch.batched)),
+            ("%strides", "i64", len(batch.batched)),
+            ("%out", "ptr", batch.outputs),
+            ("%state", "ptr", 1),
+        ):
+            e.line(f"{name} = alloca [{size} x {t}], align 64")
+        objects = list(self.begin(self.call.args))
+        self._room()
+        places = (Place("%in", k) for k in range(len(batch.uniform)))
+        for tree, x in zip(self.call.args, objects, strict=True):
+            self._take(tree, x, places)
+        self._demand(e(f"icmp ule i64 {self.length}, {self.call.limit}"))
+        self._demand(e(f"icmp ne i64 {self.length}, 0"))
+        self._hold()
+        made = self._new()
+        with self._rows(batch.calls_python):
+            self._unlocked(self._blocks if self.total else self._once)
+        return self.finish(self._results(made), made)
+
+    def _room(self) -> None:
+        """Memory for uniform numbers, sums, and the loop's own."""
+        e, batch = self.e, self.batch
+        sizes = {"%in": len(batch.uniform), "%totals": batch.outputs, "%part": batch.outputs}
+        total = sum(sizes.values()) + batch.scratch + 8
+        start = e(f"ptrtoint ptr {self.allocate(str(8 * total))} to i64")
+        aligned = e(f"and i64 {e(f'add i64 {start}, 63')}, -64")
+        e.line(f"%scratch = inttoptr i64 {aligned} to ptr")
+        offset = batch.scratch
+        for base, size in sizes.items():
+            e.line(f"{base} = getelementptr double, ptr %scratch, i64 {offset}")
+            offset += size
+
+    def _take(self, tree: Any, x: str, places: Iterator[Place]) -> None:
+        if isinstance(tree, Column):
+            self._take_column(tree, x)
+        elif isinstance(tree, Numbers):
+            first, *_ = [next(places) for _ in range(tree.size)]
+            base = f"%a{self.e.count}"
+            self._take_array(tree, x, base)
+            self._copy(self._at(first), base, tree.size)
+        else:
+            super()._take(tree, x, places)
+
+    def _copy(self, to: str, start: str, count: int) -> None:
+        name = "@llvm.memcpy.p0.p0.i64"
+        self.imports.declare(f"void {name}(ptr, ptr, i64, i1)")
+        self.e.line(f"call void {name}(ptr {to}, ptr {start}, i64 {8 * count}, i1 false)")
+
+    def _take_column(self, tree: Column, x: str) -> None:
+        """Note where an array begins and how far its elements are from each other."""
+        e, batch = self.e, self.batch
+        shape = self._checked(x, 1 + len(tree.shape), ALIGNED)
+        length = self._item(shape, 0)
+        if self.length:
+            self._demand(e(f"icmp eq i64 {length}, {self.length}"))
+        self.length = self.length or length
+        for k, size in enumerate(tree.shape, 1):
+            self._demand(e(f"icmp eq i64 {self._item(shape, k)}, {size}"))
+        field = self._field(x)
+        data, strides = field("ptr", DATA), field("ptr", STRIDES)
+        steps = [self._item(strides, k) for k in range(1 + len(tree.shape))]
+        *outer, row = tree.shape or (1,)
+        if 0 not in tree.shape and batch.shape.layout[batch.batched[self.columns]]:
+            self._demand(e(f"icmp eq i64 {steps[0]}, 8"))
+        for index in product(*map(range, outer)):
+            start = data
+            for step, i in zip(steps[1:], index, strict=False):
+                start = e(f"getelementptr i8, ptr {start}, i64 {e(f'mul i64 {step}, {i}')}")
+
+            def note(k: str, start: str = start, first: int = self.columns) -> None:
+                offset = e(f"mul i64 {steps[-1]}, {k}")
+                place = e(f"getelementptr i8, ptr {start}, i64 {offset}")
+                for base, t, what in (("%columns", "ptr", place), ("%strides", "i64", steps[0])):
+                    at = e(f"getelementptr {t}, ptr {base}, i64 {e(f'add i64 {k}, {first}')}")
+                    e.line(f"store {t} {what}, ptr {at}")
+
+            loop(e, "column", str(row), note)
+            self.columns += row
+
+    def _item(self, base: str, k: int | str) -> str:
+        return self.e(f"load i64, ptr {self.e(f'getelementptr i64, ptr {base}, i64 {k}')}")
+
+    # --- results ------------------------------------------------------------------
+
+    def _new(self) -> list[str]:
+        """New arrays for results."""
+        e = self.e
+        if self.total:
+            return [self._array(k, x.shape) for k, x in enumerate(arrays(self.result))]
+        count = self._object("PyLong_FromSsize_t", f"i64 {self.length}")
+        maker, made = self._way(f"{self.makers}"), []
+        rows = self._call("ptr", "PyObject_CallOneArg", f"ptr {maker}, ptr {count}")
+        self._call("void", "Py_DecRef", f"ptr {count}")
+        self._demand(e(f"icmp ne ptr {rows}, null"), "lost")
+        for k in range(self.batch.outputs):
+            made.append(self._call("ptr", "PyList_GetItem", f"ptr {rows}, i64 {k}"))
+            self._call("void", "Py_IncRef", f"ptr {made[-1]}")
+            data = e(f"load ptr, ptr {e(f'getelementptr i8, ptr {made[-1]}, i64 {DATA}')}")
+            e.line(f"store ptr {data}, ptr {e(f'getelementptr ptr, ptr %out, i64 {k}')}")
+        self._call("void", "Py_DecRef", f"ptr {rows}")
+        return made
+
+    def _results(self, made: list[str]) -> str:
+        """The object of the whole result."""
+        mine = iter(made)
+        if not self.total:
+            return self._gather(self.result, mine)
+        if self.call.mean:
+            self._share()
+        start = number = 0
+        for size in _sizes(self.result):
+            if size is not None:
+                self._copy(f"%r{number}", self._at(Place("%totals", start)), size)
+                number += 1
+            start += size or 1
+        return self._make(self.result, (Place("%totals", k) for k in range(start)), mine)
+
+    def _share(self) -> None:
+        """Divide the sums by the number of elements."""
+        e = self.e
+        count = e(f"uitofp i64 {self.length} to double")
+
+        def share(k: str) -> None:
+            place = e(f"getelementptr double, ptr %totals, i64 {k}")
+            y = e(f"fdiv double {e(f'load double, ptr {place}')}, {count}")
+            e.line(f"store double {y}, ptr {place}")
+
+        loop(e, "share", str(self.batch.outputs), share)
+
+    def _gather(self, tree: Any, made: Iterator[str]) -> str:
+        """Arrays in a structure of lists and tuples."""
+        if tree is HOLE:
+            return next(made)
+        return self._sequence(type(tree), [self._gather(part, made) for part in tree])
+
+    # --- running ------------------------------------------------------------------
+
+    def _unlocked(self, run: Callable[[], None]) -> None:
+        """Run without Python's lock where it takes a while."""
+        e = self.e
+        e.line("store ptr null, ptr %state")
+        busy = e(f"icmp uge i64 {self.length}, {BUSY}")
+        e.line(f"br i1 {busy}, label %release, label %locked\nrelease:")
+        e.line(f"store ptr {self._call('ptr', 'PyEval_SaveThread', '')}, ptr %state")
+        e.line("br label %locked\nlocked:")
+        run()
+        state = e("load ptr, ptr %state")
+        e.line(f"br i1 {e(f'icmp eq ptr {state}, null')}, label %ran, label %acquire\nacquire:")
+        self._call("void", "PyEval_RestoreThread", f"ptr {state}")
+        e.line("br label %ran\nran:")
+
+    def _once(self) -> None:
+        self._run(self.length, "%out")
+
+    def _run(self, count: str, out: str) -> None:
+        self.e.line(
+            f"call void @batch(ptr %columns, ptr %strides, ptr %in, i64 {count}, ptr {out}, "
+            "ptr null, ptr %scratch)"
+        )
+
+    def _blocks(self) -> None:
+        """Add up the sums of all blocks."""
+        e, outputs = self.e, str(self.batch.outputs)
+
+        def clear(k: str) -> None:
+            place = e(f"getelementptr double, ptr %totals, i64 {k}")
+            e.line(f"store double {e.number(0.0)}, ptr {place}")
+
+        def block(b: str) -> None:
+            rest = e(f"sub i64 {self.length}, {e(f'mul i64 {b}, {BLOCK}')}")
+            last = e(f"icmp ult i64 {rest}, {BLOCK}")
+            self._run(e(f"select i1 {last}, i64 {rest}, i64 {BLOCK}"), "%part")
+            loop(e, "add", outputs, add)
+            loop(e, "move", str(len(self.batch.batched)), move)
+
+        def add(k: str) -> None:
+            place = e(f"getelementptr double, ptr %totals, i64 {k}")
+            part = e(f"load double, ptr {e(f'getelementptr double, ptr %part, i64 {k}')}")
+            total = e(f"fadd double {e(f'load double, ptr {place}')}, {part}")
+            e.line(f"store double {total}, ptr {place}")
+
+        def move(k: str) -> None:
+            place = e(f"getelementptr ptr, ptr %columns, i64 {k}")
+            step = e(f"mul i64 {self._item('%strides', k)}, {BLOCK}")
+            moved = e(f"getelementptr i8, ptr {e(f'load ptr, ptr {place}')}, i64 {step}")
+            e.line(f"store ptr {moved}, ptr {place}")
+
+        loop(e, "clear", outputs, clear)
+        blocks = e(f"udiv i64 {e(f'add i64 {self.length}, {BLOCK - 1}')}, {BLOCK}")
+        loop(e, "blocks", blocks, block)
+
+
+def _sizes(tree: Any) -> list[int | None]:
+    """For each leaf of a result None if it is a number, else the size of the array."""
+    if tree is HOLE:
+        return [None]
+    if isinstance(tree, Numbers):
+        return [tree.size]
+    return [size for part in tree for size in _sizes(part)]

@@ -1,0 +1,515 @@
+"""What calls kernels, as LLVM IR: a built-in function for Python, a loop over a batch.
+
+The built-in function takes its numbers out of Python's objects, runs the kernel and makes
+the result, with no interpreter in between. Its ``self`` is a list of functions, its *ways
+out*: the first is called where arguments are not what the code is for, the next ones where
+a guard failed, one for each; the last ones make NumPy arrays, or the whole result. Results
+of earlier calls may come after these: one that nobody has any more is filled with new
+numbers, as `zip` does with its tuples.
+
+Layouts of objects are read off the running interpreter and are part of what the code is
+cached by.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any, NamedTuple
+
+from miniflow.native.kernel import FAILED, MISSED, Access, Emitter, Imports, Kernel, Module, Target
+from miniflow.native.packing import PackedKernel, Packs
+from miniflow.program.structures import HOLE, Numbers
+from miniflow.program.trace import Program
+
+STACK = 128  # numbers that a built-in function keeps on the stack; beyond, on the heap
+SPARE = 2  # results of earlier calls that are kept: mostly the caller still has the last one
+FEW = 32  # numbers that such results have at most
+TYPE = object.__basicsize__ - 8  # where an object's type stands in it
+NUMBER = float.__basicsize__ - 8  # where a float's number stands in it
+SIZE = object.__basicsize__  # where a list or tuple says how many items it has
+# where a tuple's items stand in it, and where in a list the place of its items
+ITEMS: dict[type, int] = {tuple: tuple.__basicsize__, list: list.__basicsize__ - 16}
+LAYOUT = TYPE, NUMBER, SIZE, *ITEMS.values()
+# Whether there is nothing else in a tuple that depends on its items (Python 3.14 keeps its hash).
+BARE = ITEMS[tuple] == SIZE + 8
+# Whether objects begin with one reference count (free-threaded Python has two for each).
+COUNTED = TYPE == 8
+# Where NumPy's arrays keep these, since 1.0: compiled extensions rely on it.
+DATA, NDIM, SHAPE, STRIDES, DTYPE, FLAGS = (
+    object.__basicsize__ + x for x in (0, 8, 16, 24, 40, 48)
+)
+ALIGNED_ROWS = 0x101  # C-contiguous and aligned
+FLOAT64 = 12  # NumPy's number for it
+
+SEQUENCES: dict[type, str] = {list: "List", tuple: "Tuple"}
+
+
+class Place(NamedTuple):
+    """Where a number stands: a base and an index."""
+
+    base: str
+    number: int
+
+
+def plain(tree: Any) -> bool:
+    """Whether a structure is one that the built-in function can take and make."""
+    if isinstance(tree, Numbers):
+        return tree.size > 0
+    if type(tree) in SEQUENCES:
+        return all(map(plain, tree))
+    return tree is HOLE
+
+
+def reusable(tree: Any) -> bool:
+    """Whether a structure is made of floats and tuples only, which cannot be changed."""
+    if type(tree) is tuple:
+        return BARE and len(tree) > 0 and all(map(reusable, tree))
+    return tree is HOLE
+
+
+def arrays(tree: Any) -> Iterator[Numbers]:
+    """The arrays in a structure, in the order of their numbers."""
+    if isinstance(tree, Numbers):
+        yield tree
+    elif tree is not HOLE:
+        for part in tree:
+            yield from arrays(part)
+
+
+class Caller:
+    """A function that Python calls, being written: what takes numbers and makes results.
+
+    It ends in one of three ways: ``done``; ``slow`` (``failed``, once arrays have been made),
+    by the way out whose number is in ``%which``; ``lost``, with an error that Python has set.
+    """
+
+    def __init__(self, result: Any, makers: int, imports: Imports, target: Target) -> None:
+        self.result = result
+        self.makers = makers  # the way out that makes something
+        self.imports = imports
+        self.e = Emitter(imports, target)
+        self.heap = False  # whether there is memory to be freed
+        self.arrays: list[str] = []  # whose numbers are used where they are
+        self.held: list[str] = []  # those of them that are let go at every end
+
+    def begin(self, args: tuple[Any, ...]) -> Iterator[str]:
+        """The beginning of the function; the objects it is called with, one by one."""
+        e = self.e
+        self._demand(e(f"icmp eq i64 %count, {len(args)}"))
+        self._demand(e("icmp eq ptr %names, null"))
+        for k in range(len(args)):
+            yield e(f"load ptr, ptr {e(f'getelementptr ptr, ptr %args, i64 {k}')}")
+
+    def finish(self, found: str, made: list[str]) -> str:
+        """The ends of the function, and all its text."""
+        e = self.e
+        self._free()
+        self._drop(self.held)
+        e.line(f"ret ptr {found}\nfailed:")
+        self._drop([*made, *self.held])
+        e.line("br label %slow\nslow:")
+        self._free()
+        way = self._way(e("load i64, ptr %which"))
+        self._call("void", "Py_IncRef", f"ptr {way}")
+        given = f"ptr {way}, ptr %args, i64 %count, ptr %names"
+        answer = self._call("ptr", "PyObject_Vectorcall", given)
+        self._call("void", "Py_DecRef", f"ptr {way}")
+        e.line(f"ret ptr {answer}\nlost:")
+        self._free()
+        self._drop(self.held)
+        e.line("ret ptr null")
+        if self.heap:
+            e.line("full:")
+            e.line(f"ret ptr {self._call('ptr', 'PyErr_NoMemory', '')}")
+        head = "define ptr @entry(ptr %self, ptr %args, i64 %count, ptr %names) nounwind {"
+        start = ["%which = alloca i64", "store i64 0, ptr %which"]
+        if self.heap:
+            start += ["%memory = alloca ptr", "store ptr null, ptr %memory"]
+        return "\n".join([head, *start, *e.lines, "}"])
+
+    def allocate(self, size: str) -> str:
+        """Memory that is freed at every end."""
+        self.heap = True
+        found = self._call("ptr", "PyMem_RawMalloc", f"i64 {size}")
+        self.e.line(f"store ptr {found}, ptr %memory")
+        self._demand(self.e(f"icmp ne ptr {found}, null"), "full")
+        return found
+
+    def _free(self) -> None:
+        if self.heap:
+            memory = self.e("load ptr, ptr %memory")
+            self._call("void", "PyMem_RawFree", f"ptr {memory}")
+
+    def _hold(self) -> None:
+        """Keep the arrays until the end: a list that has one may be changed meanwhile."""
+        self.held = self.arrays
+        for x in self.held:
+            self._call("void", "Py_IncRef", f"ptr {x}")
+
+    def _drop(self, objects: list[str]) -> None:
+        for x in objects:
+            self._call("void", "Py_DecRef", f"ptr {x}")
+
+    def _call(self, t: str, name: str, arguments: str) -> str:
+        """A call of one of Python's functions."""
+        f = self.imports.address(self.e, name)
+        if t == "void":
+            self.e.line(f"call void {f}({arguments})")
+            return ""
+        return self.e(f"call {t} {f}({arguments})")
+
+    def _object(self, name: str, arguments: str) -> str:
+        """A call of one of Python's functions that makes an object."""
+        found = self._call("ptr", name, arguments)
+        self._demand(self.e(f"icmp ne ptr {found}, null"), "lost")
+        return found
+
+    def _demand(self, condition: str, other: str = "slow") -> None:
+        """Go on if a condition holds."""
+        label = f"ok{self.e.count}"
+        self.e.count += 1
+        self.e.line(f"br i1 {condition}, label %{label}, label %{other}\n{label}:")
+
+    @contextmanager
+    def _rows(self, in_python: bool) -> Iterator[None]:
+        """What runs rows; go on if of those in Python none has raised, and all could be called."""
+        if not in_python:
+            yield
+            return
+        e = self.e
+
+        def counted(name: str) -> str:
+            place = self.imports.address(e, name)
+            return e(f"load atomic i64, ptr {place} monotonic, align 8")
+
+        before = counted(MISSED)
+        yield
+        self._demand(e(f"icmp eq i64 {counted(FAILED)}, 0"), "failed")
+        self._demand(e(f"icmp eq i64 {counted(MISSED)}, {before}"), "failed")
+
+    def _way(self, number: str) -> str:
+        return self._call("ptr", "PyList_GetItem", f"ptr %self, i64 {number}")
+
+    def _type(self, x: str, name: str) -> None:
+        """Go on if an object is of that very type."""
+        e = self.e
+        found = e(f"load ptr, ptr {e(f'getelementptr i8, ptr {x}, i64 {TYPE}')}")
+        self._demand(e(f"icmp eq ptr {found}, {self.imports.address(e, name)}"))
+
+    def _take(self, tree: Any, x: str, places: Iterator[Place]) -> None:
+        """Take the numbers out of an object."""
+        e = self.e
+        if tree is HOLE:
+            self._type(x, "PyFloat_Type")
+            number = e(f"load double, ptr {e(f'getelementptr i8, ptr {x}, i64 {NUMBER}')}")
+            e.line(f"store double {number}, ptr {self._at(next(places))}")
+        elif isinstance(tree, Numbers):
+            first, *_ = [next(places) for _ in range(tree.size)]
+            self._take_array(tree, x, first.base)
+        else:
+            self._type(x, f"Py{SEQUENCES[type(tree)]}_Type")
+            size = e(f"load i64, ptr {e(f'getelementptr i8, ptr {x}, i64 {SIZE}')}")
+            self._demand(e(f"icmp eq i64 {size}, {len(tree)}"))
+            if not tree:
+                return
+            items = self._items(type(tree), x)
+            if all(part is HOLE for part in tree):
+                self._take_all(items, [next(places) for _ in tree])
+                return
+            for k, part in enumerate(tree):
+                place = e(f"getelementptr ptr, ptr {items}, i64 {k}")
+                self._take(part, e(f"load ptr, ptr {place}"), places)
+
+    def _items(self, kind: type, x: str) -> str:
+        """Where the items of a list or tuple stand."""
+        place = self.e(f"getelementptr i8, ptr {x}, i64 {ITEMS[kind]}")
+        return place if kind is tuple else self.e(f"load ptr, ptr {place}")
+
+    def _take_all(self, items: str, places: list[Place]) -> None:
+        """Take numbers, and nothing else, out of a list or tuple."""
+        kind, to = self.imports.address(self.e, "PyFloat_Type"), self._at(places[0])
+        arguments = f"ptr {items}, i64 {len(places)}, ptr {to}, ptr {kind}"
+        self._demand(self.e(f"call i1 @take({arguments})"))
+
+    def _field(self, x: str) -> Callable[[str, int], str]:
+        """What reads an object's fields."""
+        e = self.e
+        return lambda t, offset: e(f"load {t}, ptr {e(f'getelementptr i8, ptr {x}, i64 {offset}')}")
+
+    def _checked(self, x: str, dimensions: int, flags: int) -> str:
+        """Go on if an object is an array of floats of that kind; where its shape stands."""
+        e, field = self.e, self._field(x)
+        self.arrays.append(x)
+        self._type(x, "numpy.ndarray")
+        kind = self.imports.address(e, "numpy.float64")
+        self._demand(e(f"icmp eq ptr {field('ptr', DTYPE)}, {kind}"))
+        self._demand(e(f"icmp eq i32 {field('i32', NDIM)}, {dimensions}"))
+        found = e(f"and i32 {field('i32', FLAGS)}, {flags}")
+        self._demand(e(f"icmp eq i32 {found}, {flags}"))
+        return field("ptr", SHAPE)
+
+    def _take_array(self, tree: Numbers, x: str, base: str) -> None:
+        """Use an array's numbers where they are."""
+        e = self.e
+        shape = self._checked(x, len(tree.shape), ALIGNED_ROWS)
+        for k, length in enumerate(tree.shape):
+            found = e(f"load i64, ptr {e(f'getelementptr i64, ptr {shape}, i64 {k}')}")
+            self._demand(e(f"icmp eq i64 {found}, {length}"))
+        e.line(f"{base} = load ptr, ptr {e(f'getelementptr i8, ptr {x}, i64 {DATA}')}")
+
+    def _at(self, place: Place) -> str:
+        return self.e(f"getelementptr double, ptr {place.base}, i64 {place.number}")
+
+    def _array(self, k: int, shape: tuple[int, ...]) -> str:
+        """A new array for results."""
+        sizes = ", ".join([f"i64 {size}" for size in shape])
+        self.imports.define(f"@shape{k} = private constant [{len(shape)} x i64] [{sizes}]")
+        kind = self.imports.address(self.e, "numpy.ndarray")
+        given = f"ptr {kind}, i32 {len(shape)}, ptr @shape{k}, i32 {FLOAT64}, ptr null, ptr null"
+        made = self._object("numpy.New", f"{given}, i32 0, i32 0, ptr null")
+        place = self.e(f"getelementptr i8, ptr {made}, i64 {DATA}")
+        self.e.line(f"%r{k} = load ptr, ptr {place}")
+        return made
+
+    def _make(self, tree: Any, places: Iterator[Place], made: Iterator[str]) -> str:
+        """The object of a result."""
+        e = self.e
+        if tree is HOLE:
+            number = e(f"load double, ptr {self._at(next(places))}")
+            return self._object("PyFloat_FromDouble", f"double {number}")
+        if isinstance(tree, Numbers):
+            for _ in range(tree.size):
+                next(places)
+            return next(made)
+        if tree and all(part is HOLE for part in tree):
+            first, *_ = [next(places) for _ in tree]
+            found = self._empty(type(tree), len(tree))
+            make = self.imports.address(e, "PyFloat_FromDouble")
+            given = f"ptr {self._at(first)}, i64 {len(tree)}, ptr {self._items(type(tree), found)}"
+            self._demand(e(f"call i1 @pack({given}, ptr {make})"), "lost")
+            return found
+        return self._sequence(type(tree), [self._make(part, places, made) for part in tree])
+
+    def _empty(self, kind: type, size: int) -> str:
+        """A new list or tuple, to be filled."""
+        return self._object(f"Py{SEQUENCES[kind]}_New", f"i64 {size}")
+
+    def _sequence(self, kind: type, parts: list[str]) -> str:
+        """A list or tuple of objects."""
+        found = self._empty(kind, len(parts))
+        items = self._items(kind, found)
+        for k, part in enumerate(parts):
+            self.e.line(
+                f"store ptr {part}, ptr {self.e(f'getelementptr ptr, ptr {items}, i64 {k}')}"
+            )
+        return found
+
+
+class Builtin(Caller):
+    """A built-in function for one program whose arguments are `plain`."""
+
+    def __init__(self, program: Program, target: Target, width: int = 1) -> None:
+        self.whole = plain(program.result)
+        result = program.result if self.whole else [HOLE] * len(program.outputs)
+        super().__init__(result, 1 + len(program.guards), Imports(), target)
+        self.program = program
+        self.sources = list(places(program.arguments[0], "%in", "%a"))
+        self.sinks = list(places(result, "%out", "%r"))
+        bases = dict.fromkeys(["%in", "%out", *[x.base for x in (*self.sources, *self.sinks)]])
+        access = Access(tuple([("ptr noalias", base) for base in bases]), self._load, self._store)
+        self.kernel = Kernel(program, target, access)
+        if width > 1 and self.kernel.whole and not program.guards:
+            packs = Packs(program, width, self.sources, self.sinks)
+            if packs.of:
+                self.kernel = PackedKernel(packs, target, access, self.sinks)
+
+    def _load(self, e: Emitter, slot: int) -> str:
+        base, index = self.sources[slot]
+        return e(f"load double, ptr {e(f'getelementptr double, ptr {base}, i64 {index}')}")
+
+    def _store(self, e: Emitter, output: int, x: str) -> None:
+        base, index = self.sinks[output]
+        e.line(f"store double {x}, ptr {e(f'getelementptr double, ptr {base}, i64 {index}')}")
+
+    def modules(self) -> list[Module]:
+        """All code: the function ``entry`` and what it calls."""
+        bodies = [self.kernel.piece(self.imports, 0)] if self.kernel.whole else []
+        bodies += with_helpers(self._entry())
+        pieces = [] if self.kernel.whole else self.kernel.modules()
+        return [self.imports.module(bodies, ["entry"], "entry"), *pieces]
+
+    def _entry(self) -> str:
+        """The function that Python calls."""
+        args, _ = self.program.arguments
+        self._buffers()
+        sources = iter(self.sources)
+        for tree, x in zip(args, self.begin(args), strict=True):
+            self._take(tree, x, sources)
+        if self.kernel.calls_python:
+            self._hold()
+        made = [self._array(k, x.shape) for k, x in enumerate(arrays(self.result))]
+        self._run()
+        reuse = COUNTED and len(self.sinks) <= FEW and reusable(self.result)
+        found = self._reused() if reuse else self._make(self.result, iter(self.sinks), iter(made))
+        if not self.whole:
+            rebuild = self._way(f"{self.makers}")
+            whole = self._call("ptr", "PyObject_CallOneArg", f"ptr {rebuild}, ptr {found}")
+            self._call("void", "Py_DecRef", f"ptr {found}")
+            found = whole
+        return self.finish(found, made)
+
+    def _buffers(self) -> None:
+        """Make room for the bases."""
+        e, sizes = self.e, {"%in": 1, "%out": 1, "%work": self.kernel.room}
+        for base, index in (*self.sources, *self.sinks):
+            if base in sizes:
+                sizes[base] = max(sizes[base], index + 1)
+        total = sum(sizes.values())
+        if total <= STACK:
+            for base, size in sizes.items():
+                e.line(f"{base} = alloca [{max(size, 1)} x double], align 64")
+            return
+        heap, offset = self.allocate(f"{8 * total}"), 0
+        for base, size in sizes.items():
+            e.line(f"{base} = getelementptr double, ptr {heap}, i64 {offset}")
+            offset += size
+
+    def _run(self) -> None:
+        """Run the kernel; leave where something failed."""
+        e, kernel = self.e, self.kernel
+        with self._rows(kernel.calls_python):
+            which = kernel.call(e, [name for _, name in kernel.parameters()])[-1]
+        e.line(f"store i64 {which}, ptr %which")
+        self._demand(e(f"icmp eq i64 {which}, 0"), "failed")
+
+    def _reused(self) -> str:
+        """The oldest result that is kept, with new numbers; if somebody has it, a new one."""
+        e = self.e
+        old = self._refilled()
+        e.line("br label %refilled\nrefilled:\nbr label %made")
+        e.line("anew:")
+        new = self._renewed()
+        e.line("br label %renewed\nrenewed:\nbr label %made")
+        e.line("made:")
+        return e(f"phi ptr [{old}, %refilled], [{new}, %renewed]")
+
+    def _refilled(self) -> str:
+        """The oldest result that is kept, with new numbers, if nobody has it."""
+        e = self.e
+        spare = self._spare()
+        old, other = [e(f"load ptr, ptr {place}") for place in spare]
+        places = list(self._unused(self.result, old))
+        for place, sink in zip(places, self.sinks, strict=True):
+            e.line(f"store double {e(f'load double, ptr {self._at(sink)}')}, ptr {place}")
+        e.line(f"store i64 2, ptr {old}")  # its references: the one that is kept, the caller's
+        self._keep(spare, other, old)
+        return old
+
+    def _renewed(self) -> str:
+        """A new result, kept in the place of the oldest one."""
+        e = self.e
+        new = self._make(self.result, iter(self.sinks), iter(()))
+        self._call("void", "Py_IncRef", f"ptr {new}")
+        spare = self._spare()  # making it may have run Python, and this function
+        gone, other = [e(f"load ptr, ptr {place}") for place in spare]
+        self._keep(spare, other, new)
+        self._call("void", "Py_DecRef", f"ptr {gone}")
+        return new
+
+    def _spare(self) -> list[str]:
+        """Where the results that are kept are found, the oldest one first."""
+        items, first = self._items(list, "%self"), self.makers + 1
+        return [self.e(f"getelementptr ptr, ptr {items}, i64 {first + k}") for k in range(SPARE)]
+
+    def _keep(self, spare: list[str], *results: str) -> None:
+        for place, x in zip(spare, results, strict=True):
+            self.e.line(f"store ptr {x}, ptr {place}")
+
+    def _unused(self, tree: Any, x: str) -> Iterator[str]:
+        """Go on if nobody else has a result or a part of it; where its numbers stand."""
+        e = self.e
+        references = e(f"load i64, ptr {x}")
+        self._demand(e(f"icmp eq i64 {references}, 1"), "anew")
+        if tree is HOLE:
+            yield e(f"getelementptr i8, ptr {x}, i64 {NUMBER}")
+            return
+        items = self._items(tuple, x)
+        for k, part in enumerate(tree):
+            place = e(f"getelementptr ptr, ptr {items}, i64 {k}")
+            yield from self._unused(part, e(f"load ptr, ptr {place}"))
+
+
+def places(tree: Any, base: str, array: str) -> Iterator[Place]:
+    """Where the numbers of a structure stand: an array's in itself, others one after another."""
+    numbers, names = count(), count()
+
+    def walk(part: Any) -> Iterator[Place]:
+        if part is HOLE:
+            yield Place(base, next(numbers))
+        elif isinstance(part, Numbers):
+            name = f"{array}{next(names)}"
+            yield from [Place(name, k) for k in range(part.size)]
+        else:
+            for x in part:
+                yield from walk(x)
+
+    return walk(tree)
+
+
+def with_helpers(entry: str) -> list[str]:
+    """A function that Python calls, and those of HELPERS that it calls."""
+    return [entry, *[text for name, text in HELPERS.items() if f"@{name}(" in entry]]
+
+
+# Many numbers from the items of Python's sequences, and into them.
+HELPERS = {
+    "take": f"""
+define internal i1 @take(ptr %items, i64 %count, ptr %to, ptr %float) nounwind {{
+start:
+  br label %next
+next:
+  %k = phi i64 [0, %start], [%k1, %good]
+  %place = getelementptr ptr, ptr %items, i64 %k
+  %item = load ptr, ptr %place
+  %where = getelementptr i8, ptr %item, i64 {TYPE}
+  %type = load ptr, ptr %where
+  %right = icmp eq ptr %type, %float
+  br i1 %right, label %good, label %bad
+good:
+  %from = getelementptr i8, ptr %item, i64 {NUMBER}
+  %x = load double, ptr %from
+  %slot = getelementptr double, ptr %to, i64 %k
+  store double %x, ptr %slot
+  %k1 = add i64 %k, 1
+  %more = icmp ult i64 %k1, %count
+  br i1 %more, label %next, label %done
+done:
+  ret i1 true
+bad:
+  ret i1 false
+}}
+""",
+    "pack": """
+define internal i1 @pack(ptr %from, i64 %count, ptr %items, ptr %float) nounwind {
+start:
+  br label %next
+next:
+  %k = phi i64 [0, %start], [%k1, %good]
+  %slot = getelementptr double, ptr %from, i64 %k
+  %x = load double, ptr %slot
+  %item = call ptr %float(double %x)
+  %made = icmp ne ptr %item, null
+  br i1 %made, label %good, label %bad
+good:
+  %place = getelementptr ptr, ptr %items, i64 %k
+  store ptr %item, ptr %place
+  %k1 = add i64 %k, 1
+  %more = icmp ult i64 %k1, %count
+  br i1 %more, label %next, label %done
+done:
+  ret i1 true
+bad:
+  ret i1 false
+}
+""",
+}

@@ -1,0 +1,493 @@
+"""Programs as text: Python that a person would have written, and a plain listing.
+
+The Python is straight-line and needs nothing but the standard library. A row that has no
+function or operator there is defined above the function that needs it. Where Python raises
+and IEEE arithmetic does not (``1/0``, ``log(0)``) the text raises, too.
+"""
+
+import keyword
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from miniflow.ops import TABLE, Op
+from miniflow.util.trees import children
+
+if TYPE_CHECKING:
+    from miniflow.program.names import Place
+    from miniflow.program.trace import Guard, Program
+
+Expansion = Callable[[Op], "Program | None"]
+
+WIDTH = 96  # characters in a line
+FLAT = "flat"  # what a function from a list to a list is called
+MANY = 50  # terms of a sum in one expression
+INLINE = 60  # characters of an expression that is written where it is used
+
+
+class Text(NamedTuple):
+    """An expression and how tightly its outermost operator binds."""
+
+    text: str
+    binds: int
+
+
+CHOICE, COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(7)
+
+INFIX = {
+    "add": ("+", SUM),
+    "sub": ("-", SUM),
+    "mul": ("*", PRODUCT),
+    "div": ("/", PRODUCT),
+    "floordiv": ("//", PRODUCT),
+    "mod": ("%", PRODUCT),
+}
+
+# Rows that are functions of the standard math, to the last bit.
+MATH = {
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "copysign", "cos", "cosh",
+    "degrees", "erf", "erfc", "exp", "exp2", "expm1", "fmod", "gamma", "lgamma", "log", "log10",
+    "log1p", "log2", "pow", "radians", "remainder", "sin", "sinh", "sqrt", "tan", "tanh",
+}  # fmt: skip
+
+# Rows that Python has in another way: a definition, and what it imports from math.
+DEFINITIONS = {
+    "floor": ("x", "copysign(float(math.floor(x)), x) if isfinite(x) else x"),
+    "ceil": ("x", "copysign(float(math.ceil(x)), x) if isfinite(x) else x"),
+    "trunc": ("x", "copysign(float(math.trunc(x)), x) if isfinite(x) else x"),
+    "rint": ("x", "copysign(float(round(x)), x) if isfinite(x) else x"),
+    "round_to": ("x, digits", "round(x, int(digits)) if isfinite(x) and isfinite(digits) else x"),
+    "step": ("x", "1.0 if x > 0 else x if x != x else 0.0"),
+    "sign": ("x", "1.0 if x > 0 else -1.0 if x < 0 else x + 0.0"),
+    "maximum": ("a, b", "a if a >= b or a != a else b"),
+    "minimum": ("a, b", "a if a <= b or a != a else b"),
+    "ldexp": ("x, i", "math.ldexp(x, int(i)) if isfinite(i) else x * 2.0**i"),
+    "hypot": ("a, b", "abs(complex(a, b))"),
+}
+# Rows written without a name of their own, besides those of INFIX.
+PLAIN = {
+    "neg", "pos", "stop_gradient", "abs", "less", "equal", "where", "sum", "dot", "fsum",
+}  # fmt: skip
+# What the text may call.
+RESERVED = {
+    *MATH, *PLAIN, *DEFINITIONS, "fma", "math", "inf", "nan", "isfinite", "float", "int", "round",
+    "complex", "Fraction", "xs",
+}  # fmt: skip
+FMA = """def fma(a, b, c):
+    if not (isfinite(a) and isfinite(b)):
+        return a * b + c
+    if not isfinite(c):
+        return c
+    exact = Fraction(a) * Fraction(b) + Fraction(c)
+    return float(exact) if exact else a * b + c
+"""
+
+
+def identifier(name: str) -> str:
+    """The nearest Python identifier."""
+    name = unicodedata.normalize("NFKC", name)  # as Python does
+    name = "".join([x if f"_{x}".isidentifier() else "_" for x in name])
+    good = name.isidentifier() and not keyword.iskeyword(name) and name != "__debug__"
+    return name if good else f"_{name}"
+
+
+def number(x: float) -> Text:
+    """A constant."""
+    text = repr(x)  # "inf" and "nan" are names that the code imports
+    return Text(text, SIGN if text.startswith("-") else ATOM)
+
+
+# --- expressions --------------------------------------------------------------
+
+
+def operand(x: Text, binds: int) -> str:
+    """An expression as an operand of something that binds so tightly."""
+    return x.text if x.binds >= binds else f"({x.text})"
+
+
+def infix(sign: str, binds: int, a: Text, b: Text) -> Text:
+    """Two expressions with an operator between them."""
+    # floats do not associate: a + (b + c) keeps its parentheses
+    return Text(f"{operand(a, binds)} {sign} {operand(b, binds + 1)}", binds)
+
+
+def chained(terms: Iterable[Text]) -> Text:
+    """The sum of expressions, from left to right."""
+    first, *rest = terms
+    for term in rest:
+        first = infix("+", SUM, first, term)
+    return first
+
+
+def expression(op: Op, xs: list[Text]) -> Text:
+    """An operation on expressions."""
+    if op.name in INFIX:
+        return infix(*INFIX[op.name], *xs)
+    if op.name == "neg":
+        return Text(f"-{operand(xs[0], SIGN)}", SIGN)
+    if op.name in ("pos", "stop_gradient"):
+        return xs[0]
+    if op.name in ("less", "equal"):
+        sign = "<" if op.name == "less" else "=="
+        return Text(f"float({infix(sign, COMPARISON, *xs).text})", ATOM)
+    if op.name == "where":
+        c, a, b = xs
+        if c.binds == ATOM and c.text.startswith("float(") and re.search(" (<|==) ", c.text):
+            c = Text(c.text[6:-1], COMPARISON)
+        return Text(
+            f"{operand(a, COMPARISON)} if {operand(c, COMPARISON)} else {operand(b, CHOICE)}",
+            CHOICE,
+        )
+    if op.name == "sum":
+        return chained(xs)
+    if op.name == "dot":
+        half = len(xs) // 2
+        return chained([infix("*", PRODUCT, *pair) for pair in zip(xs, xs[half:], strict=False)])
+    if op.name == "pow":
+        return _power(*xs)
+    arguments = ", ".join([x.text for x in xs])
+    return Text(f"fsum([{arguments}])" if op.name == "fsum" else f"{op.name}({arguments})", ATOM)
+
+
+def _power(a: Text, b: Text) -> Text:
+    if b.text == "2.0" and a.text.isidentifier():  # the table's square, to the last bit
+        return infix("*", PRODUCT, a, a)
+    if b.binds == ATOM and b.text.endswith(".0") and b.text != "2.0":
+        return Text(f"{operand(a, ATOM)} ** {b.text[:-2]}", POWER)
+    return Text(f"pow({a.text}, {b.text})", ATOM)
+
+
+# --- statements ---------------------------------------------------------------
+
+
+class Writer:
+    """The body of one program's function."""
+
+    def __init__(self, program: "Program", functions: Iterable[str]) -> None:
+        self.program = program
+        self.texts: list[Text] = []
+        self.lines: list[str] = []
+        self.uses = Counter(x for step in program.instructions for x in step.operands)
+        self.uses.update(program.outputs)
+        self.uses.update(x for guard in program.guards for x in (guard.left, guard.right))
+        self.squared = {
+            step.operands[0]
+            for step in program.instructions
+            if step.op.name == "pow" and program.constant(step.operands[1]) == 2.0
+        }
+        self.taken = {*functions, *RESERVED}
+        self.counts: Counter[str] = Counter()
+        self.names = {slot: self.free(name) for slot, name in program.names.items()}
+        self.place: Place | None = None
+
+    def free(self, name: str) -> str:
+        """The name, or one like it that is not taken."""
+        while name in self.taken:
+            name += "_"
+        self.taken.add(name)
+        return name
+
+    def fresh(self, base: str) -> str:
+        """A name that is not taken."""
+        while (name := f"{base}{self.counts[base]}") in self.taken:
+            self.counts[base] += 1
+        self.taken.add(name)
+        return name
+
+    def inputs(self) -> list[str]:
+        """What inputs and captured Values are called; constants are written out."""
+        program = self.program
+        start = program.first - len(program.constants)
+        for slot in range(start):
+            base = "x" if slot < program.inputs else "w"
+            if slot not in self.names:
+                self.names[slot] = self.fresh(base)
+            self.texts.append(Text(self.names[slot], ATOM))
+        self.texts += map(number, program.constants)
+        return [self.names[slot] for slot in range(start)]
+
+    def body(self) -> None:
+        """The instructions and guards."""
+        guards = list(enumerate(self.program.guards))[::-1]
+        for position, (op, operands) in enumerate(self.program.instructions):
+            while guards and guards[-1][1].position <= position:
+                self.guard(*guards.pop())
+            self.step(position, op, operands)
+        while guards:
+            self.guard(*guards.pop())
+
+    def step(self, position: int, op: Op, operands: tuple[int, ...]) -> None:
+        """One instruction: kept for the place where it is used, or a line of its own."""
+        slot = self.program.first + position
+        xs = [self.texts[x] for x in operands]
+        if op.name in ("sum", "dot") and len(xs) > MANY:
+            xs, op = self.gathered(op, xs)
+        text = expression(op, xs)
+        name = self.names.get(slot)
+        once = self.uses[slot] == 1 and slot not in self.squared
+        alias = op.name in ("pos", "stop_gradient") and text.binds == ATOM
+        if alias or (name is None and once and len(text.text) <= INLINE):
+            self.texts.append(text)
+            return
+        self.comment(self.program.places[position])
+        if name is None:
+            name = self.names[slot] = self.fresh("t")
+        self.lines += wrapped(f"{name} = ", text.text)
+        self.texts.append(Text(name, ATOM))
+
+    def gathered(self, op: Op, xs: list[Text]) -> tuple[list[Text], Op]:
+        """A long sum from left to right, all but its end in lines of its own."""
+        if op.name == "dot":
+            half = len(xs) // 2
+            xs = [infix("*", PRODUCT, *x) for x in zip(xs[:half], xs[half:], strict=True)]
+        name = self.fresh("t")
+        while len(xs) > MANY:
+            self.lines += wrapped(f"{name} = ", chained(xs[:MANY]).text)
+            xs = [Text(name, ATOM), *xs[MANY:]]
+        return xs, TABLE["sum"]
+
+    def comment(self, place: "Place | None") -> None:
+        """A line that says where the following ones come from, where that changes."""
+        if place is None or (self.place is not None and place[:3] == self.place[:3]):
+            return
+        file, line, sweep, _ = place
+        if sweep > (self.place.sweep if self.place is not None else 0):
+            self.lines += ["", "# the reverse sweep" + " of the reverse sweep" * (sweep - 1)]
+        self.place = place
+        import linecache
+
+        code = linecache.getline(file, line).strip()
+        if code:  # typed into an interpreter it is nowhere to be found
+            name = re.split(r"[\\/]", file)[-1]
+            self.lines.append(f"# {name}:{line}: {code}"[:WIDTH])
+
+    def guard(self, k: int, guard: "Guard") -> None:
+        """What leaves the function where it would take another path."""
+        test = _relation(guard, self.texts[guard.left], self.texts[guard.right], not guard.holds)
+        self.lines += [
+            f"if {test}:",
+            f'    raise ValueError("guard {k}: another path is taken here")',
+        ]
+
+
+def wrapped(start: str, text: str, end: str = "") -> list[str]:
+    """A statement in as many lines as it needs."""
+    if len(start) + len(text) + len(end) <= WIDTH or re.search("['\"]", text):
+        return [start + text + end]
+    import textwrap
+
+    inner = textwrap.wrap(text, WIDTH - 8, break_long_words=False, break_on_hyphens=False)
+    return [f"{start}(", *[f"    {line}" for line in inner], f"){end}"]
+
+
+def condition(program: "Program", guard: "Guard") -> str:
+    """A guard in words, by the names of its slots where they have any."""
+    left, right = [Text(_called(program, slot), ATOM) for slot in (guard.left, guard.right)]
+    return _relation(guard, left, right, guard.holds)
+
+
+def _relation(guard: "Guard", left: Text, right: Text, holds: bool) -> str:
+    """The comparison of a guard, or its denial; a constant stands on the right."""
+    sign = guard.relation
+    if left.text[-1].isdigit() and left.binds >= SIGN and not left.text.isidentifier():
+        left, right, sign = right, left, sign.replace("<", ">")
+    text = infix(sign, COMPARISON, left, right).text
+    return text if holds else f"not {text}"
+
+
+def _called(program: "Program", slot: int) -> str:
+    constant = program.constant(slot)
+    return program.names.get(slot, f"%{slot}") if constant is None else number(constant).text
+
+
+# --- functions ----------------------------------------------------------------
+
+
+def text(program: "Program", expansion: Expansion, *, flat: bool = False) -> str:
+    """The program as a Python function, with what it needs above it.
+
+    If `flat`, the function takes one list, of inputs and captured numbers, and returns a list.
+    """
+    helpers: dict[str, str] = {}
+    _define(program, expansion, helpers)
+    name = FLAT if flat else program.name
+    while name in helpers or name in RESERVED:
+        name += "_"
+    writer = Writer(program, {*helpers, name})
+    names = writer.inputs()
+    if flat:
+        parameters, unpacking = "xs", _assigned(names, "xs")
+    else:
+        parameters, unpacking = _parameters(program, names, writer)
+    writer.body()
+    outputs = [writer.texts[x].text for x in program.outputs]
+    result = f"[{', '.join(outputs)}]" if flat else _result(program.result, iter(outputs))
+    body = [*unpacking, *writer.lines, *wrapped("return ", result)]
+    function = _function(name, parameters, body)
+    parts = [*helpers.values(), function]
+    return "\n\n".join([_imports("\n".join(parts)), *parts]).lstrip()
+
+
+def _function(name: str, parameters: str, body: list[str]) -> str:
+    head = wrapped(f"def {name}", f"({parameters})", ":")
+    if len(head) > 1:
+        head = [f"def {name}(", *head[1:-1], "):"]
+        head[1] = head[1].replace("(", "", 1)
+        head[-2] = head[-2][::-1].replace(")", "", 1)[::-1]
+    return "\n".join([*head, *[f"    {line}" if line else "" for line in body]]) + "\n"
+
+
+def _parameters(program: "Program", names: list[str], writer: Writer) -> tuple[str, list[str]]:
+    """The parameters of a program's function, and the lines that unpack them."""
+    args, kwargs = program.arguments
+    found, lines = [], []
+    numbers = iter(names)
+    for name, tree in zip(program.parameters, [*args, *kwargs.values()], strict=True):
+        if _is_hole(tree):
+            found.append(next(numbers))
+        else:
+            name = writer.free(name)
+            found.append(name)
+            lines += _unpack(name, tree, numbers)
+    live = [f"{name}={number(x).text}" for name, x in zip(numbers, program.live(), strict=True)]
+    return ", ".join([*found, *(["*", *live] if live else [])]), lines
+
+
+def _is_hole(tree: Any) -> bool:
+    return type(tree).__name__ == "Hole"
+
+
+def _assigned(names: list[str], whole: str) -> list[str]:
+    """The statement that takes a sequence apart."""
+    if len(names) < 2:
+        return [f"({name},) = {whole}" for name in names]
+    return wrapped("", ", ".join(names), f" = {whole}")
+
+
+def _unpack(name: str, tree: Any, numbers: Iterator[str]) -> list[str]:
+    """The statements that take a structure's numbers apart."""
+    shape = getattr(tree, "shape", None)
+    if shape is not None:
+        whole = name if len(shape) == 1 else f"{name}.ravel()"
+        return _assigned([next(numbers) for _ in range(tree.size)], whole)
+    parts = children(tree) or ()
+    if parts and not isinstance(tree, dict) and all(map(_is_hole, parts)):
+        return _assigned([next(numbers) for _ in parts], name)
+    places = tree if isinstance(tree, dict) else range(len(parts))
+    lines = []
+    for place, part in zip(places, parts, strict=True):
+        if _is_hole(part):
+            lines.append(f"{next(numbers)} = {name}[{place!r}]")
+        else:
+            lines += _unpack(f"{name}[{place!r}]", part, numbers)
+    return lines
+
+
+def _result(tree: Any, outputs: Iterator[str]) -> str:
+    """A structure of results; arrays are lists here."""
+    parts = children(tree)
+    if _is_hole(tree):
+        return next(outputs)
+    if hasattr(tree, "shape"):
+        return _nested([next(outputs) for _ in range(tree.size)], tree.shape)
+    if parts is None or (hasattr(tree, "dtype") and tree.dtype.hasobject is False):
+        return _literal(tree)
+    texts = [_result(part, outputs) for part in parts]
+    if isinstance(tree, dict):
+        return f"{{{', '.join([f'{k!r}: {x}' for k, x in zip(tree, texts, strict=True)])}}}"
+    inner = ", ".join(texts)
+    if isinstance(tree, list):
+        return f"[{inner}]"
+    return f"({inner},)" if len(texts) == 1 else f"({inner})"
+
+
+def _literal(setting: Any) -> str:
+    """A setting as Python has it."""
+    if hasattr(setting, "tolist"):
+        setting = setting.tolist()
+    if not isinstance(setting, (str, bytes, bool, list, type(None))):
+        raise TypeError(f"source: {setting!r} in a result cannot be written as Python")
+    return repr(setting)
+
+
+def _nested(texts: list[str], shape: tuple[int, ...]) -> str:
+    if not shape:
+        return texts[0]
+    size = len(texts) // shape[0] if shape[0] else 0
+    rows = [_nested(texts[k * size : (k + 1) * size], shape[1:]) for k in range(shape[0])]
+    return f"[{', '.join(rows)}]"
+
+
+def is_foreign(op: Op, expansion: Expansion) -> bool:
+    """Whether only the author of a row can say what it is in Python."""
+    known = {*INFIX, *MATH, *PLAIN, *DEFINITIONS, "fma"}
+    return op.name not in known and expansion(op) is None
+
+
+def _define(program: "Program", expansion: Expansion, helpers: dict[str, str]) -> None:
+    """Add a definition for each row that Python does not have, innermost first."""
+    for op in dict.fromkeys(step.op for step in program.instructions):
+        name = op.name
+        if name in helpers or name in INFIX or name in MATH or name in PLAIN:
+            continue
+        inner = expansion(op)
+        if name in DEFINITIONS:
+            parameters, value = DEFINITIONS[name]
+            helpers[name] = _function(name, parameters, [f"return {value}"])
+        elif name == "fma":
+            helpers[name] = FMA
+        elif inner is not None:
+            _define(inner, expansion, helpers)
+            helpers[name] = _helper(name, inner)
+        else:
+            helpers[name] = f"# {name}: a function of floats, to be supplied by its author\n"
+
+
+def _helper(name: str, program: "Program") -> str:
+    """A row's expansion as a function."""
+    writer = Writer(program, {name, *[step.op.name for step in program.instructions]})
+    parameters = ", ".join(writer.inputs())
+    writer.body()
+    result = wrapped("return ", writer.texts[program.outputs[0]].text)
+    return _function(name, parameters, [*writer.lines, *result])
+
+
+def _imports(code: str) -> str:
+    """What the code takes from the standard library."""
+    code = re.sub("^ *#.*", "", code, flags=re.M)
+    used = set(re.findall(r"(?<![.\w])[A-Za-z_]\w*", code))
+    lines = []
+    if "math." in code:
+        lines.append("import math")
+    if "Fraction" in used:
+        lines.append("from fractions import Fraction")
+    names = sorted(used & {*MATH, "inf", "nan", "isfinite", "fsum"})
+    if names:
+        lines += wrapped("from math import ", ", ".join(names))
+    return "\n".join([*lines, ""]) if lines else ""
+
+
+# --- the listing --------------------------------------------------------------
+
+
+def listing(program: "Program", limit: int = 1000) -> str:
+    """The program as a table: one line for each input, guard and instruction."""
+    start = program.first - len(program.constants)
+    lines = [f"program {program.name}"]
+    for slot in range(start):
+        kind = "input" if slot < program.inputs else "captured"
+        lines.append(f"  {_called(program, slot)}: {kind}")
+    guards = list(enumerate(program.guards))[::-1]
+    for position, (op, operands) in enumerate(program.instructions):
+        while guards and guards[-1][1].position <= position:
+            lines.append(f"  guard {guards[-1][0]}: {condition(program, guards.pop()[1])}")
+        names = " ".join([_called(program, x) for x in operands])
+        lines.append(f"  {_called(program, program.first + position)} = {op.name} {names}")
+    lines += [f"  guard {k}: {condition(program, guard)}" for k, guard in reversed(guards)]
+    lines.append(f"  return {', '.join([_called(program, x) for x in program.outputs])}")
+    if len(lines) > limit:
+        cut = len(lines) - limit
+        lines[limit // 2 : limit // 2 + cut] = [f"  ... {cut} more ..."]
+    return "\n".join(lines)

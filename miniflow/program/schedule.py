@@ -1,0 +1,154 @@
+"""What a program over a batch computes once, what for each element, and in which order."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import NamedTuple
+
+from miniflow.ops import Op
+from miniflow.program.structures import HOLE
+from miniflow.program.trace import Guard, Instruction, Program
+
+BLOCK = 8192  # elements of a batch that are added up at once, and that a thread takes at a time
+PARTIALS = 8  # a sum over a batch is that of so many: element i adds to number i % PARTIALS
+SHORTEST, LONGEST = 8, 64  # stretches of steps that are done in step
+Step = tuple[int, Instruction]  # with the slot of its result
+
+
+class Shape(NamedTuple):
+    """What of a program's inputs and outputs runs along a batch, and how.
+
+    `layout` has for each input None where all elements have the same number, else whether
+    numbers of neighbouring elements stand side by side. `total` says that outputs are summed.
+    """
+
+    layout: tuple[bool | None, ...]
+    total: bool
+
+
+def hoisted(program: Program, varies: Sequence[bool]) -> tuple[Program, Program]:
+    """A program as two: the first is run once, the second for each element.
+
+    `varies` tells of each input, and each captured Value, whether it runs along the batch. The
+    first program computes what depends on none of these; the second takes it as further
+    inputs, after its own, and computes each number shortly before it is needed (but see `paired`).
+    """
+    count = len(varies)
+    varying = [*varies, *[False] * len(program.constants)]
+    for _, operands in program.instructions:
+        varying.append(any(varying[x] for x in operands))
+    steps = list(enumerate(program.instructions, program.first))
+    known = dict(steps)
+    ends = [x for guard in program.guards for x in (guard.left, guard.right)]
+    order = [slot for (slot,) in demanded(program, [*program.outputs, *ends])]
+    later = paired([(slot, known[slot]) for slot in order if varying[slot]])
+    wanted = dict.fromkeys(x for _, step in later for x in step.operands)
+    wanted |= dict.fromkeys(ends)
+    wanted |= dict.fromkeys(program.outputs)
+    kept = [slot for slot, _ in steps if not varying[slot] and slot in wanted]
+    once = [(slot, step) for slot, step in steps if not varying[slot]]
+    first = _part(program, count, (), once, kept, ())
+    return first, _part(program, count, kept, later, program.outputs, program.guards)
+
+
+def demanded(
+    program: Program, ends: Sequence[int], together: Mapping[int, tuple[int, ...]] | None = None
+) -> Iterator[tuple[int, ...]]:
+    """What has to be computed for some slots, operands first, as late as can be.
+
+    One slot at a time, or those that are computed `together`. So numbers do not have to be
+    put aside for long: there are few registers.
+    """
+    groups, done = together or {}, set(range(program.first))
+    waiting = [*reversed(ends)]
+    while waiting:
+        slot = waiting[-1]
+        if slot in done:
+            waiting.pop()
+            continue
+        group = groups.get(slot, (slot,))
+        steps = [program.instructions[x - program.first] for x in group]
+        needed = [x for step in steps for x in step.operands if x not in done]
+        if needed:
+            waiting += reversed(needed)
+            continue
+        done.update(group)
+        yield group
+
+
+def paired(steps: list[Step]) -> list[Step]:
+    """The same steps, neighbouring stretches of the same operations done in step with each other.
+
+    Such are two sums of products that have factors in common: each of these is fetched once.
+    """
+    ops = [step.op for _, step in steps]
+    found: list[Step] = []
+    k = 0
+    for at, sizes in enumerate(_distances(steps)):
+        if at < k:
+            continue
+        for size in sizes:
+            one, two = slice(at, at + size), slice(at + size, at + 2 * size)
+            if ops[one] == ops[two] and _pays(steps[one], steps[two]):
+                found += chain.from_iterable(zip(steps[one], steps[two], strict=True))
+                k = at + 2 * size
+                break
+        else:
+            found.append(steps[at])
+    return found
+
+
+def _distances(steps: list[Step]) -> list[list[int]]:
+    """How far it is from each step to the next ones of its operation that share an operand."""
+    upcoming: dict[tuple[Op, int], int] = {}
+    found: list[list[int]] = []
+    for k, (_, (op, operands)) in reversed([*enumerate(steps)]):
+        sizes = dict.fromkeys(upcoming.get((op, x), k) - k for x in operands)
+        found.append([size for size in sizes if SHORTEST <= size <= LONGEST])
+        upcoming |= {(op, x): k for x in operands}
+    return found[::-1]
+
+
+def _pays(one: list[Step], two: list[Step]) -> bool:
+    """Whether a stretch of steps can be done in step with the one before, and has much of it."""
+    place = {slot: k for k, (slot, _) in enumerate(one)}
+    common = 0
+    for k, ((_, a), (_, b)) in enumerate(zip(one, two, strict=True)):
+        if any(place.get(x, k) > k for x in b.operands):
+            return False
+        common += not set(a.operands).isdisjoint(b.operands)
+    return 3 * common >= len(one)
+
+
+def _part(
+    program: Program, count: int, taken: Sequence[int], steps: list[Step],
+    outputs: Sequence[int], guards: Sequence[Guard],
+) -> Program:  # fmt: skip
+    """Some instructions of a program as a program; `taken` are computed elsewhere."""
+    inputs = count + len(taken)
+    start = inputs + len(program.constants)
+    slots = dict(zip(taken, range(count, inputs), strict=True))
+    slots |= {x: x for x in range(count)}
+    slots |= {count + k: inputs + k for k in range(len(program.constants))}
+    slots |= {slot: start + k for k, (slot, _) in enumerate(steps)}
+    return Program(
+        program.name,
+        ("xs",),
+        (([HOLE] * inputs,), {}),
+        [HOLE] * len(outputs),
+        (),
+        program.constants,
+        [Instruction(op, tuple([slots[x] for x in operands])) for _, (op, operands) in steps],
+        [slots[x] for x in outputs],
+        _moved(guards, slots, start),
+        {},
+        [None] * len(steps),
+    )
+
+
+def _moved(guards: Sequence[Guard], slots: dict[int, int], start: int) -> list[Guard]:
+    """Guards between other instructions, in the same order."""
+    moved, position = [], 0
+    for relation, left, right, holds, _ in guards:
+        position = max(position, slots[left] - start + 1, slots[right] - start + 1)
+        moved.append(Guard(relation, slots[left], slots[right], holds, position))
+    return moved

@@ -1,0 +1,5 @@
+"""What the other rooms use and that knows nothing of them.
+
+trees.py   nested lists, tuples, dicts and arrays
+files.py   files are written whole or not at all
+"""

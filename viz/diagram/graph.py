@@ -1,0 +1,316 @@
+"""What a diagram shows, whatever it is taken from: Values, a Tape or a Program.
+
+An *entry* is a leaf, a constant or the result of an operation; entries are numbered from 0
+in the order in which they were recorded. A *path* is the names of the scopes that were open
+then; a diagram draws a *frame* around the entries of each.
+
+A *parameter* is a leaf that an `nn` module holds that is alive, a Value that a program
+captures, or what the caller says is one; all other leaves are *inputs*.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Any
+
+from miniflow.nn import Module, parameter_names
+from miniflow.ops import Op, constant, leaf, shared
+from miniflow.program.python import condition
+from miniflow.program.trace import Program
+from miniflow.tape.core import Table, Value, frozen
+from miniflow.tape.gradient_tape import Tape
+from miniflow.util.trees import flatten
+
+Names = tuple[str, ...]
+FORWARD, REVERSE = "forward", "reverse sweep"
+DEEPEST = 8  # frames in frames
+
+
+@dataclass
+class Graph:
+    """The entries of a recording as they were when it was taken: one column for each property.
+
+    Attributes:
+        ops: the operation; `leaf` or `constant` for entries without operands.
+        operands: the numbers of the operands.
+        data, grads: the numbers; None in a program.
+        paths: the names of the scopes.
+        names: what some entries are called.
+        parameters, outputs: which entries are.
+        parts: with how many names of paths begin that are not a scope's but a program's part's.
+        guards: the conditions of a program's path, each with the numbers of its two sides.
+        status: in a comparison what became of an entry: same, moved, flipped, new, gone.
+        before: in a comparison the data and gradient that an entry had.
+        former: in a comparison the edges that are gone, from entries that are.
+    """
+
+    ops: list[Op] = field(default_factory=list)
+    operands: list[tuple[int, ...]] = field(default_factory=list)
+    data: list[float | None] = field(default_factory=list)
+    grads: list[float | None] = field(default_factory=list)
+    paths: list[Names] = field(default_factory=list)
+    names: dict[int, str] = field(default_factory=dict)
+    parameters: set[int] = field(default_factory=set)
+    outputs: set[int] = field(default_factory=set)
+    parts: int = 0
+    guards: list[tuple[str, int, int]] = field(default_factory=list)
+    status: dict[int, str] = field(default_factory=dict)
+    before: dict[int, tuple[float | None, float | None]] = field(default_factory=dict)
+    former: list[tuple[int, int]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.ops)
+
+    def __repr__(self) -> str:
+        return f"<Graph of {len(self)} entries>"
+
+    def add(
+        self, op: Op, operands: tuple[int, ...], data: float | None, grad: float | None,
+        path: Names, name: str = "",
+    ) -> int:  # fmt: skip
+        """Append an entry; its number."""
+        n = len(self.ops)
+        self.ops.append(op)
+        self.operands.append(operands)
+        self.data.append(data)
+        self.grads.append(grad)
+        self.paths.append(path)
+        if name:
+            self.names[n] = name
+        return n
+
+    def kind(self, n: int) -> str:
+        """input, parameter, constant, computed or output."""
+        if self.operands[n]:
+            return "output" if n in self.outputs else "computed"
+        if self.ops[n] is constant:
+            return "constant"
+        return "parameter" if n in self.parameters else "input"
+
+    def partials(self, n: int) -> list[float | None]:
+        """The local derivative by each operand; None by constants and where it is flat."""
+        op, operands = self.ops[n], self.operands[n]
+        xs, y = [self.data[x] for x in operands], self.data[n]
+        if y is None or None in xs:
+            return [None] * len(operands)
+        return [
+            op.partial(k, xs, y) if op.follows(k) and self.ops[x] is not constant else None
+            for k, x in enumerate(operands)
+        ]
+
+    def frames(self, *, inputs: bool) -> list[Names]:
+        """Where each entry is drawn: constants and parameters with what they are used for.
+
+        So are `inputs`, where these are not to stay outside.
+        """
+        if not any(self.paths):
+            return list(self.paths)
+        movable = bytearray(op is constant or (inputs and op is leaf) for op in self.ops)
+        for x in self.parameters:
+            movable[x] = 1
+        found: dict[int, Names] = {}
+        for path, operands in zip(self.paths, self.operands, strict=True):
+            for x in operands:
+                if movable[x] and found.get(x) is not path:
+                    found[x] = common_names(found.get(x, path), path)
+        frames = [path[:DEEPEST] if len(path) > DEEPEST else path for path in self.paths]
+        for x, path in found.items():
+            frames[x] = path[:DEEPEST]
+        return frames
+
+
+def common_names(a: Names, b: Names) -> Names:
+    """The names with which both paths begin."""
+    if a is b or not a:
+        return a
+    return tuple(x for x, _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))
+
+
+def snapshot(root: Any, *, parameters: Any = None) -> Graph:
+    """The graph behind Values, a Tape or a program as it is now, to draw or compare later.
+
+    Later changes of leaves' data and of gradients do not show in it.
+
+    Args:
+        root: a Value, several of them in nested lists, tuples, dicts and arrays, a Tape, a
+            program, or a snapshot.
+        parameters: a module or Values, nested, that are parameters besides those that the
+            modules of `miniflow.nn` hold.
+
+    Raises:
+        TypeError: `root` is not made of Values.
+        ValueError: there is nothing in it.
+
+    Example:
+        >>> x = Value(2.0)
+        >>> before = snapshot(x * 3.0)
+        >>> x.data = 5.0
+        >>> before.data
+        [2.0, 3.0, 6.0]
+    """
+    return take(root, parameters, "snapshot")
+
+
+def take(root: Any, parameters: Any, caller: str) -> Graph:
+    """`snapshot`, with errors in the name of `caller`."""
+    if isinstance(root, Graph):
+        return root
+    frozen("drawing a graph")
+    if isinstance(root, Program):
+        return _of_program(root, caller)
+    reader = _Reader()
+    if isinstance(root, Tape):
+        with _held({root._table}):
+            reader.tape(root)
+            reader.mark(_parameters(parameters, caller))
+    else:
+        roots = _roots(root, caller)
+        with _held({v._tape for v in roots}):
+            reader.values(roots)
+            reader.mark(_parameters(parameters, caller))
+    if not len(reader.graph):
+        raise ValueError(f"{caller}: there is nothing to draw in an empty Tape")
+    return reader.graph
+
+
+@contextmanager
+def _held(tables: set[Table]) -> Iterator[None]:
+    """Row numbers stay what they are."""
+    for table in tables:
+        table.held += 1
+    try:
+        yield
+    finally:
+        for table in tables:
+            table.held -= 1
+            table.settle()
+
+
+def _roots(root: object, caller: str) -> list[Value]:
+    """What to draw, as a list of Values."""
+    roots = flatten(root)
+    if not roots:
+        raise ValueError(f"{caller}: there is nothing to draw in an empty list")
+    for x in roots:
+        if not isinstance(x, Value):
+            raise TypeError(
+                f"{caller}: {x!r:.60} is a {type(x).__name__}, not a Value; "
+                f"{'call it and draw the result' if callable(x) else 'compute it from Values'}"
+            )
+    return roots
+
+
+def _parameters(given: Any, caller: str) -> dict[Value, str]:
+    """The parameters with their names."""
+    names = parameter_names()
+    if given is None:
+        return names
+    if isinstance(given, Module):
+        return names | {v: name for name, v in given.named_parameters()}
+    for x in flatten(given):
+        if not isinstance(x, Value):
+            raise TypeError(
+                f"{caller}: parameters: {x!r:.60} is a {type(x).__name__}; give a module, or Values"
+            )
+    return dict.fromkeys(flatten(given), "") | names
+
+
+class _Reader:
+    """Reads rows of tables into a graph."""
+
+    def __init__(self) -> None:
+        self.graph = Graph()
+        self.places: dict[Table, dict[int, int]] = {}  # entries by row
+        self.foreign: dict[Value, int] = {}  # entries of other threads' leaves
+
+    def values(self, roots: list[Value]) -> None:
+        """What `roots` come from, each entry once."""
+        for table in dict.fromkeys(v._tape for v in roots):
+            self.read(table, table.reached([v._row for v in roots if v._tape is table])[::-1])
+        for v in roots:
+            self.graph.outputs.add(self.places[v._tape][v._row])
+
+    def tape(self, tape: Tape) -> None:
+        """All rows of a tape, after what they use from before it; unused results are outputs."""
+        table, rows = tape._table, tape._rows()
+        used = {x for row in rows for x in table.operands(row)}
+        self.read(table, sorted(x for x in used if x < rows.start), bare=True)
+        self.read(table, rows)
+        places = self.places[table]
+        loose = {places[row] for row in rows if row not in used}
+        self.graph.outputs = {n for n in loose if self.graph.operands[n]}
+
+    def read(self, table: Table, rows: Iterable[int], *, bare: bool = False) -> None:
+        """Add rows, oldest first; `bare` for ones whose operands are not to be drawn."""
+        places = self.places.setdefault(table, {})
+        entry, operands, rows = table.entry, table.operands, list(rows)
+        graph, empty = self.graph, ()
+        for row, path in zip(rows, table.paths(rows), strict=True):
+            op, data, grad, name = entry(row)
+            if op is shared or (op is leaf and self.foreign):
+                places[row] = self.leaf(table.handle(row))
+                continue
+            places[row] = n = len(graph.ops)
+            # as `add`, without the cost of a million calls
+            graph.operands.append(
+                tuple(map(places.__getitem__, operands(row))) if op.arity and not bare else empty
+            )
+            graph.ops.append(leaf if bare and op.arity else op)
+            graph.data.append(data)
+            graph.grads.append(grad)
+            graph.paths.append(path)
+            if name:
+                graph.names[n] = name
+
+    def leaf(self, v: Value) -> int:
+        """The entry of a leaf that several threads may share: it is drawn once."""
+        n = self.foreign.get(v)
+        if n is None:
+            n = self.places.get(v._tape, {}).get(v._row)
+        if n is None:
+            op, data, grad, name = v._tape.entry(v._row)
+            n = self.graph.add(op, (), data, grad, (), name)
+        self.foreign[v] = n
+        return n
+
+    def mark(self, parameters: dict[Value, str]) -> None:
+        """Note which of the entries are parameters, and what they are called."""
+        for v, name in parameters.items():
+            n = self.foreign.get(v)
+            if n is None:
+                n = self.places.get(v._tape, {}).get(v._row)
+            if n is not None and not self.graph.operands[n]:
+                self.graph.parameters.add(n)
+                if name:
+                    self.graph.names.setdefault(n, name)
+
+
+def _of_program(program: Program, caller: str) -> Graph:
+    """The slots of a program; what a sweep has added is in a frame of its own."""
+    graph, names = Graph(), program.names
+    swept = any(place is not None and place.sweep for place in program.places)
+    graph.parts = int(swept)
+    for slot in range(program.first):
+        number = program.constant(slot)
+        kind = "input" if slot < program.inputs else "captured"
+        if number is not None:
+            graph.add(constant, (), number, None, (), names.get(slot, ""))
+        else:
+            graph.add(leaf, (), None, None, (), names.get(slot, f"{kind} {slot}"))
+            if kind == "captured":
+                graph.parameters.add(slot)
+    for (op, operands), place in zip(program.instructions, program.places, strict=True):
+        sweep, path = (place.sweep, place.scope) if place is not None else (0, ())
+        if swept:
+            part = REVERSE + f" of the {REVERSE}" * (sweep - 1) if sweep else FORWARD
+            path = (part, *path)
+        name = names.get(len(graph), f"%{len(graph)}")
+        graph.add(op, operands, None, None, path, name)
+    graph.outputs = set(program.outputs)
+    graph.guards = [
+        (condition(program, guard), guard.left, guard.right) for guard in program.guards
+    ]
+    if not len(graph):
+        raise ValueError(f"{caller}: there is nothing to draw in an empty program")
+    return graph

@@ -1,0 +1,1 @@
+"""Text, colours, and DOT to pictures."""

@@ -1,0 +1,1 @@
+"""A page that steps through a tape."""

@@ -1,0 +1,134 @@
+"""The player: one self-contained page that steps through a tape.
+
+The page is `player.html` with `player.css`, `player.js` and the data of `viz.player.scene` put into
+it. It asks nothing of a network or a server. Its script runs by its hash alone, and the data
+is JSON in which no character means anything to HTML, so nothing in a label can execute.
+"""
+
+import base64
+import hashlib
+import html
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from miniflow.tape.core import Value
+from miniflow.util.files import write
+from viz.output.palette import DARK, LIGHT, pick
+from viz.player.recording import Recording
+from viz.player.scene import scene_of, scene_of_recording
+from viz.player.steps import LIMIT, take_steps
+
+HERE = Path(__file__).parent
+
+# Beside the palette's colours: values going forward, gradients coming back.
+LIGHT_DIRECTIONS = {"forward": "#0b6e66", "backward": "#8a1c8f"}
+DARK_DIRECTIONS = {"forward": "#4fd6c6", "backward": "#ef9bf2"}
+
+
+def play(
+    root: Value | Recording,
+    path: str | os.PathLike[str] = "steps.html",
+    *,
+    theme: str = "auto",
+    title: str = "",
+    limit: int | None = LIMIT,
+) -> Path:
+    """Write a page that steps through a computation, forward and backward, or a training.
+
+    Forward it shows one operation at a time; backward one contribution at a time: upstream
+    gradient x local derivative, and the sum where a number is used several times. It has a
+    quiz. Of what `record` has recorded it shows the lines of source, too, and for several
+    iterations the loss, and weights and gradients on the network.
+
+    Args:
+        root: the Value that `backward` is or could be called on, or a recording.
+        path: the file to write; it is replaced as a whole. Any browser opens it.
+        theme: "light", "dark", or "auto" for what the reader's system prefers.
+        title: the page's heading.
+        limit: how many nodes the graph of a Value may have; None for any number.
+
+    Returns:
+        The path.
+
+    Raises:
+        TypeError: `root` is neither a Value nor a recording.
+        ValueError: a constant, an empty recording, too many nodes, or an unknown theme.
+        RuntimeError: there is no Graphviz, or it failed.
+        OSError: the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> a, b = Value(2.0, label="a"), Value(-3.0, label="b")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     play(a * b + a, Path(folder) / "steps.html").name
+        'steps.html'
+    """
+    if theme != "auto":
+        pick(theme, "play")
+    if isinstance(root, Recording):
+        scene = scene_of_recording(root)
+    else:
+        scene = scene_of(take_steps(root, limit=limit))
+    path = Path(path)
+    write(path, page(scene, theme=theme, title=title or _title(scene)))
+    return path
+
+
+def _title(scene: dict[str, Any]) -> str:
+    if scene["training"] is not None and len(scene["training"]["shown"]) > 1:
+        return f"{scene['training']['shown'][-1]} iterations of training"
+    if scene["graphs"]:
+        last = scene["graphs"][0]["nodes"][-1]
+        return f"{last['name']} = {last['formula']}" if last["op"] else last["name"]
+    return "One iteration of training"
+
+
+def page(scene: dict[str, Any], *, theme: str, title: str) -> str:
+    """The page that shows a scene."""
+    script = _read("player.js")
+    parts = {
+        "theme": f' data-theme="{theme}"' if theme != "auto" else "",
+        "title": html.escape(re.sub("[\0-\x08\v-\x1f\ud800-\udfff]", "\ufffd", title)),
+        "hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "style": f"{colours()}\n{_read('player.css')}",
+        "data": embedded(scene),
+        "script": script,
+    }
+    # in one pass: what is put in may look like a place itself
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _read("player.html"))
+
+
+def embedded(data: Any) -> str:
+    r"""Data as JSON in which HTML finds nothing: ASCII without angle brackets.
+
+    Example:
+        >>> embedded({"label": "</script>"})
+        '{"label":"\\u003c/script\\u003e"}'
+    """
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
+    for sign in "<>&":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
+
+
+def colours() -> str:
+    """The palette as the style's variables, for light and dark pages."""
+    light = _variables(LIGHT._asdict() | LIGHT_DIRECTIONS)
+    dark = _variables(DARK._asdict() | DARK_DIRECTIONS)
+    return (
+        f":root {{ color-scheme: light; {light} }}\n"
+        f"@media (prefers-color-scheme: dark) {{ :root {{ color-scheme: dark; {dark} }} }}\n"
+        f':root[data-theme="light"] {{ color-scheme: light; {light} }}\n'
+        f':root[data-theme="dark"] {{ color-scheme: dark; {dark} }}'
+    )
+
+
+def _variables(named: dict[str, str]) -> str:
+    return " ".join(f"--{name}: {colour};" for name, colour in named.items())
+
+
+def _read(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")

@@ -1,0 +1,242 @@
+"""Recording a training loop, for `play`: each `backward()` is one iteration.
+
+Kept of an iteration are its loss, the model's parameters and their gradients, and, where the
+graph is small enough to be stepped through, every step. Lines of source are noted with a
+trace function, so where a debugger or a coverage tool has set its own there are none.
+"""
+
+import re
+import sys
+from array import array
+from collections.abc import Iterator
+from contextlib import ExitStack
+from types import FrameType, TracebackType
+from typing import Any, NamedTuple
+
+from miniflow.nn import Module
+from miniflow.program.names import Place, origins, watched
+from miniflow.tape.core import Table, Trace, Value, here
+from viz.player.steps import LIMIT, Line, Steps, take_steps
+
+
+class Iteration(NamedTuple):
+    """One call of `backward`.
+
+    Attributes:
+        loss: the number that it was called on.
+        parameters: the model's parameters, in the order of `Recording.names`.
+        gradients: their `.grad` after the call.
+        steps: every step, or None where there are too many.
+        entries: how many entries of the tape the loss was computed from; 0 if not counted.
+    """
+
+    loss: float
+    parameters: "array[float]"
+    gradients: "array[float]"
+    steps: Steps | None
+    entries: int
+
+
+class Recording:
+    """What `record` has recorded: `play` makes a page of it.
+
+    Attributes:
+        model: the model, or None.
+        names: of its parameters.
+        iterations: one for each call of `backward` on this thread.
+        limit: how many nodes a graph may have whose steps are kept.
+    """
+
+    def __init__(self, model: Module | None = None, *, limit: int = LIMIT) -> None:
+        if model is not None and not isinstance(model, Module):
+            raise TypeError(
+                f"record: {model!r:.60} is a {type(model).__name__}, not a Module; give the "
+                "model whose parameters are to be shown, or nothing"
+            )
+        self.model = model
+        self.limit = limit
+        self.iterations: list[Iteration] = []
+        named = list(model.named_parameters()) if model is not None else []
+        self.names = [name for name, _ in named]
+        self._parameters = [v for _, v in named]
+        self._entries = 0  # of the first graph that was too large
+        self._watch: _Watch | None = None
+        self._table: Table | None = None
+
+    @property
+    def losses(self) -> list[float]:
+        """The loss of each iteration."""
+        return [x.loss for x in self.iterations]
+
+    def __len__(self) -> int:
+        return len(self.iterations)
+
+    def __repr__(self) -> str:
+        return f"<Recording of {len(self)} iterations, {len(self.names)} parameters>"
+
+    # --- the block --------------------------------------------------------------
+
+    def __enter__(self) -> "Recording":
+        if self._table is not None or self.iterations:
+            raise RuntimeError("record: this recording has been used; call viz.record() anew")
+        if here.table.swept is not None:
+            raise RuntimeError("record: another recording is running on this thread; end it first")
+        self._table = here.table
+        self._watch = _Watch(self._table, sys._getframe(1))
+        self._table.swept = self._swept
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._table is not None
+        self._table.swept = None
+        self._stop_watching()
+
+    def _stop_watching(self) -> None:
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
+
+    def _swept(self, root: Value) -> None:
+        """Take down one iteration."""
+        steps = self._steps(root)
+        self.iterations.append(
+            Iteration(
+                root.data,
+                array("d", [v.data for v in self._parameters]),
+                array("d", [v.grad for v in self._parameters]),
+                steps,
+                len(steps.nodes) if steps else self._entries,
+            )
+        )
+        if steps is None:
+            self._stop_watching()  # lines are of no use any more, and cost time
+        elif self._watch is not None:
+            self._watch.start_anew()
+
+    def _steps(self, root: Value) -> Steps | None:
+        if self._entries:  # the graphs of a training loop are much alike
+            return None
+        table = root._tape
+        table.held += 1
+        try:
+            rows = table.reached([root._row])
+            if len(rows) > self.limit:
+                self._entries = len(rows)
+                return None
+            watch = self._watch
+            return take_steps(
+                root,
+                root.grad,  # of the output a sweep leaves its seed
+                names=(watch.names() if watch else {})
+                | dict(zip(self._parameters, map(_short_name, self.names), strict=True)),
+                parameters=self._parameters,
+                lines=watch.lines(rows) if watch else {},
+                limit=None,
+            )
+        finally:
+            table.held -= 1
+            table.settle()
+
+
+def record(model: Module | None = None, *, limit: int = LIMIT) -> Recording:
+    """A ``with`` block whose calls of `backward()` are recorded, for `play`.
+
+    The code in the block runs as it is: nothing has to be called, and nothing is changed.
+    Of a model the parameters and gradients are kept at each call of `backward()` on this
+    thread; of a graph of up to `limit` nodes every step, with the lines of source that it
+    came from; the tape is not compacted then between two calls. Of larger graphs no steps are
+    kept, and memory stays flat, so the block may train anything.
+
+    Args:
+        model: the model that is trained in the block, if there is one.
+        limit: how many nodes a graph may have whose steps are kept.
+
+    Returns:
+        What is recorded; it can be played after the block, too.
+
+    Raises:
+        TypeError: `model` is no Module.
+        RuntimeError: on entering the block: another recording runs on this thread.
+
+    Example:
+        >>> w = Value(0.0, label="w")
+        >>> with record() as recording:
+        ...     for _ in range(3):
+        ...         loss = (w - 1) ** 2
+        ...         w.grad = 0.0
+        ...         loss.backward()
+        ...         w.data -= 0.25 * w.grad
+        >>> recording.losses
+        [1.0, 0.25, 0.0625]
+    """
+    return Recording(model, limit=limit)
+
+
+def _short_name(path: str) -> str:
+    """A parameter's path as the steps have it: ``layers.0.neurons.2.w.1`` is ``L1.n3.w1``."""
+    found = re.fullmatch(r"(?:(?:.*\.)?layers\.(\d+)\.)?(?:neurons\.(\d+)\.)?(w\.\d+|b)", path)
+    if found is None:
+        return path
+    layer, neuron, rest = found.groups()
+    places = [f"{letter}{int(k) + 1}." for letter, k in (("L", layer), ("n", neuron)) if k]
+    return "".join(places) + rest.replace(".", "")
+
+
+class _Watch:
+    """The lines and variables of the block, from one call of `backward` to the next."""
+
+    def __init__(self, table: Table, frame: FrameType) -> None:
+        self.table = table
+        self.frame: FrameType | None = frame
+        self.notes = Trace()
+        self.assigned: dict[int, str] = {}
+        table.held += 1  # rows are noted by their numbers
+        self.stack = ExitStack()
+        self.stack.enter_context(watched(table, self.notes, self.assigned))
+        enter: Any = sys.gettrace()
+        # the frame of the block runs already: nobody else will watch it
+        self.tracing = enter is not None and enter.__module__ == watched.__module__
+        if self.tracing:
+            frame.f_trace = enter(frame, "call", None)
+
+    def start_anew(self) -> None:
+        """Forget what was noted, and let the tape drop what nobody needs."""
+        self.notes.notes.clear()
+        self.assigned.clear()
+        self.table.held -= 1
+        self.table.settle()
+        self.table.held += 1
+
+    def stop(self) -> None:
+        """Watch no longer."""
+        if self.tracing and self.frame is not None:
+            self.frame.f_trace = None
+        self.frame = None  # it knows this object
+        self.stack.close()
+        self.table.held -= 1
+        self.table.settle()
+
+    def names(self) -> dict[Value, str]:
+        """What the code calls its Values, now."""
+        found = {self.table.handle(row): name for row, name in self.assigned.items()}
+        found.update(_variables(self.frame))
+        return found
+
+    def lines(self, rows: list[int]) -> dict[int, Line]:
+        """Where each of the rows (newest first) was computed, as far as that is known."""
+        places = origins(self.table, self.notes, rows)
+        return {row: (x.file, x.line) for row, x in places.items() if isinstance(x, Place)}
+
+
+def _variables(frame: FrameType | None) -> Iterator[tuple[Value, str]]:
+    """The variables of a frame that hold a Value; of two with the same the first one counts."""
+    if frame is None:
+        return
+    for name, x in reversed(list(frame.f_locals.items())):
+        if x.__class__ is Value and not name.startswith("_"):
+            yield x, name

@@ -1,0 +1,281 @@
+"""What a tape does, one step at a time: the numbers that the player shows.
+
+Forward, each computed Value is one step. Backward, each *contribution* is one: an entry passes
+upstream gradient x local derivative to one of its operands, whose gradient is the sum of what
+arrives. The order, and every bit, is that of the engine's sweep: the newest entry first, its
+operands in turn, nothing for constants and for operands in which an operation is flat.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from miniflow.tape.core import Table, Value, frozen
+from viz.output.text import number
+from viz.player import formula
+
+LIMIT = 400  # nodes that a person can follow
+LONGEST_NAME = 24
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+Line = tuple[str, int]  # a file and the number of a line of it
+
+
+class Node(NamedTuple):
+    """One number of a graph.
+
+    Attributes:
+        name: what the steps call it: its label, the variable it was assigned to, or a name
+            given here; unlike any other node's.
+        label: its whole label.
+        kind: "input", "parameter", "constant", "computed" or "output".
+        op: the name of its operation, "" for one that was not computed.
+        symbol: its operation's sign.
+        operands: the numbers of the nodes that it was computed from.
+        value: its number.
+        held: what `.grad` holds.
+        line: where it was computed, if that is known.
+        formula: how it was computed, with names.
+        numbers: how it was computed, with numbers.
+    """
+
+    name: str
+    label: str
+    kind: str
+    op: str
+    symbol: str
+    operands: tuple[int, ...]
+    value: float
+    held: float
+    line: Line | None
+    formula: str
+    numbers: str
+
+
+class Contribution(NamedTuple):
+    """What one entry passes back to one operand.
+
+    Attributes:
+        result, place, operand: the entry's node, the operand's place in it and its node.
+        upstream: the entry's own gradient.
+        local: the partial derivative of the entry by the operand.
+        amount: upstream x local.
+        before: the operand's gradient until now; None if this is the first contribution.
+        after: its gradient from now on.
+        rule: the formula of `local`, "" if there is no short one.
+    """
+
+    result: int
+    place: int
+    operand: int
+    upstream: float
+    local: float
+    amount: float
+    before: float | None
+    after: float
+    rule: str
+
+
+class Steps(NamedTuple):
+    """One forward and one backward pass.
+
+    Attributes:
+        nodes: oldest first; the last one is the output.
+        contributions: in the order in which a sweep makes them.
+        seed: the output's gradient.
+    """
+
+    nodes: tuple[Node, ...]
+    contributions: tuple[Contribution, ...]
+    seed: float
+
+    @property
+    def computed(self) -> list[int]:
+        """The numbers of the nodes that were computed, in order."""
+        return [n for n, node in enumerate(self.nodes) if node.op]
+
+    @property
+    def gradients(self) -> dict[int, float]:
+        """The gradient of each node that the sweep reaches."""
+        found = {len(self.nodes) - 1: self.seed}
+        found.update((x.operand, x.after) for x in self.contributions)
+        return found
+
+    @property
+    def structure(self) -> tuple[Any, ...]:
+        """What graphs that can be drawn in one place have in common."""
+        return tuple((x.name, x.kind, x.op, x.operands, x.line) for x in self.nodes)
+
+
+def take_steps(
+    root: Value,
+    seed: float = 1.0,
+    *,
+    names: Mapping[Value, str] | None = None,
+    parameters: Iterable[Value] = (),
+    lines: Mapping[int, Line] | None = None,
+    limit: int | None = LIMIT,
+) -> Steps:
+    """The steps of computing a Value and of its `backward`, without calling it.
+
+    Args:
+        root: the output.
+        seed: what `backward` would be called with.
+        names: what to call Values that have no label.
+        parameters: the leaves that are a model's.
+        lines: for rows of the tape, where they were computed.
+        limit: how many nodes there may be; None for any number.
+
+    Raises:
+        TypeError: `root` is no Value.
+        ValueError: it is a constant, or there are more nodes than `limit`.
+
+    Example:
+        >>> a = Value(3.0, label="a")
+        >>> for x in take_steps(a * a).contributions:
+        ...     print(x.rule, x.upstream, x.local, x.amount, x.before, x.after)
+        a 1.0 3.0 3.0 None 3.0
+        a 1.0 3.0 3.0 3.0 6.0
+    """
+    _check(root)
+    frozen("stepping through a Value")
+    table = root._tape
+    table.held += 1  # row numbers stay what they are
+    try:
+        rows = table.reached([root._row])[::-1]
+        if limit is not None and len(rows) > limit:
+            raise ValueError(
+                f"play: the graph has {len(rows):,} nodes, more than {limit}; play a part of it "
+                "(one neuron, or one of v.inputs), or pass limit=None"
+            )
+        return _Walk(table, rows, seed, names or {}, set(parameters), lines or {}).steps()
+    finally:
+        table.held -= 1
+        table.settle()
+
+
+def _check(root: object) -> None:
+    if not isinstance(root, Value):
+        remedy = "call it and play the result" if callable(root) else "compute it from Values"
+        raise TypeError(
+            f"play: {root!r:.60} is a {type(root).__name__}, neither a Value nor a recording; "
+            f"{remedy}"
+        )
+    if root.op == "constant":
+        raise ValueError(
+            "play: this Value is a constant, nothing was recorded; compute it outside of "
+            "no_grad() and without detach()"
+        )
+
+
+class _Walk:
+    """One reading of the tape, row by row."""
+
+    def __init__(
+        self, table: Table, rows: list[int], seed: float, names: Mapping[Value, str],
+        parameters: set[Value], lines: Mapping[int, Line],
+    ) -> None:  # fmt: skip
+        self.seed = seed
+        self.values = [table.handle(row) for row in rows]
+        places = {row: n for n, row in enumerate(rows)}
+        self.operands = [tuple([places[x] for x in table.operands(row)]) for row in rows]
+        self.ops = [
+            table.op(row) if xs else None for row, xs in zip(rows, self.operands, strict=True)
+        ]
+        self.kinds = [self._kind(n, parameters) for n in range(len(rows))]
+        self.lines = [lines.get(row) for row in rows]
+        self.names = self._names(names)
+
+    def steps(self) -> Steps:
+        nodes = tuple([self._node(n) for n in range(len(self.values))])
+        return Steps(nodes, tuple(self._contributions(nodes)), self.seed)
+
+    def _kind(self, n: int, parameters: set[Value]) -> str:
+        if self.operands[n]:
+            return "output" if n == len(self.values) - 1 else "computed"
+        v = self.values[n]
+        return "constant" if v.op == "constant" else "parameter" if v in parameters else "input"
+
+    # --- names ------------------------------------------------------------------
+
+    def _names(self, given: Mapping[Value, str]) -> list[str]:
+        """A name for each node, no two the same."""
+        labels = [_short(v.label or given.get(v, "")) for v in self.values]
+        taken = {name for name in labels if name}
+        fresh = {letter: _fresh(letter, taken) for letter in "xt"}
+        names: list[str] = []
+        used: dict[str, int] = {}
+        for n, label in enumerate(labels):
+            if self.kinds[n] == "constant" and not label:
+                names.append(formula.literal(self.values[n].data))
+                continue
+            name = label or self._invented(n, fresh, taken)
+            used[name] = used.get(name, 0) + 1
+            names.append(name + str(used[name]).translate(SUBSCRIPTS) if used[name] > 1 else name)
+        return names
+
+    def _invented(self, n: int, fresh: dict[str, Iterator[str]], taken: set[str]) -> str:
+        if self.kinds[n] == "output" and "output" not in taken:
+            return "output"
+        return next(fresh["t" if self.operands[n] else "x"])
+
+    # --- both directions --------------------------------------------------------
+
+    def _node(self, n: int) -> Node:
+        v, op, xs = self.values[n], self.ops[n], self.operands[n]
+        written = calculated = ""
+        if op is not None:
+            written = formula.symbolic(op, [self.names[x] for x in xs])
+            calculated = formula.numeric(op, [self._number(x) for x in xs])
+        return Node(
+            self.names[n], v.label, self.kinds[n], op.name if op else "", op.symbol if op else "",
+            xs, v.data, v.grad, self.lines[n], written, calculated,
+        )  # fmt: skip
+
+    def _number(self, n: int) -> str:
+        x = self.values[n].data
+        return formula.literal(x) if self.kinds[n] == "constant" else number(x)
+
+    def _contributions(self, nodes: tuple[Node, ...]) -> Iterator[Contribution]:
+        """A sweep: newest entry first, its operands in turn."""
+        gradient: dict[int, float] = {len(nodes) - 1: self.seed}
+        for n in reversed(range(len(nodes))):
+            op, operands = self.ops[n], self.operands[n]
+            if n not in gradient or op is None:
+                continue
+            xs, y = [nodes[x].value for x in operands], nodes[n].value
+            for k, x in enumerate(operands):
+                # plain numbers are constants: their partials are never evaluated
+                if not op.follows(k) or nodes[x].kind == "constant":
+                    continue
+                local = op.partial(k, xs, y)
+                amount, before = gradient[n] * local, gradient.get(x)
+                gradient[x] = amount if before is None else before + amount
+                yield Contribution(
+                    n, k, x, gradient[n], local, amount, before, gradient[x], self._rule(n, k)
+                )
+
+    def _rule(self, n: int, k: int) -> str:
+        op, operands = self.ops[n], self.operands[n]
+        assert op is not None
+        known: list[str | float] = [
+            self.values[x].data if self.kinds[x] == "constant" else self.names[x] for x in operands
+        ]
+        return formula.rule(op, k, known, self.names[n])
+
+
+def _short(label: str) -> str:
+    """A label as a name within a formula: one line, not too long."""
+    text = re.sub(r"\s+", " ", "".join(x if x.isprintable() else " " for x in label)).strip()
+    text = text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
+    return unicodedata.normalize("NFC", text)
+
+
+def _fresh(letter: str, taken: set[str]) -> Iterator[str]:
+    """Names with a letter and a number that nobody has."""
+    k = 0
+    while True:
+        k += 1
+        if f"{letter}{k}" not in taken:
+            yield f"{letter}{k}"
