@@ -12,11 +12,6 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 SOURCES = Path("miniflow")
-# with what prints the rules, and what says what the engine was made of
-DEPENDS = [
-    "ops.py", "tape/core.pxd", "tape/engine.h", "tape/c_rules.py", "tape/choose.py",
-    "program/c.py", "program/python.py", "program/trace.py", "program/structures.py",
-]  # fmt: skip
 GNU = ["-O3", "-g0", "-ffp-contract=off", "-fno-strict-aliasing", "-Wno-unused-function"]
 MICROSOFT = ["/O2", "/fp:precise"]
 
@@ -68,7 +63,9 @@ setup(
         Extension(
             "miniflow.tape.core",
             [str(SOURCES / "tape" / "core.py")],
-            depends=[str(SOURCES / name) for name in DEPENDS],
+            depends=[
+                str(path) for path in SOURCES.rglob("*") if path.suffix in (".py", ".pxd", ".h")
+            ],
         )
     ],
     cmdclass={"build_ext": BuildEngine},

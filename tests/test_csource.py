@@ -21,7 +21,7 @@ from test_program import Fork, Function, anything, bits, functions, operands, po
 from miniflow import Value, grad, hessian, jit, trace, value_and_grad
 from miniflow import math as m
 from miniflow.ops import TABLE
-from miniflow.program.c import HELPERS, LIBRARY, NEARLY, WORDS, known
+from miniflow.program.c import CALLS, HELPERS, NEARLY, WORDS, known
 from miniflow.program.trace import PathError, expansion
 
 inf, nan = math.inf, math.nan
@@ -322,7 +322,7 @@ def test_functions_named_as_the_library_is(compiled):
     def some(x, y):
         return m.sin(x) * m.hypot(x, y) + x**y + m.max(x, y)
 
-    for name in sorted({*WORDS, *AWKWARD, *LIBRARY, *HELPERS} - set(keyword.kwlist))[::9]:
+    for name in sorted({*WORDS, *AWKWARD, *CALLS, *HELPERS} - set(keyword.kwlist))[::9]:
         some.__name__ = name
         program = trace(some, 1.0, 2.0)
         assert_same(compiled(program, "-fbuiltin"), program, [1.5, 2.5])

@@ -41,7 +41,7 @@ from miniflow import Tape, Value, define, grad, hessian, jvp, no_grad, trace, vj
 from miniflow import math as m
 from miniflow.ops import TABLE
 from miniflow.tape import core as tape
-from miniflow.tape.choose import SOURCES
+from miniflow.tape.choose import sources
 
 TESTS = Path(__file__).parent
 INSTALLED = Path(miniflow.__file__).parent.parent  # where the package is that is tested
@@ -647,8 +647,9 @@ def test_another_name_is_refused(name):
 
 
 @compiled_only
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", ["operation.py", "ops.py", "tape/core.py", "tape/engine.h"])
 def test_a_stale_build_is_not_used(elsewhere, name):
+    assert str(INSTALLED / "miniflow" / name) in sources()
     with (elsewhere / "miniflow" / name).open("a") as file:
         file.write("\n" if name.endswith(".h") else "\n# changed\n")
     run = ran(ENGINE, None, elsewhere)

@@ -631,7 +631,7 @@ def test_a_row_that_is_gone_leaves_nothing_behind(row):
     ("arguments", "message"),
     [
         (("sin", math.sin, None), "'sin' is taken"),
-        (("two words", math.sin, None), "no identifier"),
+        (("two words", math.sin, None), "must be a Python identifier"),
         (("unpartial", math.sin), "give one partial for each operand"),
     ],
 )

@@ -29,7 +29,7 @@ import miniflow.math as mm
 import viz.diagram.cards
 import viz.diagram.dot
 import viz.output.bundled
-from miniflow import Value, define, grad, no_grad, trace
+from miniflow import Value, grad, no_grad, trace
 from miniflow.ops import TABLE
 from viz import Diagram, draw_dot, render, snapshot
 
@@ -331,7 +331,7 @@ def interior(interval):
 def test_only_operations_that_commute_are_drawn_without_places(op):
     numbers = list(itertools.product(*map(interior, op.domain)))
     commutes = all(op.value(a, b) == op.value(b, a) for a, b in numbers)
-    assert commutes == (op.name in viz.diagram.cards.COMMUTATIVE)
+    assert commutes == op.commutative
     places = 'port="0"' in draw_dot(Value._record(op, (Value(1.0), Value(1.0)))).source
     assert places == (not commutes)
 
@@ -504,12 +504,10 @@ def test_what_xml_cannot_hold_is_replaced(no_dot):
 
 @pytest.mark.parametrize("symbol", ["<", "<>", "{a|b}", r"\N", "\\", '"', "&lt;", "<b>", "a  b"])
 @pytest.mark.parametrize("rankdir", ["LR", "TB"])
-def test_symbols_of_operations_come_out_as_written(no_dot, monkeypatch, symbol, rankdir):
-    monkeypatch.delitem(TABLE, "odd", raising=False)
-    one = define("odd", lambda x: x, 1.0, symbol=symbol)
-    monkeypatch.delitem(TABLE, "odd")
-    two = define("odd", lambda x, y: x, 1.0, None, symbol=symbol)
-    monkeypatch.delitem(TABLE, "odd")
+def test_symbols_of_operations_come_out_as_written(no_dot, row, symbol, rankdir):
+    one = row("odd", lambda x: x, 1.0, symbol=symbol)
+    del TABLE["odd"]
+    two = row("odd", lambda x, y: x, 1.0, None, symbol=symbol)
     drawn = texts(draw_dot(two(one(Value(1.0)), 2.0), rankdir=rankdir).pipe("svg"))
     assert written(drawn["op1"]) == symbol
     assert symbol in [written([text]) for text in drawn["op3"]]

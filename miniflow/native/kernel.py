@@ -13,21 +13,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from miniflow.native.vector_math import FUNCTIONS
-from miniflow.ops import Op
+from miniflow.ops import BUILTIN, Op
 from miniflow.program.trace import Guard, Program
 
 STRETCH = 200  # instructions in one basic block
 PIECE = 1000  # instructions of a program in one function, if it has more than twice as many
 # Where it is counted how many rows that Python computes have raised, and could not be called.
 FAILED, MISSED = "row.failed", "row.missed"
-
-# Rows that are functions of the C library.
-LIBM = {
-    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "erf",
-    "erfc", "exp", "exp2", "expm1", "fma", "fmod", "hypot", "log", "log10", "log1p", "log2", "pow",
-    "remainder", "sin", "sinh", "tan", "tanh",
-}  # fmt: skip
-VECTOR = LIBM - {"fma", "fmod", "remainder"}
 
 
 class Module(NamedTuple):
@@ -310,9 +302,10 @@ ROWS: dict[str, Callable[..., str]] = {
     "dot": _dot,
     "degrees": lambda e, x: e.binary("fmul", x, e.number(180.0 / 3.141592653589793)),
     "radians": lambda e, x: e.binary("fmul", x, e.number(3.141592653589793 / 180.0)),
-    **{name: _libm(name) for name in LIBM},
-    "pow": _pow,
 }
+# Rows that are functions of the C library.
+LIBM = {op.c for op in BUILTIN if op.c and op.name not in ROWS} | {"pow"}
+ROWS |= {name: _libm(name) for name in LIBM} | {"pow": _pow}
 
 CONDITIONS = {"<": "olt", "<=": "ole", "==": "oeq"}
 

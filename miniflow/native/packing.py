@@ -12,8 +12,6 @@ from miniflow.native.kernel import ROWS, STRETCH, Access, Emitter, Kernel, Piece
 from miniflow.program.schedule import demanded
 from miniflow.program.trace import Program
 
-# rows that processors do on all numbers of a register at once
-PACKED = frozenset({"abs", "add", "div", "mul", "neg", "relu", "sqrt", "step", "sub"})
 DEPTH = 100  # of packs whose operands are packs
 
 Pack = tuple[int, ...]
@@ -69,8 +67,9 @@ class Packs:
         first = self.program.first
         if min(pack) < first or len({*pack}) < len(pack) or any(x in self.of for x in pack):
             return False
-        names = {self.program.instructions[x - first].op.name for x in pack}
-        return len({self.depths[x] for x in pack}) == 1 and len(names) == 1 and names <= PACKED
+        ops = {self.program.instructions[x - first].op for x in pack}
+        alike = len({self.depths[x] for x in pack}) == 1 and len(ops) == 1
+        return alike and ops.pop().packable
 
     def operands(self, pack: Pack) -> Iterator[Pack]:
         """The first operands of all slots, the second ones ..."""

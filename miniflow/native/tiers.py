@@ -38,7 +38,6 @@ from miniflow.native.kernel import (
     LIBM,
     MISSED,
     ROWS,
-    VECTOR,
     Emitter,
     Imports,
     Module,
@@ -324,7 +323,7 @@ def _same(a: float, b: float) -> bool:
 @cache
 def vectors() -> frozenset[str]:
     """Rows that the vector library computes closely enough."""
-    names = frozenset(name for name in VECTOR & functions() if _has_vector(name))
+    names = frozenset(name for name in functions() if _has_vector(name))
     return _close(names, Target(lanes(), False, functions(), names))
 
 

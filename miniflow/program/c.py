@@ -6,15 +6,17 @@ contract products into sums (``-ffp-contract=off``), nor know better than the li
 its functions answer (``-fno-builtin``: GCC makes ``1 / x`` of ``pow(x, -1)``).
 """
 
+import ast
 import math
 import re
 import textwrap
 import unicodedata
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from miniflow import ops
-from miniflow.ops import Op
+from miniflow.operation import OPERANDS
+from miniflow.ops import TABLE, Op
 from miniflow.program import python as source
 from miniflow.program.python import (
     ATOM,
@@ -24,7 +26,6 @@ from miniflow.program.python import (
     MANY,
     PRODUCT,
     SIGN,
-    SUM,
     WIDTH,
     Expansion,
     Text,
@@ -41,29 +42,46 @@ if TYPE_CHECKING:
 # only one side of a choice needs is computed on that side alone.
 LONGEST = 400
 
-INFIX = {"add": ("+", SUM), "sub": ("-", SUM), "mul": ("*", PRODUCT), "div": ("/", PRODUCT)}
-RELATIONS = {"less": "<", "equal": "=="}
+INFIX = {name: source.INFIX[name] for name in ("add", "sub", "mul", "div")}
+RELATIONS = {op.name: op.symbol for op in (ops.less, ops.equal)}
 NUMBER_OF_TRUTH = " ? 1.0 : 0.0"
 
-# Rows that are functions of the C library, and what it calls them.
-_SAME = (
-    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "copysign",
-    "cos", "cosh", "erf", "erfc", "exp", "exp2", "expm1", "floor", "fma", "fmod", "hypot",
-    "log", "log10", "log1p", "log2", "remainder", "rint", "sin", "sinh", "sqrt", "tan",
-    "tanh", "trunc",
-)  # fmt: skip
-LIBRARY = dict(zip(_SAME, _SAME, strict=True), abs="fabs")
-# The same, but Python's own are others, by a few units in the last place.
+# Functions of the C library that Python has otherwise, by a few units in the last place.
 NEARLY = {"gamma": "tgamma", "lgamma": "lgamma"}
-CALLS = LIBRARY | NEARLY
+CALLS = {op.name: op.c for op in ops.BUILTIN if op.c} | NEARLY
+
+SYMBOLS = {
+    ast.Lt: "<", ast.Gt: ">", ast.LtE: "<=", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
+    ast.Or: "||", ast.And: "&&", ast.Add: "+", ast.USub: "-",
+}  # fmt: skip
+
+
+def _from_python(op: Op) -> str:
+    """A row whose value is a Python expression as a C function; "" where it calls something."""
+    if op.c or not op.text or "(" in op.text:
+        return ""
+    parameters = ", ".join([f"double {x}" for x in OPERANDS[op.arity]])
+    return f"{parameters}) {{ return {_in_c(ast.parse(op.text, mode='eval').body)}; }}"
+
+
+def _in_c(node: Any) -> str:
+    """A Python expression of numbers, choices and comparisons as C has it."""
+    if isinstance(node, ast.IfExp):
+        return f"{_in_c(node.test)} ? {_in_c(node.body)} : {_in_c(node.orelse)}"
+    if isinstance(node, ast.BoolOp):
+        return f" {SYMBOLS[type(node.op)]} ".join(map(_in_c, node.values))
+    if isinstance(node, ast.Compare):
+        return f"{_in_c(node.left)} {SYMBOLS[type(node.ops[0])]} {_in_c(node.comparators[0])}"
+    if isinstance(node, ast.BinOp):
+        return f"{_in_c(node.left)} {SYMBOLS[type(node.op)]} {_in_c(node.right)}"
+    if isinstance(node, ast.UnaryOp):
+        return f"{SYMBOLS[type(node.op)]}{_in_c(node.operand)}"
+    return str(getattr(node, "id", "")) or repr(float(node.value))
+
 
 # Rows for which C has no name: functions of their own.
 HELPERS = {
     "pow": "double a, double b) { return b == 2.0 ? a * a : pow(a, b); }",
-    "maximum": "double a, double b) { return a >= b || a != a ? a : b; }",
-    "minimum": "double a, double b) { return a <= b || a != a ? a : b; }",
-    "step": "double x) { return x > 0.0 ? 1.0 : x != x ? x : 0.0; }",
-    "sign": "double x) { return x > 0.0 ? 1.0 : x < 0.0 ? -1.0 : x + 0.0; }",
     "mod": """double a, double b)
 {
     double rest = fmod(a, b);
@@ -86,6 +104,7 @@ HELPERS = {
     return ldexp(x, i > 9999.0 ? 9999 : i < -9999.0 ? -9999 : (int)i);
 }""",
 }
+HELPERS |= {op.name: _from_python(op) for op in TABLE.values() if _from_python(op)}
 # Rows written without a name of their own, besides those of INFIX and RELATIONS.
 PLAIN = {"neg", "pos", "stop_gradient", "where", "sum", "dot", "degrees", "radians"}
 
@@ -114,7 +133,8 @@ WORDS = {*CALLS.values(), *_TAKEN.split()}
 
 def known(op: Op) -> bool:
     """Whether there is C for a row, bit for bit."""
-    return op in ops.BUILTIN and op.name in {*INFIX, *RELATIONS, *LIBRARY, *HELPERS, *PLAIN}
+    named = op.name in {*INFIX, *RELATIONS, *HELPERS, *PLAIN}
+    return op in ops.BUILTIN and bool(op.c or named)
 
 
 def number(x: float) -> Text:

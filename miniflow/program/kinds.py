@@ -10,7 +10,22 @@ from itertools import chain
 from numbers import Real
 from typing import Any
 
-from miniflow.ops import TABLE
+from miniflow.ops import (
+    TABLE,
+    absolute,
+    add,
+    equal,
+    less,
+    maximum,
+    minimum,
+    mul,
+    neg,
+    pos,
+    step,
+    stop_gradient,
+    sub,
+    where,
+)  # fmt: skip
 from miniflow.util.trees import is_array
 
 Rows = Iterable[tuple[str, Callable[..., Any]]]
@@ -30,19 +45,11 @@ class Kind(dict[str, Callable[..., Any]]):
 
 # What needs nothing but a number's operators and comparisons.
 ALGEBRA: dict[str, Callable[..., Any]] = {
-    "add": operator.add,
-    "sub": operator.sub,
-    "mul": operator.mul,
+    **{op.name: op.value for op in (add, sub, mul, neg, pos, stop_gradient, absolute)},
+    **{op.name: op.value for op in (where, maximum, minimum)},
     "div": operator.truediv,
     "pow": operator.pow,
-    "neg": operator.neg,
-    "pos": operator.pos,
-    "stop_gradient": operator.pos,
-    "abs": abs,
     "fma": lambda a, b, c: a * b + c,
-    "where": lambda c, a, b: a if c else b,
-    "maximum": lambda a, b: a if a >= b or a != a else b,
-    "minimum": lambda a, b: a if a <= b or a != a else b,
     "sum": lambda *xs: reduce(operator.add, xs),
     "fsum": lambda *xs: reduce(operator.add, xs),
     "dot": lambda *xs: reduce(operator.add, map(operator.mul, xs, xs[len(xs) // 2 :])),
@@ -50,9 +57,7 @@ ALGEBRA: dict[str, Callable[..., Any]] = {
 }
 # What gives whole numbers.
 WHOLE: dict[str, Callable[..., Any]] = {
-    "less": lambda a, b: a < b,
-    "equal": lambda a, b: a == b,
-    "step": lambda x: x > 0,
+    **{op.name: op.value for op in (less, equal, step)},
     "sign": lambda x: (x > 0) - (x < 0),
     "floor": math.floor,
     "ceil": math.ceil,

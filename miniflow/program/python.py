@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from miniflow.ops import TABLE, Op
+from miniflow.operation import OPERANDS
+from miniflow.ops import BUILTIN, TABLE, Op
 from miniflow.util.trees import children
 
 if TYPE_CHECKING:
@@ -36,44 +37,25 @@ class Text(NamedTuple):
 
 CHOICE, COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(7)
 
-INFIX = {
-    "add": ("+", SUM),
-    "sub": ("-", SUM),
-    "mul": ("*", PRODUCT),
-    "div": ("/", PRODUCT),
-    "floordiv": ("//", PRODUCT),
-    "mod": ("%", PRODUCT),
+# how tightly an operator binds that stands between two operands
+BINDS = {
+    "add": SUM,
+    "sub": SUM,
+    "mul": PRODUCT,
+    "div": PRODUCT,
+    "floordiv": PRODUCT,
+    "mod": PRODUCT,
 }
-
-# Rows that are functions of the standard math, to the last bit.
-MATH = {
-    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "copysign", "cos", "cosh",
-    "degrees", "erf", "erfc", "exp", "exp2", "expm1", "fmod", "gamma", "lgamma", "log", "log10",
-    "log1p", "log2", "pow", "radians", "remainder", "sin", "sinh", "sqrt", "tan", "tanh",
-}  # fmt: skip
-
-# Rows that Python has in another way: a definition, and what it imports from math.
-DEFINITIONS = {
-    "floor": ("x", "copysign(float(math.floor(x)), x) if isfinite(x) else x"),
-    "ceil": ("x", "copysign(float(math.ceil(x)), x) if isfinite(x) else x"),
-    "trunc": ("x", "copysign(float(math.trunc(x)), x) if isfinite(x) else x"),
-    "rint": ("x", "copysign(float(round(x)), x) if isfinite(x) else x"),
-    "round_to": ("x, digits", "round(x, int(digits)) if isfinite(x) and isfinite(digits) else x"),
-    "step": ("x", "1.0 if x > 0 else x if x != x else 0.0"),
-    "sign": ("x", "1.0 if x > 0 else -1.0 if x < 0 else x + 0.0"),
-    "maximum": ("a, b", "a if a >= b or a != a else b"),
-    "minimum": ("a, b", "a if a <= b or a != a else b"),
-    "ldexp": ("x, i", "math.ldexp(x, int(i)) if isfinite(i) else x * 2.0**i"),
-    "hypot": ("a, b", "abs(complex(a, b))"),
-}
+INFIX = {name: (TABLE[name].symbol, binds) for name, binds in BINDS.items()}
+MATH = {op.python for op in BUILTIN if op.python}
 # Rows written without a name of their own, besides those of INFIX.
 PLAIN = {
     "neg", "pos", "stop_gradient", "abs", "less", "equal", "where", "sum", "dot", "fsum",
 }  # fmt: skip
 # What the text may call.
 RESERVED = {
-    *MATH, *PLAIN, *DEFINITIONS, "fma", "math", "inf", "nan", "isfinite", "float", "int", "round",
-    "complex", "Fraction", "xs",
+    *MATH, *PLAIN, *[op.name for op in BUILTIN if op.text], "fma", "math", "inf", "nan",
+    "isfinite", "float", "int", "round", "complex", "Fraction", "xs",
 }  # fmt: skip
 FMA = """def fma(a, b, c):
     if not (isfinite(a) and isfinite(b)):
@@ -422,20 +404,20 @@ def _nested(texts: list[str], shape: tuple[int, ...]) -> str:
 
 def is_foreign(op: Op, expansion: Expansion) -> bool:
     """Whether only the author of a row can say what it is in Python."""
-    known = {*INFIX, *MATH, *PLAIN, *DEFINITIONS, "fma"}
-    return op.name not in known and expansion(op) is None
+    known = op.python or op.text or op.name in {*INFIX, *PLAIN, "fma"}
+    return not known and expansion(op) is None
 
 
 def _define(program: "Program", expansion: Expansion, helpers: dict[str, str]) -> None:
     """Add a definition for each row that Python does not have, innermost first."""
     for op in dict.fromkeys(step.op for step in program.instructions):
         name = op.name
-        if name in helpers or name in INFIX or name in MATH or name in PLAIN:
+        if name in helpers or op.python or name in INFIX or name in PLAIN:
             continue
         inner = expansion(op)
-        if name in DEFINITIONS:
-            parameters, value = DEFINITIONS[name]
-            helpers[name] = _function(name, parameters, [f"return {value}"])
+        if op.text:
+            parameters = ", ".join(OPERANDS[op.arity])
+            helpers[name] = _function(name, parameters, [f"return {op.text}"])
         elif name == "fma":
             helpers[name] = FMA
         elif inner is not None:

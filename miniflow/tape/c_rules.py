@@ -39,7 +39,7 @@ def text() -> str:
     helpers: dict[str, str] = {}
     entries: dict[str, list[str]] = {"value1": [], "value2": [], "value3": []}
     entries |= {"partial1": [], "partial2": [], "partial3": []}
-    for op in ops.ROWS:
+    for op in ops.BY_CODE:
         programs = _row_programs(op)
         names = [f"{op.name}_value", *[f"{op.name}_partial{k}" for k in range(op.arity)]]
         pointers = ["0" if x is None else name for name, x in zip(names, programs, strict=True)]
@@ -61,8 +61,8 @@ def text() -> str:
         kind = {**TYPES, 4: "Quaternary"}[arity]
         lines = ",\n".join([f"    {x}" for x in items])
         arrays.append(f"static const {kind} {name}[] = {{\n{lines}\n}};\n")
-    count = f'#define BUILTINS {len(ops.ROWS)}\n#define MADE_OF "{digest()}"\n'
-    codes = "".join(f"#define CODE_{op.name} {code}\n" for code, op in enumerate(ops.ROWS))
+    count = f'#define BUILTINS {len(ops.BY_CODE)}\n#define MADE_OF "{digest()}"\n'
+    codes = "".join(f"#define CODE_{op.name} {code}\n" for code, op in enumerate(ops.BY_CODE))
     return "\n".join([count, codes, *helpers.values(), *functions, _switch(cases), *arrays])
 
 

@@ -13,25 +13,33 @@ from types import ModuleType
 
 ENGINES = ("compiled", "python")
 NAME = "miniflow.tape.core"
-# from the package's folder on
-SOURCES = (
-    "ops.py", "tape/core.py", "tape/core.pxd", "tape/engine.h", "tape/c_rules.py",
-    "program/c.py", "program/python.py", "program/trace.py", "program/structures.py",
-)  # fmt: skip
+# What the compiled engine is made of, in the package's folder: files, and folders of them.
+SOURCES = ("operation.py", "floats.py", "ops.py", "tape", "program")
+SUFFIXES = (".py", ".pxd", ".h")
+
+
+def sources() -> list[str]:
+    """The paths of these files, in an order that is the same everywhere."""
+    package = __file__.removesuffix(os.path.join("tape", "choose.py"))  # noqa: PTH118 - quick
+    found = []
+    for name in SOURCES:
+        path = package + name
+        if name.endswith(SUFFIXES):
+            found.append(path)
+        else:
+            names = sorted(os.listdir(path))  # noqa: PTH208 - pathlib takes long to import
+            found += [os.path.join(path, x) for x in names if x.endswith(SUFFIXES)]  # noqa: PTH118
+    return found
 
 
 def digest() -> str:
     """What the compiled engine is made of, in short (hashlib takes longer to import)."""
     found = 0
-    for name in SOURCES:
-        with open(_beside(name), "rb") as file:  # noqa: PTH123 - pathlib takes long to import
+    for path in sources():
+        with open(path, "rb") as file:  # noqa: PTH123 - quick
             # with the line ends that there are everywhere
             found = binascii.crc32(file.read().replace(b"\r\n", b"\n"), found)
     return f"{found:08x}"
-
-
-def _beside(name: str) -> str:
-    return __file__.removesuffix(os.path.join("tape", "choose.py")) + name  # noqa: PTH118 - quick
 
 
 def load() -> ModuleType:
@@ -72,7 +80,7 @@ def _as_it_is() -> ModuleType:
     """`core.py` as Python, whatever lies beside it."""
     if NAME in sys.modules:
         return sys.modules[NAME]
-    spec = importlib.util.spec_from_file_location(NAME, _beside("tape/core.py"))
+    spec = importlib.util.spec_from_file_location(NAME, __file__.replace("choose.py", "core.py"))
     if spec is None or spec.loader is None:
         raise ImportError(f"{NAME}: there is no core.py")
     tape = sys.modules[NAME] = importlib.util.module_from_spec(spec)

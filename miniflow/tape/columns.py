@@ -21,7 +21,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from miniflow.ops import BUILTIN, ROWS, Op
+from miniflow.ops import BUILTIN, BY_CODE, Op
 
 if TYPE_CHECKING:
     from miniflow.tape.core import Replay, Table
@@ -65,7 +65,7 @@ partial2: list[Any] = []  # by operand k at 2 * code + k
 
 def known(code: int) -> int:
     """The code, once the lists above know it."""
-    for op in ROWS[len(ARITY) :]:
+    for op in BY_CODE[len(ARITY) :]:
         one, two = [op in BUILTIN and op.arity == n for n in (1, 2)]
         rules = [*op.partials, None][:2] if one or two else [None, None]
         slopes = [rule if callable(rule) else _constant(rule) for rule in rules]

@@ -212,10 +212,10 @@ cdef inline int known(int code) except -1:
 
 cdef inline int learn() except -1:
     """Take notice of operations that have been defined."""
-    from miniflow.ops import ROWS
+    from miniflow.ops import BY_CODE
 
     cdef int code, direct
-    for code, op in enumerate(ROWS[:CODES]):
+    for code, op in enumerate(BY_CODE[:CODES]):
         direct = 0
         if code < BUILTINS:
             direct = 1 if value1[code] != NULL else 2 if value2[code] != NULL else 0

@@ -29,7 +29,7 @@ from operator import eq, ge, gt, index, le, lt, ne
 from typing import TYPE_CHECKING, Any
 
 from miniflow import ops
-from miniflow.ops import OTHER, ROWS, Op, real, stop_gradient
+from miniflow.ops import BY_CODE, OTHER, Op, real, stop_gradient
 
 if TYPE_CHECKING:
     import cython
@@ -332,7 +332,7 @@ class Table:
     def op(self, row: int) -> Op:
         """The operation of a row."""
         code = self.operation[row]
-        return self.others[row] if code == OTHER else ROWS[code]
+        return self.others[row] if code == OTHER else BY_CODE[code]
 
     def value_of(self, row: int) -> float:
         """The primal of a row."""
@@ -793,7 +793,7 @@ def _unary(code: int, a: "Value") -> "Value":
     """Append an entry on one operand: the fast path of `Table.record`."""
     table = a._tape
     if table.thread != get_ident() or table.muted:
-        return current().record(ROWS[code], (a,))
+        return current().record(BY_CODE[code], (a,))
     y = value1[code](table.value[a._row])
     handle = new(Value)
     handle._tape = table
@@ -837,7 +837,7 @@ def _binary(code: int, a: Any, b: Any) -> "Value":
     else:
         return _slow_binary(code, a, b)
     if table.thread != get_ident() or table.muted:
-        return current().record(ROWS[code], (a, b))
+        return current().record(BY_CODE[code], (a, b))
     handle = new(Value)
     handle._tape = table
     reference = pointer(handle)
@@ -889,7 +889,7 @@ def _slow_binary(code: int, a: Any, b: Any) -> "Value":
         return _binary(code, a, float(b))
     if type(a) is int and -EXACT < a < EXACT:
         return _binary(code, float(a), b)
-    name = ROWS[code].name
+    name = BY_CODE[code].name
     for x in (a, b):
         if x is None or isinstance(x, (str, complex)):
             real(x, name)  # raises: no other type will know better
@@ -900,7 +900,7 @@ def _slow_binary(code: int, a: Any, b: Any) -> "Value":
     table = current()
     for x in (a, b):
         if type(x) is Value and x._tape is not table:
-            return table.record(ROWS[code], (a, b))
+            return table.record(BY_CODE[code], (a, b))
     return _binary(code, a, b)
 
 
@@ -952,7 +952,7 @@ def _operation(v: "Value") -> Op:
     # the row is asked for where nothing can come in between
     table = v._tape
     code = table.operation[v._row]
-    return table.others[v._row] if code == OTHER else ROWS[code]
+    return table.others[v._row] if code == OTHER else BY_CODE[code]
 
 
 def _gradient(v: "Value") -> float:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from math import isfinite, sqrt
 from typing import NamedTuple
 
-from miniflow.ops import constant
+from miniflow.ops import Op, constant, dot
 from viz.diagram.folding import Group, operations
 from viz.diagram.graph import Graph
 from viz.output.palette import Theme, mix, signed
@@ -13,8 +13,7 @@ from viz.output.text import escape_html, number, spread
 TIMES = "\u00d7"  # how a number of entries begins
 DETAILS = ("full", "values", "structure")
 
-# Operations whose operands may change places, and what the places of others are called.
-COMMUTATIVE = {"add", "mul", "sum", "maximum", "minimum", "hypot", "logaddexp", "equal"}
+# What the places of operands are called that cannot change them.
 PLACES = {"where": ("if", "then", "else")}
 
 Lines = Iterable[tuple[str, str, str]]  # a caption, a text, the colour behind it
@@ -149,13 +148,13 @@ def group_gradients(graph: Graph, group: Group) -> list[float]:
     return [x for n in members if (x := grads[n]) is not None]
 
 
-def operand_places(op: str, count: int) -> Sequence[str]:
+def operand_places(op: Op, count: int) -> Sequence[str]:
     """What to call the operands' places; nothing where they may change places."""
-    if count < 2 or op in COMMUTATIVE:
+    if count < 2 or op.commutative:
         return ()
-    if op == "dot":  # factors with the same number belong together
+    if op is dot:  # factors with the same number belong together
         return [str(k % (count // 2) + 1) for k in range(count)]
-    return PLACES.get(op) or [str(k + 1) for k in range(count)]
+    return PLACES.get(op.name) or [str(k + 1) for k in range(count)]
 
 
 def sign_card(symbol: str, names: Sequence[str], look: Look) -> str:

@@ -300,7 +300,7 @@ class _Drawing:
     def _places(self, n: int) -> Sequence[str]:
         """What to call an entry's operands; on a folded page there is no room for many."""
         count = len(self.graph.operands[n])
-        return () if self.folded and count > 3 else operand_places(self.graph.ops[n].name, count)
+        return () if self.folded and count > 3 else operand_places(self.graph.ops[n], count)
 
     # --- edges ----------------------------------------------------------------
 
