@@ -1,14 +1,12 @@
-"""Diagrams: a neuron, a network in frames, a large graph folded to a page, what a step changed.
+"""A neuron as a diagram: each number in a box, its gradient below it, slopes along the edges.
 
-Writes examples/output/neuron.svg, neuron.png, frames.svg, training.svg and step.svg.
+Writes examples/output/neuron.svg, neuron.png and neuron_dark.svg.
 """
 
 from pathlib import Path
 
 from miniflow import Value
-from miniflow.nn import MLP, mse
-from miniflow.optim import SGD
-from viz import diff, draw_dot, render, snapshot
+from viz import draw_dot, render
 
 output = Path(__file__).parent / "output"
 output.mkdir(exist_ok=True)
@@ -25,38 +23,19 @@ y = (w * x + b).tanh()
 y.label = "y"
 y.backward()
 
-# In a notebook, draw_dot(y) as the last line of a cell shows the diagram.
-print(draw_dot(y).source)
+# In a notebook, draw_dot(y) as the last line of a cell shows the diagram. It is text in DOT,
+# the language of Graphviz: one line for each box, and one for each edge.
+diagram = draw_dot(y)
+print(sum(" -> " in line for line in diagram.source.splitlines()), "edges")
 
-# Files need no Graphviz on the machine; the suffix picks the format.
+# Files need no Graphviz on the machine; the suffix picks the format. Which leaves are
+# parameters, and which are inputs, the diagram has to be told: modules do it by themselves.
 for name in ("neuron.svg", "neuron.png"):
     wrote(render(y, output / name, parameters=[w, b]))
 
-# Modules, and blocks `with miniflow.scope(...)`, are frames.
-model = MLP(2, [3, 1], activation="tanh", seed=1)
-score = model([Value(1.0, label="x1"), Value(-2.0, label="x2")])
-score.label = "score"
-score.backward()
-wrote(render(score, output / "frames.svg", compact=True, theme="dark"))
+# Fewer boxes, and fewer numbers, for graphs that are larger.
+dark = draw_dot(y, compact=True, detail="values", theme="dark", parameters=[w, b])
+wrote(render(dark, output / "neuron_dark.svg"))
 
-# 100 samples are more than 6,000 entries: scopes and alike entries become one box each.
-inputs = [[k / 50 - 1, 1 - k / 25] for k in range(100)]
-targets = [float(a > b) for a, b in inputs]
-model = MLP(2, [16, 16, 1], seed=1)
-loss = mse([model(row) for row in inputs], targets)
-loss.label = "loss"
-loss.backward()
-wrote(render(loss, output / "training.svg"))
-
-# A snapshot keeps what a step of an optimiser changes.
-model = MLP(2, [1], seed=4)
-optimizer = SGD(model.parameters(), lr=0.1)
-row = [Value(1.0, label="x1"), Value(-2.0, label="x2")]
-loss = (model(row) - 1.0) ** 2
-loss.backward()
-before = snapshot(loss)
-optimizer.step()
-optimizer.zero_grad()
-loss = (model(row) - 1.0) ** 2
-loss.backward()
-wrote(render(diff(before, loss, compact=True), output / "step.svg"))
+# Exercise: let `y = (w * x + b).tanh() * w`. Predict how many edges leave w, and what each of
+# them adds to w.grad; the diagram tells.
