@@ -22,7 +22,7 @@ class Value:
         self.data, self.grad, self.op, self.operands = ops.real(data), 0.0, op, operands
         tape.append(self)
 
-    def _record(self, op: ops.Op, operands: tuple[Any, ...]) -> "Value":  # a row calls this
+    def _record(self, op: ops.Op, operands: tuple[Any, ...]) -> "Value":  # rows call it
         return Value(op.value(*map(number, operands)), op, operands)
 
     def backward(self) -> None:
@@ -33,7 +33,7 @@ class Value:
                 y.grad = adjoint[y] if y.op else y.grad + adjoint[y]
                 numbers = [number(x) for x in y.operands]
                 for k, x in enumerate(y.operands):
-                    if isinstance(x, Value) and y.op.follows(k):  # no constant, not flat in x
+                    if isinstance(x, Value) and y.op.follows(k):  # neither constant nor flat
                         share = adjoint[y] * y.op.partial(k, numbers, y.data)  # the chain rule
                         adjoint[x] = adjoint[x] + share if x in adjoint else share
 
