@@ -28,7 +28,7 @@ from miniflow.compiled.jit import PATIENCE
 from miniflow.native import cache
 from miniflow.native import tiers as native
 from miniflow.ops import TABLE
-from miniflow.program.trace import Program
+from miniflow.program.program import Program
 
 ROOT = Path(__file__).parent.parent
 

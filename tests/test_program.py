@@ -45,7 +45,7 @@ from miniflow import (
 )
 from miniflow import math as m
 from miniflow.ops import TABLE
-from miniflow.program.trace import PathError
+from miniflow.program.ir import PathError
 from miniflow.tape.core import here
 
 inf, nan = math.inf, math.nan
@@ -263,7 +263,7 @@ def test_what_is_computed_once_and_what_for_each_element_make_the_whole(f, data)
     xs, ys = data.draw(points(f)), data.draw(points(f))
     varies = data.draw(st.lists(st.booleans(), min_size=f.count, max_size=f.count))
     ys = [y if new else x for x, y, new in zip(xs, ys, varies, strict=True)]
-    first, second = hoisted(trace(f, *xs), varies)
+    first, second = map(Program.of, hoisted(trace(f, *xs), varies))
     once = first(xs)
     assert bits(second([*xs, *once])) == bits(f(*xs))
     if f.decisions(xs) == f.decisions(ys):

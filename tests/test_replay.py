@@ -14,7 +14,7 @@ from miniflow import math as m
 from miniflow.compiled import jit as jitted
 from miniflow.compiled.jit import Replayed
 from miniflow.ops import TABLE
-from miniflow.program.trace import PathError
+from miniflow.program.ir import PathError
 
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 1e-300, 5e-324, -5e-324, 1e300, math.inf, -math.inf]
 SPECIAL += [math.nan, 2.0**53, 0.1, -3.0, 700.0]
