@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 from miniflow.ops import Op
 from miniflow.program import python as source
-from miniflow.program.expand import decomposition
 from miniflow.program.freeze import freeze
 from miniflow.program.ir import RELATIONS, Code, PathError
 from miniflow.program.program import Program
@@ -89,9 +88,9 @@ class Source:
         rows = {
             step.op.name: step.op.value
             for step in program.instructions
-            if source.is_foreign(step.op, decomposition)
+            if source.is_foreign(step.op)
         }
-        code = compile(source.text(program, decomposition, flat=True), f"<{program.name}>", "exec")
+        code = compile(source.text(program, flat=True), f"<{program.name}>", "exec")
         exec(code, rows)
         self.function: Function = rows[source.FLAT]
 

@@ -18,6 +18,7 @@ from miniflow import ops
 from miniflow.operation import OPERANDS
 from miniflow.ops import TABLE, Op
 from miniflow.program import python as source
+from miniflow.program.expand import decomposition
 from miniflow.program.ir import Code, Guard, Place
 from miniflow.program.python import (
     ATOM,
@@ -28,7 +29,6 @@ from miniflow.program.python import (
     PRODUCT,
     SIGN,
     WIDTH,
-    Decomposition,
     Text,
     chained,
     infix,
@@ -267,7 +267,7 @@ class Writer(source.Writer):
         self.lines += wrapped(f"if ({denied}) return {k + 1};")
 
 
-def text(program: Code, decomposition: Decomposition) -> str:
+def text(program: Code) -> str:
     """The program as a C99 function, with what it needs above it.
 
     Raises:
@@ -291,7 +291,7 @@ def text(program: Code, decomposition: Decomposition) -> str:
     unused = [f"(void){x};" for x, n in (("in", len(used)), ("out", len(outputs))) if not n]
     results = [line for k, y in enumerate(outputs) for line in wrapped(f"out[{k}] = {y};")]
     helpers: dict[str, str] = {}
-    _define(writer.helpers.values(), decomposition, helpers)
+    _define(writer.helpers.values(), helpers)
     head = f"int {name}(const double *in, double *out)"
     function = _head(program) + _block(head, [*unused, *writer.lines, *results, "return 0;"])
     flags = remark("with -ffp-contract=off -fno-builtin the answers are miniflow's, bit for bit")
@@ -313,25 +313,25 @@ def _head(program: Code) -> str:
     ) + "\n"  # fmt: skip
 
 
-def _define(found: Iterable[Op], decomposition: Decomposition, helpers: dict[str, str]) -> None:
+def _define(found: Iterable[Op], helpers: dict[str, str]) -> None:
     """Add a definition for each row that C does not have, innermost first."""
     for op in found:
         inner = None if op.name in HELPERS else decomposition(op)
         if inner is None:
             helpers[op.name] = f"static double mf_{op.name}({HELPERS[op.name]}\n"
         elif op.name not in helpers:
-            helpers[op.name] = function(f"mf_{op.name}", inner, decomposition, helpers)
+            helpers[op.name] = function(f"mf_{op.name}", inner, helpers)
 
 
 def function(
-    name: str, program: Code, decomposition: Decomposition, helpers: dict[str, str],
+    name: str, program: Code, helpers: dict[str, str],
     parameters: Iterable[str] = (), inline: int = INLINE,
 ) -> str:  # fmt: skip
     """A program without guards and with one output as a function of numbers."""
     writer = Writer(program, name, parameters, inline)
     inputs = writer.inputs()
     writer.body()
-    _define(writer.helpers.values(), decomposition, helpers)
+    _define(writer.helpers.values(), helpers)
     unused = [f"(void){x};" for k, x in enumerate(inputs) if not writer.uses[k]]
     result = wrapped(f"return {writer.texts[program.outputs[0]].text};")
     head = f"static double {name}({', '.join([f'double {x}' for x in inputs])})"

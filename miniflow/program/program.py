@@ -7,7 +7,7 @@ from miniflow import ops
 from miniflow.ops import real
 from miniflow.program import c as csource
 from miniflow.program import python as source
-from miniflow.program.expand import decomposition, expanded
+from miniflow.program.expand import expanded
 from miniflow.program.ir import Code
 from miniflow.program.kinds import arithmetic
 from miniflow.program.structures import match
@@ -68,7 +68,7 @@ class Program(Code):
 
     def source(self) -> str:
         """The program as Python that runs without miniflow: a function of the same name."""
-        return source.text(self, decomposition)
+        return source.text(self)
 
     def c_source(self) -> str:
         """The program as C99 that stands alone: ``int name(const double *in, double *out)``.
@@ -81,4 +81,4 @@ class Program(Code):
         Raises:
             TypeError: an operation is a Python function.
         """
-        return csource.text(self, decomposition)
+        return csource.text(self)

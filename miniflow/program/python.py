@@ -7,15 +7,14 @@ and IEEE arithmetic does not (``1/0``, ``log(0)``) the text raises, too.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from miniflow.operation import OPERANDS
 from miniflow.ops import BUILTIN, TABLE, Op
+from miniflow.program.expand import decomposition
 from miniflow.program.ir import Code, Guard, Place
 from miniflow.util.trees import children
-
-Decomposition = Callable[[Op], Code | None]
 
 WIDTH = 96  # characters in a line
 FLAT = "flat"  # what a function from a list to a list is called
@@ -263,13 +262,13 @@ def _relation(guard: Guard, left: Text, right: Text, holds: bool) -> str:
 # --- functions ----------------------------------------------------------------
 
 
-def text(program: Code, decomposition: Decomposition, *, flat: bool = False) -> str:
+def text(program: Code, *, flat: bool = False) -> str:
     """The program as a Python function, with what it needs above it.
 
     If `flat`, the function takes one list, of inputs and captured numbers, and returns a list.
     """
     helpers: dict[str, str] = {}
-    _define(program, decomposition, helpers)
+    _define(program, helpers)
     name = FLAT if flat else program.name
     while name in helpers or name in RESERVED:
         name += "_"
@@ -378,13 +377,13 @@ def _nested(texts: list[str], shape: tuple[int, ...]) -> str:
     return f"[{', '.join(rows)}]"
 
 
-def is_foreign(op: Op, decomposition: Decomposition) -> bool:
+def is_foreign(op: Op) -> bool:
     """Whether only the author of a row can say what it is in Python."""
     known = op.python or op.text or op.name in {*INFIX, *PLAIN, "fma"}
     return not known and decomposition(op) is None
 
 
-def _define(program: Code, decomposition: Decomposition, helpers: dict[str, str]) -> None:
+def _define(program: Code, helpers: dict[str, str]) -> None:
     """Add a definition for each row that Python does not have, innermost first."""
     for op in dict.fromkeys(step.op for step in program.instructions):
         name = op.name
@@ -397,7 +396,7 @@ def _define(program: Code, decomposition: Decomposition, helpers: dict[str, str]
         elif name == "fma":
             helpers[name] = FMA
         elif inner is not None:
-            _define(inner, decomposition, helpers)
+            _define(inner, helpers)
             helpers[name] = _helper(name, inner)
         else:
             helpers[name] = f"# {name}: a function of floats, to be supplied by its author\n"

@@ -6,7 +6,7 @@ from typing import Any
 from miniflow import ops
 from miniflow.ops import Op
 from miniflow.program import c as csource
-from miniflow.program.expand import decomposition, expanded
+from miniflow.program.expand import expanded
 from miniflow.program.freeze import freeze
 from miniflow.program.ir import Code
 from miniflow.program.structures import HOLE
@@ -53,9 +53,7 @@ def text() -> str:
             if program is not None:
                 parameters = PARAMETERS[op.arity] + (("y",) if k else ())
                 functions.append(
-                    csource.function(
-                        name, program, decomposition, helpers, parameters, csource.LONGEST
-                    )
+                    csource.function(name, program, helpers, parameters, csource.LONGEST)
                 )
         if op.arity in (1, 2) and all(map(_is_arithmetic, programs[1:])):
             cases += _case(op, names[1:])
