@@ -13,7 +13,8 @@ from miniflow.transforms import grad, hessian, hvp, jacobian, jvp, value_and_gra
 if _typing.TYPE_CHECKING:
     from miniflow.compiled.jit import jit
     from miniflow.compiled.vmap import vmap
-    from miniflow.program.trace import Program, trace
+    from miniflow.program.program import Program
+    from miniflow.program.trace import trace
 
 __version__ = "0.1.0"
 
@@ -42,7 +43,7 @@ __all__ = [
 
 # what not everybody needs is loaded when it is asked for
 _LATER = {
-    "Program": "miniflow.program.trace",
+    "Program": "miniflow.program.program",
     "jit": "miniflow.compiled.jit",
     "trace": "miniflow.program.trace",
     "vmap": "miniflow.compiled.vmap",

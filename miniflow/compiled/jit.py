@@ -21,9 +21,11 @@ from typing import Any
 from miniflow.compiled.called import Called
 from miniflow.ops import Op
 from miniflow.program import python as source
+from miniflow.program.freeze import freeze
+from miniflow.program.ir import RELATIONS, Code, PathError
+from miniflow.program.program import Program
 from miniflow.program.replay import Replay
 from miniflow.program.structures import HOLE, key, split
-from miniflow.program.trace import RELATIONS, PathError, Program, expansion, record
 from miniflow.tape.core import Value, current, engine, here
 from miniflow.tape.pullback import pullback
 from miniflow.tape.storage import plain
@@ -79,14 +81,14 @@ def outside() -> int:
 class Source:
     """A program as a Python function from a list of floats to a list of floats."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Code) -> None:
         self.program = program
         rows = {
             step.op.name: step.op.value
             for step in program.instructions
-            if source.is_foreign(step.op, expansion)
+            if source.is_foreign(step.op)
         }
-        code = compile(source.text(program, expansion, flat=True), f"<{program.name}>", "exec")
+        code = compile(source.text(program, flat=True), f"<{program.name}>", "exec")
         exec(code, rows)
         self.function: Function = rows[source.FLAT]
 
@@ -100,7 +102,7 @@ class Source:
 class Replayed:
     """A program on the engine: nothing to be compiled, each instruction is looked up."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Code) -> None:
         self.program = program
         relations = list(RELATIONS)
         guards = [(relations.index(x.relation), *x[1:]) for x in program.guards]
@@ -121,9 +123,7 @@ class Evaluator:
     Backend "auto" has it compiled in the background, and replays until that is done.
     """
 
-    def __init__(
-        self, program: Program, *, backend: str, fma: bool, after: threading.Event
-    ) -> None:
+    def __init__(self, program: Code, *, backend: str, fma: bool, after: threading.Event) -> None:
         self.program = program
         self.backend = backend
         self.fma = fma
@@ -177,7 +177,7 @@ class Path:
 
     def __init__(
         self,
-        program: Program,
+        program: Code,
         point: list[float],
         parent: "Path | None",
         *,
@@ -195,17 +195,17 @@ class Path:
         self.calls = 0
         self.flips: dict[int, Path] = {}  # by the guard that fails
         self.entry: Any = None
-        self._programs: dict[Chain, Program] = {(): program}
+        self._programs: dict[Chain, Code] = {(): program}
         self._evaluators: dict[Any, Any] = {}
         self._dependent: dict[Any, list[bool]] = {}
 
-    def derived(self, chain: Chain) -> Program:
+    def derived(self, chain: Chain) -> Code:
         """The program of a chain."""
         if chain not in self._programs:
             self._programs[chain] = derivative(self.derived(chain[:-1]), chain[-1], self.point)
         return self._programs[chain]
 
-    def derived_at(self, chain: Chain, xs: list[float]) -> Program:
+    def derived_at(self, chain: Chain, xs: list[float]) -> Code:
         """The program of a chain where a partial takes a branch of its own."""
         program = self.program
         for output in chain:
@@ -243,7 +243,7 @@ class Path:
             self.link = link
             raise
 
-    def batched(self, name: Any, make: Callable[[Program], Any]) -> Any:
+    def batched(self, name: Any, make: Callable[[Code], Any]) -> Any:
         """Machine code for a batch, by a name that begins with a chain."""
         if name not in self._evaluators:
             self._evaluators[name] = make(self.derived(name[0]))
@@ -271,7 +271,7 @@ class Path:
                 yield holder.code
 
 
-def derivative(program: Program, output: int, xs: list[float]) -> Program:
+def derivative(program: Code, output: int, xs: list[float]) -> Code:
     """The partials of one output by all inputs and captured Values.
 
     Its first guards are those of the program; partials that branch may add others.
@@ -285,7 +285,7 @@ def derivative(program: Program, output: int, xs: list[float]) -> Program:
             pullback([y], [1.0], values, recorded=True) if y.__class__ is Value else [0.0] * count
         )
 
-    return record(partials, xs, (([HOLE] * count,), {}))
+    return freeze(partials, xs, (([HOLE] * count,), {}))
 
 
 class Family:
@@ -340,7 +340,7 @@ class Family:
                 return known
             if len(self.paths) >= LIMIT:
                 return None
-            program = record(self.f, inputs, self.arguments)
+            program = freeze(self.f, inputs, self.arguments)
             for path in self.paths:
                 if path.program == program:
                     return path
@@ -388,7 +388,7 @@ class Family:
     def eager(self, numbers: list[Any]) -> Any:
         """The result where there are too many paths: that of a program used once."""
         self._warn()
-        program = record(self.f, [_number(x) for x in numbers], self.arguments)
+        program = freeze(self.f, [_number(x) for x in numbers], self.arguments)
         xs = [*numbers, *program.captured]
         if any(x.__class__ is Value for x in xs):
             return program.rebuild(program.run(xs, lambda op: op))
@@ -428,7 +428,7 @@ def _number(x: Any) -> float:
     return current().number(x, "jit")
 
 
-def captured_numbers(program: Program, live: dict[int, float] | None) -> list[float]:
+def captured_numbers(program: Code, live: dict[int, float] | None) -> list[float]:
     """The numbers of a program's captured Values."""
     numbers = [here.table.number(v, "jit") for v in program.captured]
     if live is not None:
@@ -437,7 +437,7 @@ def captured_numbers(program: Program, live: dict[int, float] | None) -> list[fl
     return numbers
 
 
-def _check_captured(program: Program, live: dict[int, float] | None) -> None:
+def _check_captured(program: Code, live: dict[int, float] | None) -> None:
     """Refuse to lose the gradients of Values that an entry on the tape does not know."""
     if live is not None and not all(id(v) in live for v in program.captured):
         raise RuntimeError(
@@ -621,7 +621,7 @@ class Jitted(Compiled):
         found = self.family(arguments).find((), [_number(x) for x in numbers])
         if found is None:
             raise RuntimeError(f"{self!r}: too many paths")
-        return found[0].program
+        return Program.of(found[0].program)
 
     def adopt(self, family: Family) -> None:
         args, kwargs = family.arguments

@@ -28,9 +28,9 @@ from miniflow.compiled.jit import (
     chosen,
 )
 from miniflow.ops import real
+from miniflow.program.ir import Code, PathError
 from miniflow.program.schedule import BLOCK, PARTIALS, Shape
 from miniflow.program.structures import HOLE, Numbers, fill, is_number, is_setting, key, split
-from miniflow.program.trace import PathError, Program
 from miniflow.tape.core import Value, current, here
 from miniflow.util.trees import children, is_array, rebuild
 
@@ -446,7 +446,7 @@ class Run:
         program = path.derived(self.chain)
         return Looped(path.evaluator(self.chain), len(program.outputs), shape)
 
-    def _native(self, program: Program, shape: Shape, call: Any) -> Any:
+    def _native(self, program: Code, shape: Shape, call: Any) -> Any:
         """The machine code of a path."""
         from miniflow.native.tiers import Batched
 

@@ -15,9 +15,10 @@ from miniflow.native.wrapper import (
     plain,
     with_helpers,
 )
+from miniflow.program.expand import expanded
+from miniflow.program.ir import Code
 from miniflow.program.schedule import BLOCK, PARTIALS, Shape, hoisted
 from miniflow.program.structures import HOLE, Numbers
-from miniflow.program.trace import Program
 
 ALIGNED = 0x100  # of an array's flags
 # what a kernel gets: columns, uniform numbers and what follows from them (see `_spread` why
@@ -44,11 +45,11 @@ class Batch:
     which starts with 0 and adds its elements in order.
     """
 
-    def __init__(self, program: Program, target: Target, shape: Shape) -> None:
+    def __init__(self, program: Code, target: Target, shape: Shape) -> None:
         self.inputs = len(shape.layout)
         self.result = program.result
         once, program = hoisted(program, [side is not None for side in shape.layout])
-        self.once = once.expanded(ROWS)  # on one point
+        self.once = expanded(once, ROWS)  # on one point
         self.program = program
         self.target = target
         self.shape = shape
@@ -415,7 +416,7 @@ def takes(tree: Any) -> bool:
     return all(map(takes, tree)) if type(tree) in SEQUENCES else plain(tree)
 
 
-def makes(program: Program, shape: Shape) -> bool:
+def makes(program: Code, shape: Shape) -> bool:
     """Whether the built-in function can make a program's results over a batch."""
     if program.guards or program.captured or not program.outputs:
         return False

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from miniflow.native.vector_math import FUNCTIONS
 from miniflow.ops import BUILTIN, Op
-from miniflow.program.trace import Guard, Program
+from miniflow.program.ir import Code, Guard
 
 STRETCH = 200  # instructions in one basic block
 PIECE = 1000  # instructions of a program in one function, if it has more than twice as many
@@ -349,9 +349,7 @@ class Kernel:
     returns the bits of those in which some guard failed.
     """
 
-    def __init__(
-        self, program: Program, target: Target, access: Access, name: str = "piece"
-    ) -> None:
+    def __init__(self, program: Code, target: Target, access: Access, name: str = "piece") -> None:
         self.program = program
         self.target = target
         self.access = access

@@ -9,8 +9,8 @@ Arithmetic on a pack has the answers of arithmetic on its slots, bit for bit.
 from collections.abc import Iterator, Sequence
 
 from miniflow.native.kernel import ROWS, STRETCH, Access, Emitter, Kernel, Piece, Target
+from miniflow.program.ir import Code
 from miniflow.program.schedule import demanded
-from miniflow.program.trace import Program
 
 DEPTH = 100  # of packs whose operands are packs
 
@@ -26,7 +26,7 @@ class Packs:
     """
 
     def __init__(
-        self, program: Program, width: int, sources: Sequence[Spot], sinks: Sequence[Spot]
+        self, program: Code, width: int, sources: Sequence[Spot], sinks: Sequence[Spot]
     ) -> None:
         self.program = program
         self.width = width

@@ -1,6 +1,6 @@
 """Programs as machine code, compiled by LLVM (through llvmlite, the extra ``jit``).
 
-Code comes in two tiers: the first, not optimised, is there at once; the second is built by
+Machine code comes in two tiers: the first, not optimised, is there at once; the second is built by
 a thread in the background and takes the first one's place. Optimised code is kept on disk.
 
 Answers are those of the table's rows bit for bit: no operation is reordered or fused, and
@@ -46,10 +46,11 @@ from miniflow.native.kernel import (
 from miniflow.native.vector_math import FUNCTIONS
 from miniflow.native.wrapper import LAYOUT, SPARE, Builtin
 from miniflow.ops import TABLE, Op
+from miniflow.program.expand import expanded
+from miniflow.program.ir import Code, PathError
 from miniflow.program.schedule import Shape
 from miniflow.program.structures import HOLE
 from miniflow.program.structures import key as key_of
-from miniflow.program.trace import PathError, Program
 
 FIRST, SECOND = 0, 2  # LLVM's levels of optimisation of the two tiers
 SHORT = 50_000  # characters of code that is optimised at once, if nobody waits for it
@@ -431,7 +432,7 @@ if hasattr(os, "register_at_fork"):  # nothing is being compiled while a process
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_forked)
 
 
-class Code:
+class MachineCode:
     """The machine code of one program for one purpose.
 
     Attributes:
@@ -467,7 +468,7 @@ class Code:
             files.store(key, header, objects)
 
 
-def _optimise(reference: "weakref.ref[Code]", modules: list[Module], header: Any) -> None:
+def _optimise(reference: "weakref.ref[MachineCode]", modules: list[Module], header: Any) -> None:
     """Build the second tier, as long as somebody needs it."""
     objects: list[bytes] = []
     try:
@@ -503,7 +504,7 @@ def _version() -> bytes:
     return digest.digest()
 
 
-def digest(program: Program, *what: Any) -> str:
+def digest(program: Code, *what: Any) -> str:
     """A name for a program's code and what it is for."""
     found = hashlib.sha256(_version())
     steps = program.instructions
@@ -515,9 +516,9 @@ def digest(program: Program, *what: Any) -> str:
     return found.hexdigest()
 
 
-def lowered(program: Program) -> Program:
+def lowered(program: Code) -> Code:
     """The program in terms of rows that there is code for, as far as can be."""
-    return program.expanded(ROWS)
+    return expanded(program, ROWS)
 
 
 # --- built-in functions -------------------------------------------------------
@@ -564,7 +565,7 @@ class Batched:
     """
 
     def __init__(
-        self, program: Program, shape: Shape, call: ArrayCall | None = None,
+        self, program: Code, shape: Shape, call: ArrayCall | None = None,
         otherwise: Callable[..., Any] | None = None, *, fma: bool, precise: bool,
     ) -> None:  # fmt: skip
         self.outputs = len(program.outputs)
@@ -572,7 +573,7 @@ class Batched:
         self.lanes = lanes()
         fast = (frozenset(), frozenset()) if precise else (vectors(), inline())
         target = Target(self.lanes, fma, functions(), *fast)
-        batch = Batch(program.expanded(ROWS.keys() | target.inline), target, shape)
+        batch = Batch(expanded(program, ROWS.keys() | target.inline), target, shape)
         self.python = batch.calls_python
         if call is not None and not (makes(program, shape) and all(map(takes, call.args))):
             call = None
@@ -583,7 +584,7 @@ class Batched:
         made = digest(program, *what), lambda: batch.modules(call), ops
         self.entry: Entry | None = None
         if call is None:
-            self.code = Code(*made)
+            self.code = MachineCode(*made)
         else:
             ways = [otherwise, partial(new_rows, self.outputs)]
             self.entry = Entry(program.name, ways, *made)
@@ -639,9 +640,9 @@ def _address(x: Any) -> int:
 class Scalar:
     """A program as a function from a list of floats (inputs, captured) to a list of floats."""
 
-    def __init__(self, program: Program, *, fma: bool) -> None:
+    def __init__(self, program: Code, *, fma: bool) -> None:
         holes = [HOLE] * (program.inputs + len(program.captured))
-        flat = Program(
+        flat = Code(
             program.name, ("xs",), ((holes,), {}), [HOLE] * len(program.outputs), (),
             program.constants, program.instructions, program.outputs, program.guards, {},
             program.places,
@@ -661,7 +662,7 @@ class Scalar:
         return self.program.evaluate([float(x) for x in xs])
 
 
-def diverge(program: Program, guard: int) -> Any:
+def diverge(program: Code, guard: int) -> Any:
     """Say that a guard has failed."""
     raise PathError(program.name, guard)
 
@@ -682,7 +683,7 @@ class Entry:
         self.listeners: list[Callable[[Callable[..., Any]], None]] = []
         mine = weakref.WeakMethod(self._swapped)
         with _lock:  # better code must not come in between
-            self.code = Code(key, modules, ops, lambda: _call(mine))
+            self.code = MachineCode(key, modules, ops, lambda: _call(mine))
             self.function = builtin(self.code.library, self.ways, self.name)
 
     def lead(self, guard: int, way: Callable[..., Any]) -> None:
@@ -712,7 +713,7 @@ class Entry:
         del before
 
 
-def entry(program: Program, otherwise: Callable[..., Any], *, fma: bool) -> Entry:
+def entry(program: Code, otherwise: Callable[..., Any], *, fma: bool) -> Entry:
     """The built-in function of a program; `otherwise` is called where it cannot answer."""
     made = Builtin(lowered(program), Target(1, fma, functions(), frozenset()), lanes())
     ways = [otherwise, *[otherwise] * len(program.guards), program.rebuild, *[None] * SPARE]

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 from miniflow.native.kernel import FAILED, MISSED, Access, Emitter, Imports, Kernel, Module, Target
 from miniflow.native.packing import PackedKernel, Packs
+from miniflow.program.ir import Code
 from miniflow.program.structures import HOLE, Numbers
-from miniflow.program.trace import Program
 
 STACK = 128  # numbers that a built-in function keeps on the stack; beyond, on the heap
 SPARE = 2  # results of earlier calls that are kept: mostly the caller still has the last one
@@ -308,7 +308,7 @@ class Caller:
 class Builtin(Caller):
     """A built-in function for one program whose arguments are `plain`."""
 
-    def __init__(self, program: Program, target: Target, width: int = 1) -> None:
+    def __init__(self, program: Code, target: Target, width: int = 1) -> None:
         self.whole = plain(program.result)
         result = program.result if self.whole else [HOLE] * len(program.outputs)
         super().__init__(result, 1 + len(program.guards), Imports(), target)

@@ -12,12 +12,14 @@ import re
 import textwrap
 import unicodedata
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from miniflow import ops
 from miniflow.operation import OPERANDS
 from miniflow.ops import TABLE, Op
 from miniflow.program import python as source
+from miniflow.program.expand import decomposition
+from miniflow.program.ir import Code, Guard, Place
 from miniflow.program.python import (
     ATOM,
     CHOICE,
@@ -27,16 +29,11 @@ from miniflow.program.python import (
     PRODUCT,
     SIGN,
     WIDTH,
-    Expansion,
     Text,
     chained,
     infix,
     operand,
 )
-
-if TYPE_CHECKING:
-    from miniflow.program.names import Place
-    from miniflow.program.trace import Guard, Program
 
 # Characters of an expression that is written where it is used, in the engine's rules: what
 # only one side of a choice needs is computed on that side alone.
@@ -209,7 +206,7 @@ class Writer(source.Writer):
 
     def __init__(
         self,
-        program: "Program",
+        program: Code,
         function: str,
         parameters: Iterable[str] = (),
         inline: int = INLINE,
@@ -259,25 +256,25 @@ class Writer(source.Writer):
             self.lines += wrapped(f"{total.text} = {terms.text};")
         return total
 
-    def comment(self, place: "Place | None") -> None:
+    def comment(self, place: Place | None) -> None:
         start = len(self.lines)
         super().comment(place)
         self.lines[start:] = [line and remark(line[2:]) for line in self.lines[start:]]
 
-    def guard(self, k: int, guard: "Guard") -> None:
+    def guard(self, k: int, guard: Guard) -> None:
         test = infix(guard.relation, COMPARISON, self.texts[guard.left], self.texts[guard.right])
         denied = f"!({test.text})" if guard.holds else test.text
         self.lines += wrapped(f"if ({denied}) return {k + 1};")
 
 
-def text(program: "Program", expansion: Expansion) -> str:
+def text(program: Code) -> str:
     """The program as a C99 function, with what it needs above it.
 
     Raises:
         TypeError: an operation is a Python function.
     """
     for op in dict.fromkeys(step.op for step in program.instructions):
-        if not (known(op) or (op in ops.BUILTIN and op.name in NEARLY) or expansion(op)):
+        if not (known(op) or (op in ops.BUILTIN and op.name in NEARLY) or decomposition(op)):
             raise TypeError(
                 f"c_source: {op.name} is a function of Python, there is no C for it; write it in "
                 "the table's own operations, or leave it outside of the program"
@@ -294,7 +291,7 @@ def text(program: "Program", expansion: Expansion) -> str:
     unused = [f"(void){x};" for x, n in (("in", len(used)), ("out", len(outputs))) if not n]
     results = [line for k, y in enumerate(outputs) for line in wrapped(f"out[{k}] = {y};")]
     helpers: dict[str, str] = {}
-    _define(writer.helpers.values(), expansion, helpers)
+    _define(writer.helpers.values(), helpers)
     head = f"int {name}(const double *in, double *out)"
     function = _head(program) + _block(head, [*unused, *writer.lines, *results, "return 0;"])
     flags = remark("with -ffp-contract=off -fno-builtin the answers are miniflow's, bit for bit")
@@ -307,7 +304,7 @@ def _block(head: str, lines: list[str]) -> str:
     return f"{head}\n{{\n{body}}}\n"
 
 
-def _head(program: "Program") -> str:
+def _head(program: Code) -> str:
     """What to know of the function."""
     live = f", and {len(program.captured)} captured" if program.captured else ""
     fails = "; k + 1, and leaves out as it is, where guard k fails" if program.guards else ""
@@ -316,25 +313,25 @@ def _head(program: "Program") -> str:
     ) + "\n"  # fmt: skip
 
 
-def _define(found: Iterable[Op], expansion: Expansion, helpers: dict[str, str]) -> None:
+def _define(found: Iterable[Op], helpers: dict[str, str]) -> None:
     """Add a definition for each row that C does not have, innermost first."""
     for op in found:
-        inner = None if op.name in HELPERS else expansion(op)
+        inner = None if op.name in HELPERS else decomposition(op)
         if inner is None:
             helpers[op.name] = f"static double mf_{op.name}({HELPERS[op.name]}\n"
         elif op.name not in helpers:
-            helpers[op.name] = function(f"mf_{op.name}", inner, expansion, helpers)
+            helpers[op.name] = function(f"mf_{op.name}", inner, helpers)
 
 
 def function(
-    name: str, program: "Program", expansion: Expansion, helpers: dict[str, str],
+    name: str, program: Code, helpers: dict[str, str],
     parameters: Iterable[str] = (), inline: int = INLINE,
 ) -> str:  # fmt: skip
     """A program without guards and with one output as a function of numbers."""
     writer = Writer(program, name, parameters, inline)
     inputs = writer.inputs()
     writer.body()
-    _define(writer.helpers.values(), expansion, helpers)
+    _define(writer.helpers.values(), helpers)
     unused = [f"(void){x};" for k, x in enumerate(inputs) if not writer.uses[k]]
     result = wrapped(f"return {writer.texts[program.outputs[0]].text};")
     head = f"static double {name}({', '.join([f'double {x}' for x in inputs])})"

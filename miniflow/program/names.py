@@ -1,7 +1,9 @@
 """What the user's code calls things, and where it stands: seen while it is traced."""
 
+import keyword
 import os
 import sys
+import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,9 +12,9 @@ from itertools import product
 from pathlib import Path
 from threading import RLock
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
-from miniflow.program.python import identifier
+from miniflow.program.ir import Place
 from miniflow.program.structures import HOLE, Numbers
 from miniflow.tape.core import Table, Value
 from miniflow.tape.notes import Trace
@@ -21,13 +23,12 @@ from miniflow.util.trees import children
 Function = Callable[..., Any]
 
 
-class Place(NamedTuple):
-    """What an instruction comes from: a line, how many sweeps later, the scopes open there."""
-
-    file: str
-    line: int
-    sweep: int = 0
-    scope: tuple[str, ...] = ()
+def identifier(name: str) -> str:
+    """The nearest Python identifier."""
+    name = unicodedata.normalize("NFKC", name)  # as Python does
+    name = "".join([x if f"_{x}".isidentifier() else "_" for x in name])
+    good = name.isidentifier() and not keyword.iskeyword(name) and name != "__debug__"
+    return name if good else f"_{name}"
 
 
 def origins(table: Table, notes: Trace, rows: list[int]) -> dict[int, Place | None]:

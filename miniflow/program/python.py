@@ -5,22 +5,16 @@ function or operator there is defined above the function that needs it. Where Py
 and IEEE arithmetic does not (``1/0``, ``log(0)``) the text raises, too.
 """
 
-import keyword
 import re
-import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 from miniflow.operation import OPERANDS
 from miniflow.ops import BUILTIN, TABLE, Op
+from miniflow.program.expand import decomposition
+from miniflow.program.ir import Code, Guard, Place
 from miniflow.util.trees import children
-
-if TYPE_CHECKING:
-    from miniflow.program.names import Place
-    from miniflow.program.trace import Guard, Program
-
-Expansion = Callable[[Op], "Program | None"]
 
 WIDTH = 96  # characters in a line
 FLAT = "flat"  # what a function from a list to a list is called
@@ -65,14 +59,6 @@ FMA = """def fma(a, b, c):
     exact = Fraction(a) * Fraction(b) + Fraction(c)
     return float(exact) if exact else a * b + c
 """
-
-
-def identifier(name: str) -> str:
-    """The nearest Python identifier."""
-    name = unicodedata.normalize("NFKC", name)  # as Python does
-    name = "".join([x if f"_{x}".isidentifier() else "_" for x in name])
-    good = name.isidentifier() and not keyword.iskeyword(name) and name != "__debug__"
-    return name if good else f"_{name}"
 
 
 def number(x: float) -> Text:
@@ -147,7 +133,7 @@ def _power(a: Text, b: Text) -> Text:
 class Writer:
     """The body of one program's function."""
 
-    def __init__(self, program: "Program", functions: Iterable[str]) -> None:
+    def __init__(self, program: Code, functions: Iterable[str]) -> None:
         self.program = program
         self.texts: list[Text] = []
         self.lines: list[str] = []
@@ -230,7 +216,7 @@ class Writer:
             xs = [Text(name, ATOM), *xs[MANY:]]
         return xs, TABLE["sum"]
 
-    def comment(self, place: "Place | None") -> None:
+    def comment(self, place: Place | None) -> None:
         """A line that says where the following ones come from, where that changes."""
         if place is None or (self.place is not None and place[:3] == self.place[:3]):
             return
@@ -245,7 +231,7 @@ class Writer:
             name = re.split(r"[\\/]", file)[-1]
             self.lines.append(f"# {name}:{line}: {code}"[:WIDTH])
 
-    def guard(self, k: int, guard: "Guard") -> None:
+    def guard(self, k: int, guard: Guard) -> None:
         """What leaves the function where it would take another path."""
         test = _relation(guard, self.texts[guard.left], self.texts[guard.right], not guard.holds)
         self.lines += [
@@ -264,13 +250,7 @@ def wrapped(start: str, text: str, end: str = "") -> list[str]:
     return [f"{start}(", *[f"    {line}" for line in inner], f"){end}"]
 
 
-def condition(program: "Program", guard: "Guard") -> str:
-    """A guard in words, by the names of its slots where they have any."""
-    left, right = [Text(_called(program, slot), ATOM) for slot in (guard.left, guard.right)]
-    return _relation(guard, left, right, guard.holds)
-
-
-def _relation(guard: "Guard", left: Text, right: Text, holds: bool) -> str:
+def _relation(guard: Guard, left: Text, right: Text, holds: bool) -> str:
     """The comparison of a guard, or its denial; a constant stands on the right."""
     sign = guard.relation
     if left.text[-1].isdigit() and left.binds >= SIGN and not left.text.isidentifier():
@@ -279,21 +259,16 @@ def _relation(guard: "Guard", left: Text, right: Text, holds: bool) -> str:
     return text if holds else f"not {text}"
 
 
-def _called(program: "Program", slot: int) -> str:
-    constant = program.constant(slot)
-    return program.names.get(slot, f"%{slot}") if constant is None else number(constant).text
-
-
 # --- functions ----------------------------------------------------------------
 
 
-def text(program: "Program", expansion: Expansion, *, flat: bool = False) -> str:
+def text(program: Code, *, flat: bool = False) -> str:
     """The program as a Python function, with what it needs above it.
 
     If `flat`, the function takes one list, of inputs and captured numbers, and returns a list.
     """
     helpers: dict[str, str] = {}
-    _define(program, expansion, helpers)
+    _define(program, helpers)
     name = FLAT if flat else program.name
     while name in helpers or name in RESERVED:
         name += "_"
@@ -321,7 +296,7 @@ def _function(name: str, parameters: str, body: list[str]) -> str:
     return "\n".join([*head, *[f"    {line}" if line else "" for line in body]]) + "\n"
 
 
-def _parameters(program: "Program", names: list[str], writer: Writer) -> tuple[str, list[str]]:
+def _parameters(program: Code, names: list[str], writer: Writer) -> tuple[str, list[str]]:
     """The parameters of a program's function, and the lines that unpack them."""
     args, kwargs = program.arguments
     found, lines = [], []
@@ -402,33 +377,33 @@ def _nested(texts: list[str], shape: tuple[int, ...]) -> str:
     return f"[{', '.join(rows)}]"
 
 
-def is_foreign(op: Op, expansion: Expansion) -> bool:
+def is_foreign(op: Op) -> bool:
     """Whether only the author of a row can say what it is in Python."""
     known = op.python or op.text or op.name in {*INFIX, *PLAIN, "fma"}
-    return not known and expansion(op) is None
+    return not known and decomposition(op) is None
 
 
-def _define(program: "Program", expansion: Expansion, helpers: dict[str, str]) -> None:
+def _define(program: Code, helpers: dict[str, str]) -> None:
     """Add a definition for each row that Python does not have, innermost first."""
     for op in dict.fromkeys(step.op for step in program.instructions):
         name = op.name
         if name in helpers or op.python or name in INFIX or name in PLAIN:
             continue
-        inner = expansion(op)
+        inner = decomposition(op)
         if op.text:
             parameters = ", ".join(OPERANDS[op.arity])
             helpers[name] = _function(name, parameters, [f"return {op.text}"])
         elif name == "fma":
             helpers[name] = FMA
         elif inner is not None:
-            _define(inner, expansion, helpers)
+            _define(inner, helpers)
             helpers[name] = _helper(name, inner)
         else:
             helpers[name] = f"# {name}: a function of floats, to be supplied by its author\n"
 
 
-def _helper(name: str, program: "Program") -> str:
-    """A row's expansion as a function."""
+def _helper(name: str, program: Code) -> str:
+    """A row's decomposition as a function."""
     writer = Writer(program, {name, *[step.op.name for step in program.instructions]})
     parameters = ", ".join(writer.inputs())
     writer.body()
@@ -449,27 +424,3 @@ def _imports(code: str) -> str:
     if names:
         lines += wrapped("from math import ", ", ".join(names))
     return "\n".join([*lines, ""]) if lines else ""
-
-
-# --- the listing --------------------------------------------------------------
-
-
-def listing(program: "Program", limit: int = 1000) -> str:
-    """The program as a table: one line for each input, guard and instruction."""
-    start = program.first - len(program.constants)
-    lines = [f"program {program.name}"]
-    for slot in range(start):
-        kind = "input" if slot < program.inputs else "captured"
-        lines.append(f"  {_called(program, slot)}: {kind}")
-    guards = list(enumerate(program.guards))[::-1]
-    for position, (op, operands) in enumerate(program.instructions):
-        while guards and guards[-1][1].position <= position:
-            lines.append(f"  guard {guards[-1][0]}: {condition(program, guards.pop()[1])}")
-        names = " ".join([_called(program, x) for x in operands])
-        lines.append(f"  {_called(program, program.first + position)} = {op.name} {names}")
-    lines += [f"  guard {k}: {condition(program, guard)}" for k, guard in reversed(guards)]
-    lines.append(f"  return {', '.join([_called(program, x) for x in program.outputs])}")
-    if len(lines) > limit:
-        cut = len(lines) - limit
-        lines[limit // 2 : limit // 2 + cut] = [f"  ... {cut} more ..."]
-    return "\n".join(lines)

@@ -5,8 +5,8 @@ from itertools import chain
 from typing import NamedTuple
 
 from miniflow.ops import Op
+from miniflow.program.ir import Code, Guard, Instruction
 from miniflow.program.structures import HOLE
-from miniflow.program.trace import Guard, Instruction, Program
 
 BLOCK = 8192  # elements of a batch that are added up at once, and that a thread takes at a time
 PARTIALS = 8  # a sum over a batch is that of so many: element i adds to number i % PARTIALS
@@ -25,7 +25,7 @@ class Shape(NamedTuple):
     total: bool
 
 
-def hoisted(program: Program, varies: Sequence[bool]) -> tuple[Program, Program]:
+def hoisted(program: Code, varies: Sequence[bool]) -> tuple[Code, Code]:
     """A program as two: the first is run once, the second for each element.
 
     `varies` tells of each input, and each captured Value, whether it runs along the batch. The
@@ -51,7 +51,7 @@ def hoisted(program: Program, varies: Sequence[bool]) -> tuple[Program, Program]
 
 
 def demanded(
-    program: Program, ends: Sequence[int], together: Mapping[int, tuple[int, ...]] | None = None
+    program: Code, ends: Sequence[int], together: Mapping[int, tuple[int, ...]] | None = None
 ) -> Iterator[tuple[int, ...]]:
     """What has to be computed for some slots, operands first, as late as can be.
 
@@ -120,9 +120,9 @@ def _pays(one: list[Step], two: list[Step]) -> bool:
 
 
 def _part(
-    program: Program, count: int, taken: Sequence[int], steps: list[Step],
+    program: Code, count: int, taken: Sequence[int], steps: list[Step],
     outputs: Sequence[int], guards: Sequence[Guard],
-) -> Program:  # fmt: skip
+) -> Code:  # fmt: skip
     """Some instructions of a program as a program; `taken` are computed elsewhere."""
     inputs = count + len(taken)
     start = inputs + len(program.constants)
@@ -130,7 +130,7 @@ def _part(
     slots |= {x: x for x in range(count)}
     slots |= {count + k: inputs + k for k in range(len(program.constants))}
     slots |= {slot: start + k for k, (slot, _) in enumerate(steps)}
-    return Program(
+    return Code(
         program.name,
         ("xs",),
         (([HOLE] * inputs,), {}),

@@ -6,8 +6,10 @@ from typing import Any
 from miniflow import ops
 from miniflow.ops import Op
 from miniflow.program import c as csource
+from miniflow.program.expand import expanded
+from miniflow.program.freeze import freeze
+from miniflow.program.ir import Code
 from miniflow.program.structures import HOLE
-from miniflow.program.trace import Program, expansion, record
 from miniflow.tape.choose import digest
 
 PARAMETERS = {1: ("a",), 2: ("a", "b"), 3: ("a", "b", "c")}
@@ -15,14 +17,14 @@ ARITHMETIC = {*csource.INFIX, "neg"}
 TYPES = {1: "Unary", 2: "Binary", 3: "Ternary"}
 
 
-def _traced(f: Callable[..., Any], count: int) -> Program | None:
+def _traced(f: Callable[..., Any], count: int) -> Code | None:
     """A formula as a program of rows that C has; None if there is none."""
     try:
-        program = record(f, [0.5] * count, ((HOLE,) * count, {}))
+        program = freeze(f, [0.5] * count, ((HOLE,) * count, {}))
     except TypeError:  # it calls functions of floats
         return None
     rows = {op.name for op in ops.TABLE.values() if csource.known(op)}
-    program = program.expanded(rows)
+    program = expanded(program, rows)
     simple = all(csource.known(step.op) for step in program.instructions)
     return program if simple and not program.guards else None
 
@@ -51,7 +53,7 @@ def text() -> str:
             if program is not None:
                 parameters = PARAMETERS[op.arity] + (("y",) if k else ())
                 functions.append(
-                    csource.function(name, program, expansion, helpers, parameters, csource.LONGEST)
+                    csource.function(name, program, helpers, parameters, csource.LONGEST)
                 )
         if op.arity in (1, 2) and all(map(_is_arithmetic, programs[1:])):
             cases += _case(op, names[1:])
@@ -66,7 +68,7 @@ def text() -> str:
     return "\n".join([count, codes, *helpers.values(), *functions, _switch(cases), *arrays])
 
 
-def _is_arithmetic(program: Program | None) -> bool:
+def _is_arithmetic(program: Code | None) -> bool:
     """Whether there is no call in a program, nor a choice."""
     return program is not None and {x.op.name for x in program.instructions} <= ARITHMETIC
 
@@ -98,7 +100,7 @@ static inline int slopes(
 """
 
 
-def _row_programs(op: Op) -> list[Program | None]:
+def _row_programs(op: Op) -> list[Code | None]:
     """A row's value and partials as programs, None where it is flat.
 
     None for all of them if Python has to be asked for one.

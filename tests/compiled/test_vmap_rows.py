@@ -16,7 +16,7 @@ from miniflow.native import kernel as emit
 from miniflow.native import tiers as native
 from miniflow.native import vector_math as lanes
 from miniflow.ops import TABLE
-from miniflow.program import trace as program
+from miniflow.program.expand import decomposition, expanded
 from support.batches import (
     LARGE,
     ROWS,
@@ -67,10 +67,10 @@ def vectored(name):
     known, fast = emit.ROWS.keys() | native.inline(), native.vectors() | native.inline()
     if name in known:
         return {name} & fast
-    inner = program.expansion(TABLE[name])
+    inner = decomposition(TABLE[name])
     if inner is None:
         return set()
-    return {x.op.name for x in inner.expanded(known).instructions} & fast
+    return {x.op.name for x in expanded(inner, known).instructions} & fast
 
 
 def check_fast(name, f, columns):

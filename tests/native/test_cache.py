@@ -27,7 +27,7 @@ from miniflow.compiled.jit import PATIENCE
 from miniflow.native import cache
 from miniflow.native import tiers as native
 from miniflow.ops import TABLE
-from miniflow.program.trace import Program
+from miniflow.program.program import Program
 from support.machine_code import at_the_bench, bits
 from support.project import INSTALLED
 from support.random_programs import RELATIONS, randoms

@@ -21,7 +21,8 @@ from miniflow import Value, grad, hessian, jit, trace, value_and_grad
 from miniflow import math as m
 from miniflow.ops import TABLE
 from miniflow.program.c import CALLS, HELPERS, NEARLY, WORDS, known
-from miniflow.program.trace import PathError, expansion
+from miniflow.program.expand import decomposition
+from miniflow.program.ir import PathError
 from support.bits import bits
 from support.formulas import operands, price
 from support.random_functions import Fork, Function, anything, functions, points
@@ -121,7 +122,7 @@ def test_every_row_and_all_its_partials(compiled, flag):
     assert len(exact) > 60
     for name in exact:
         # one program a row would take a compiler's start each
-        assert known(TABLE[name]) or name in NEARLY or expansion(TABLE[name]) is not None
+        assert known(TABLE[name]) or name in NEARLY or decomposition(TABLE[name]) is not None
     columns = {name: operands(name) for name in exact}
     starts = dict(
         zip(exact, itertools.accumulate([0] + [len(columns[x]) for x in exact]), strict=False)

@@ -6,7 +6,7 @@ import pytest
 
 from miniflow import Value, grad, no_grad, trace
 from miniflow import math as m
-from miniflow.program.trace import PathError
+from miniflow.program.ir import PathError
 from miniflow.tape.core import here
 
 

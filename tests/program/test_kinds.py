@@ -15,7 +15,7 @@ import miniflow
 from miniflow import Program, Value, grad, trace, value_and_grad
 from miniflow import math as m
 from miniflow.ops import TABLE
-from miniflow.program.trace import PathError
+from miniflow.program.ir import PathError
 from miniflow.tape.core import here
 from support.bits import bits
 from support.formulas import operands, polynomial

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from miniflow import Value, grad, hessian, trace, value_and_grad
 from miniflow import math as m
 from miniflow.ops import TABLE
+from miniflow.program.expand import decomposition
+from miniflow.program.ir import PathError
 from miniflow.program.python import is_foreign, text
-from miniflow.program.trace import PathError, expansion
 from support.bits import bits
 from support.formulas import Point, operands, price
 from support.random_functions import functions, points
@@ -84,7 +85,7 @@ def test_every_row_has_a_text(name):
             assert bits(got) == bits(op(*xs)), xs
             count += 1
     assert count > 3
-    assert not is_foreign(op, expansion)
+    assert not is_foreign(op)
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -373,7 +374,7 @@ def test_lines_are_short():
     f = defined("long", *names, body=f"return m.sum([{', '.join(names)}]) * {names[0]}")
     xs = [float(k) for k in range(40)]
     program = trace(f, *xs)
-    for source in (program.source(), text(program, expansion, flat=True)):
+    for source in (program.source(), text(program, flat=True)):
         assert max(map(len, source.splitlines())) <= 100
     assert function(program)(*xs) == f(*xs)
     assert flat(program)(xs) == [f(*xs)]
@@ -444,7 +445,7 @@ def test_a_row_of_the_users_is_asked_for(row):
     """What its function of floats does with anything else is not for us to say."""
     cube = row("cube", lambda x: x * x * x, lambda x, y: 3.0 * x * x)
     program = trace(lambda x: cube(x) + cube(x + 1), 2.0)
-    assert is_foreign(cube, expansion)
+    assert is_foreign(cube)
     assert program.source().startswith("# cube: a function of floats, to be supplied by its author")
     assert function(program, cube=cube.value)(2.0) == program(2.0) == 35.0
     assert function(trace(grad(cube), 2.0))(3.0) == 27.0  # its partials are formulas
@@ -463,8 +464,8 @@ OPAQUE = {
 def test_a_row_that_only_its_author_can_write_is_asked_for(row, value, why):
     opaque = row("opaque", value, lambda x, y: 1.0)
     program = trace(lambda x: opaque(x) * 2, 0.5)
-    assert expansion(opaque) is None, why
-    assert is_foreign(opaque, expansion)
+    assert decomposition(opaque) is None, why
+    assert is_foreign(opaque)
     assert program(0.5) == value(0.5) * 2
     assert program.expanded(()) == program
     assert "# opaque: a function of floats, to be supplied by its author\n" in program.source()
@@ -479,7 +480,7 @@ def test_a_row_that_only_its_author_can_write_is_asked_for(row, value, why):
 def test_a_row_of_any_number_of_operands(row):
     mean = row("mean", lambda *xs: sum(xs) / len(xs), each=lambda k, xs, y: 1.0 / len(xs))
     program = trace(lambda x, y: mean(x, y, 3.0), 1.0, 2.0)
-    assert is_foreign(mean, expansion)
+    assert is_foreign(mean)
     assert function(program, mean=mean.value)(2.0, 4.0) == 3.0
 
 

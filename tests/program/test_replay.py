@@ -13,7 +13,7 @@ from miniflow import math as m
 from miniflow.compiled import jit as jitted
 from miniflow.compiled.jit import Replayed
 from miniflow.ops import TABLE
-from miniflow.program.trace import PathError
+from miniflow.program.ir import PathError
 from support.expressions import micrograd_readme
 
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 1e-300, 5e-324, -5e-324, 1e300, math.inf, -math.inf]

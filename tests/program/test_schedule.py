@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from miniflow import math as m
 from miniflow import trace
-from miniflow.program.trace import PathError
+from miniflow.program.ir import PathError
+from miniflow.program.program import Program
 from support.bits import bits
 from support.random_functions import functions, points
 
@@ -20,7 +21,7 @@ def test_what_is_computed_once_and_what_for_each_element_make_the_whole(f, data)
     xs, ys = data.draw(points(f)), data.draw(points(f))
     varies = data.draw(st.lists(st.booleans(), min_size=f.count, max_size=f.count))
     ys = [y if new else x for x, y, new in zip(xs, ys, varies, strict=True)]
-    first, second = hoisted(trace(f, *xs), varies)
+    first, second = map(Program.of, hoisted(trace(f, *xs), varies))
     once = first(xs)
     assert bits(second([*xs, *once])) == bits(f(*xs))
     if f.decisions(xs) == f.decisions(ys):

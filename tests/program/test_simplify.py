@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from miniflow import Value, trace
 from miniflow import math as m
-from miniflow.program.trace import PathError
+from miniflow.program.ir import PathError
 from support.bits import bits
 from support.programs import names
 from support.random_functions import functions, points

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from miniflow import Value, grad, trace
-from miniflow.program.trace import PathError
+from miniflow.program.ir import PathError
 from miniflow.tape.core import here
 from support.formulas import Point, polynomial
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from miniflow import Value, grad, hessian, hvp, jacobian, jvp, trace, value_and_grad, vjp
 from miniflow import math as m
 from miniflow.ops import TABLE
-from miniflow.program.trace import PathError
+from miniflow.program.ir import PathError
 from support import dual_numbers as smooth
 from support.bits import bits
 from support.formulas import operands, price

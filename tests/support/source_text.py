@@ -6,7 +6,6 @@ import math
 
 from miniflow import math as m
 from miniflow.program.python import text
-from miniflow.program.trace import expansion
 
 RAISES = (ArithmeticError, ValueError)  # what Python does where IEEE arithmetic goes on
 
@@ -37,7 +36,7 @@ def function(program, **known):
 
 def flat(program):
     """The function of a list that returns a list."""
-    return last(text(program, expansion, flat=True))
+    return last(text(program, flat=True))
 
 
 def all_finite(program, xs):
@@ -51,7 +50,7 @@ def all_finite(program, xs):
 
         return value
 
-    for whole in (program, program.expanded(())):  # an expansion may need less
+    for whole in (program, program.expanded(())):  # a decomposition may need less
         whole.run([*xs, *program.live()], noted)
     return all(map(math.isfinite, met))
 

@@ -16,8 +16,7 @@ from typing import Any
 
 from miniflow.nn import Module, parameter_names
 from miniflow.ops import Op, constant, leaf, shared
-from miniflow.program.python import condition
-from miniflow.program.trace import Program
+from miniflow.program.program import Program
 from miniflow.tape.core import Table, Value, thawed
 from miniflow.tape.gradient_tape import Tape
 from miniflow.util.trees import flatten
@@ -304,9 +303,7 @@ def _of_program(program: Program, caller: str) -> Graph:
         name = names.get(len(graph), f"%{len(graph)}")
         graph.add(op, operands, None, None, path, name)
     graph.outputs = set(program.outputs)
-    graph.guards = [
-        (condition(program, guard), guard.left, guard.right) for guard in program.guards
-    ]
+    graph.guards = [(program.condition(guard), guard.left, guard.right) for guard in program.guards]
     if not len(graph):
         raise ValueError(f"{caller}: there is nothing to draw in an empty program")
     return graph
