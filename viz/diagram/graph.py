@@ -19,6 +19,7 @@ from miniflow.ops import Op, constant, leaf, shared
 from miniflow.program.program import Program
 from miniflow.tape.core import Table, Value, thawed
 from miniflow.tape.gradient_tape import Tape
+from miniflow.tape.reading import place
 from miniflow.util.trees import flatten
 
 Names = tuple[str, ...]
@@ -165,7 +166,7 @@ def take(root: Any, parameters: Any, caller: str) -> Graph:
             reader.mark(_parameters(parameters, caller))
     else:
         roots = _roots(root, caller)
-        with _held({v._tape for v in roots}):
+        with _held({place(v)[0] for v in roots}):
             reader.values(roots)
             reader.mark(_parameters(parameters, caller))
     if not len(reader.graph):
@@ -221,10 +222,10 @@ class _Reader:
 
     def values(self, roots: list[Value]) -> None:
         """What `roots` come from, each entry once."""
-        for table in dict.fromkeys(v._tape for v in roots):
-            self.read(table, table.reached([v._entry for v in roots if v._tape is table])[::-1])
-        for v in roots:
-            self.graph.outputs.add(self.places[v._tape][v._entry])
+        found = list(map(place, roots))
+        for table in dict.fromkeys(table for table, _ in found):
+            self.read(table, table.reached([row for x, row in found if x is table])[::-1])
+        self.graph.outputs |= {self.places[table][row] for table, row in found}
 
     def tape(self, tape: Tape) -> None:
         """All rows of a tape, after what they use from before it; unused results are outputs."""
@@ -260,21 +261,23 @@ class _Reader:
 
     def leaf(self, v: Value) -> int:
         """The entry of a leaf that several threads may share: it is drawn once."""
-        n = self.foreign.get(v)
+        n = self.known(v)
         if n is None:
-            n = self.places.get(v._tape, {}).get(v._entry)
-        if n is None:
-            op, data, grad, name = v._tape.properties(v._entry)
+            table, row = place(v)
+            op, data, grad, name = table.properties(row)
             n = self.graph.add(op, (), data, grad, (), name)
         self.foreign[v] = n
         return n
 
+    def known(self, v: Value) -> int | None:
+        """The entry of a Value that has been read."""
+        table, row = place(v)
+        return self.foreign.get(v, self.places.get(table, {}).get(row))
+
     def mark(self, parameters: dict[Value, str]) -> None:
         """Note which of the entries are parameters, and what they are called."""
         for v, name in parameters.items():
-            n = self.foreign.get(v)
-            if n is None:
-                n = self.places.get(v._tape, {}).get(v._entry)
+            n = self.known(v)
             if n is not None and not self.graph.operands[n]:
                 self.graph.parameters.add(n)
                 if name:
@@ -284,7 +287,7 @@ class _Reader:
 def _of_program(program: Program, caller: str) -> Graph:
     """The slots of a program; what a sweep has added is in a frame of its own."""
     graph, names = Graph(), program.names
-    swept = any(place is not None and place.sweep for place in program.places)
+    swept = any(x is not None and x.sweep for x in program.places)
     graph.parts = int(swept)
     for slot in range(program.first):
         number = program.constant(slot)
@@ -295,8 +298,8 @@ def _of_program(program: Program, caller: str) -> Graph:
             graph.add(leaf, (), None, None, (), names.get(slot, f"{kind} {slot}"))
             if kind == "captured":
                 graph.parameters.add(slot)
-    for (op, operands), place in zip(program.instructions, program.places, strict=True):
-        sweep, path = (place.sweep, place.scope) if place is not None else (0, ())
+    for (op, operands), origin in zip(program.instructions, program.places, strict=True):
+        sweep, path = (origin.sweep, origin.scope) if origin is not None else (0, ())
         if swept:
             part = REVERSE + f" of the {REVERSE}" * (sweep - 1) if sweep else FORWARD
             path = (part, *path)

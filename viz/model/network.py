@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import graphviz  # type: ignore[import-untyped]
 
-from miniflow.nn import Layer, Module, Neuron, _parts
+from miniflow.nn import Layer, Module, Neuron, parts
 from miniflow.tape.core import Value
 from viz.diagram.drawing import SIDES
 from viz.output.palette import FONT, Theme, extent, pick, signed
@@ -51,7 +51,7 @@ class Column(NamedTuple):
     @property
     def activation(self) -> str:
         """The activation that all neurons have, or nothing if they differ."""
-        names = {_activation(neuron) for _, neuron in self.neurons}
+        names = {neuron.activation_name for _, neuron in self.neurons}
         return names.pop() if len(names) == 1 else ""
 
 
@@ -156,7 +156,7 @@ def _columns(nest: Any, path: str, seen: set[int]) -> Iterator[Column]:
         inside = _join(path, "neurons") if isinstance(nest, Layer) else path
         yield Column(_named(path), [(_join(inside, str(k)), x) for k, x in enumerate(own)])
         return
-    for name, child in _parts(nest):
+    for name, child in parts(nest):
         yield from _columns(child, _join(path, str(name)), seen)
 
 
@@ -190,10 +190,6 @@ def _parameters(columns: list[Column]) -> Iterator[Any]:
 def _numbers(columns: list[Column]) -> list[float]:
     """The numbers of all weights and biases."""
     return [_data(x) for x in _parameters(columns)]
-
-
-def _activation(neuron: Neuron) -> str:
-    return str(neuron.config()["activation"])
 
 
 def _data(x: Any) -> float:
@@ -463,7 +459,7 @@ class Part:
         fill = sheet.theme.output if last else sheet.theme.computed
         for k, across in row.places.items():
             path, neuron = column.neurons[k]
-            b, own = _data(neuron.b), _activation(neuron)
+            b, own = _data(neuron.b), neuron.activation_name
             label = _brief(b) if shared else f"{_brief(b)}\n{own}"
             tip = f"{_tip(_join(path, 'b'), neuron.b)}   {own}"
             spot = sheet.turned(row.along, across)

@@ -5,6 +5,7 @@ graph is small enough to be stepped through, every step. Lines of source are not
 trace function, so where a debugger or a coverage tool has set its own there are none.
 """
 
+import inspect
 import re
 import sys
 from array import array
@@ -18,6 +19,7 @@ from miniflow.program.ir import Place
 from miniflow.program.names import origins, watched
 from miniflow.tape.core import Table, Value, here
 from miniflow.tape.notes import Trace
+from miniflow.tape.reading import place
 from viz.player.steps import LIMIT, Line, Steps, take_steps
 
 
@@ -84,7 +86,7 @@ class Recording:
         if here.table.swept is not None:
             raise RuntimeError("record: another recording is running on this thread; end it first")
         self._table = here.table
-        self._watch = _Watch(self._table, sys._getframe(1))
+        self._watch = _Watch(self._table, _entering())
         self._table.swept = self._swept
         return self
 
@@ -123,9 +125,9 @@ class Recording:
     def _steps(self, root: Value) -> Steps | None:
         if self._entries:  # the graphs of a training loop are much alike
             return None
-        table = root._tape
+        table, _ = place(root)
         with table.hold():
-            rows = table.reached([root._entry])
+            rows = table.reached([place(root)[1]])
             if len(rows) > self.limit:
                 self._entries = len(rows)
                 return None
@@ -188,9 +190,9 @@ def _short_name(path: str) -> str:
 class _Watch:
     """The lines and variables of the block, from one call of `backward` to the next."""
 
-    def __init__(self, table: Table, frame: FrameType) -> None:
+    def __init__(self, table: Table, frame: FrameType | None) -> None:
         self.table = table
-        self.frame: FrameType | None = frame
+        self.frame = frame
         self.notes = Trace()
         self.assigned: dict[int, str] = {}
         self.held = ExitStack()
@@ -200,7 +202,7 @@ class _Watch:
         enter: Any = sys.gettrace()
         # the frame of the block runs already: nobody else will watch it
         self.tracing = enter is not None and enter.__module__ == watched.__module__
-        if self.tracing:
+        if self.tracing and frame is not None:
             frame.f_trace = enter(frame, "call", None)
 
     def start_anew(self) -> None:
@@ -228,6 +230,14 @@ class _Watch:
         """Where each of the rows (newest first) was computed, as far as that is known."""
         places = origins(self.table, self.notes, rows)
         return {row: (x.file, x.line) for row, x in places.items() if isinstance(x, Place)}
+
+
+def _entering() -> FrameType | None:
+    """The frame of the code that enters a block: it called `__enter__`, which asks."""
+    frame = inspect.currentframe()
+    for _ in range(2):
+        frame = frame.f_back if frame is not None else None
+    return frame
 
 
 def _variables(frame: FrameType | None) -> Iterator[tuple[Value, str]]:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from miniflow.nn import Layer, Module, Neuron, _parts
+from miniflow.nn import Layer, Module, Neuron, parts
 from viz.output.pictures import SlowLayoutError, picture
 from viz.output.text import number
 from viz.player.recording import Iteration, Recording
@@ -369,7 +369,7 @@ def _neurons(nest: Any, seen: set[int]) -> Iterable[list[Neuron]]:
     elif isinstance(nest, Layer):
         yield nest.neurons
     elif isinstance(nest, (Module, dict, list, tuple)):
-        for _, part in _parts(nest):
+        for _, part in parts(nest):
             yield from _neurons(part, seen)
 
 
@@ -377,7 +377,7 @@ def _neuron(neuron: Neuron, numbers: dict[Any, int]) -> JSON:
     return {
         "weights": [numbers.get(v, -1) for v in neuron.w],
         "bias": numbers.get(neuron.b, -1),
-        "activation": neuron._activation_name(),
+        "activation": neuron.activation_name,
     }
 
 

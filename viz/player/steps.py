@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from miniflow.tape.core import Table, Value, thawed
+from miniflow.tape.reading import place
 from viz.output.text import number
 from viz.player import formula
 
@@ -140,9 +141,9 @@ def take_steps(
     """
     _check(root)
     thawed("stepping through a Value")
-    table = root._tape
+    table, _ = place(root)
     with table.hold():
-        rows = table.reached([root._entry])[::-1]
+        rows = table.reached([place(root)[1]])[::-1]
         if limit is not None and len(rows) > limit:
             raise ValueError(
                 f"play: the graph has {len(rows):,} nodes, more than {limit}; play a part of it "
