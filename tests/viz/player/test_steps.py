@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -141,6 +142,15 @@ def test_a_users_operation_needs_no_formula():
         assert (found.local, found.rule) == (12.0, "")
     finally:
         del TABLE["player_cube"]
+
+
+@pytest.mark.parametrize("slope", [3, np.float64(3.0), True])
+def test_a_users_formula_may_return_any_kind_of_number(row, slope, tmp_path):
+    triple = row("player_triple", lambda x: x * float(slope), lambda x, y: slope)
+    y = triple(triple(Value(2.0, label="x")))
+    contributions = take_steps(y).contributions
+    assert [repr(x.amount) for x in contributions] == [repr(float(slope) ** k) for k in (1, 2)]
+    assert viz.play(y, tmp_path / "steps.html").exists()
 
 
 @pytest.mark.parametrize("name", TABLE)
