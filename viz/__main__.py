@@ -104,13 +104,12 @@ def run(options: argparse.Namespace) -> None:
         UsageError: it makes no sense.
         OSError, ValueError, RuntimeError: the drawing failed.
     """
-    from viz.diagram.dot import SUFFIXES
+    from viz.output.checks import unknown_suffix
+    from viz.output.options import SUFFIX_FORMATS
 
-    known = [*SUFFIXES, ".html"]
+    known = [*SUFFIX_FORMATS, ".html"]
     if options.output is not None and options.output.suffix.lower() not in known:
-        raise UsageError(
-            f"{str(options.output)!r} does not tell the format; end it in {', '.join(known)}"
-        )
+        raise UsageError(unknown_suffix(str(options.output), known))
     if options.subject.lower().endswith(".json"):
         _network(options)
     else:

@@ -11,7 +11,6 @@ from viz.output.palette import Theme, mix, signed
 from viz.output.text import escape_html, number, spread
 
 TIMES = "\u00d7"  # how a number of entries begins
-DETAILS = ("full", "values", "structure")
 
 # What the places of operands are called that cannot change them.
 PLACES = {"where": ("if", "then", "else")}

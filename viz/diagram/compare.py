@@ -18,27 +18,21 @@ from collections import deque
 from typing import Any
 
 from miniflow.ops import constant
-from viz.diagram.dot import check
 from viz.diagram.drawing import diagram
 from viz.diagram.graph import Graph, take
-from viz.output import palette
+from viz.diagram.options import GraphOptions
 from viz.output.pictures import Diagram
 
 
-def diff(
-    before: Any,
-    after: Any,
-    format: str = "svg",  # noqa: A002 - as draw_dot has it
-    rankdir: str = "LR",
-    *,
-    limit: int | None = 400,
-    detail: str = "values",
-    theme: str = "light",
-    compact: bool = False,
-    fold: bool | None = None,
-    legend: bool | None = None,
-    parameters: Any = None,
-) -> Diagram:
+def diff(  # noqa: D417 - draw_dot describes the options
+    before: Any, after: Any,
+    format: str = GraphOptions.format,  # noqa: A002 - as draw_dot has it
+    rankdir: str = GraphOptions.rankdir, *,
+    limit: int | None = GraphOptions.limit, detail: str = "values",
+    theme: str = GraphOptions.theme, compact: bool = GraphOptions.compact,
+    fold: bool | None = GraphOptions.fold, legend: bool | None = GraphOptions.legend,
+    parameters: Any = GraphOptions.parameters,
+) -> Diagram:  # fmt: skip
     """One diagram of two recordings: what is new, gone, moved, or of another sign.
 
     Leaves that both use have the number that they have now; a `snapshot` keeps what they
@@ -47,14 +41,8 @@ def diff(
     Args:
         before: Values, a Tape, a program, or a `snapshot` of one.
         after: what it is compared with.
-        format: as for `draw_dot`.
-        rankdir: as for `draw_dot`.
-        limit: as for `draw_dot`.
-        detail: as for `draw_dot`.
-        theme: as for `draw_dot`.
-        compact: as for `draw_dot`.
+        format, rankdir, limit, detail, theme, compact, legend: as for `draw_dot`.
         fold: as for `draw_dot`; entries are alike only if the same became of them.
-        legend: as for `draw_dot`.
         parameters: as for `draw_dot`, of both recordings.
 
     Raises:
@@ -71,13 +59,10 @@ def diff(
         >>> [word for word in ("new", "gone", "flipped") if f">{word}<" in picture.source]
         ['new', 'flipped']
     """
-    check("diff", format, rankdir, detail)
-    colours = palette.pick(theme, "diff")
+    options = GraphOptions(format, rankdir, theme, limit, detail, compact, fold, legend, parameters)
+    options.check("diff")
     graphs = [take(root, parameters, "diff") for root in (before, after)]
-    return diagram(
-        compared(*graphs), format, rankdir, limit=limit, detail=detail, theme=colours,
-        compact=compact, fold=fold, legend=legend,
-    )  # fmt: skip
+    return diagram(compared(*graphs), options)
 
 
 def compared(before: Graph, after: Graph) -> Graph:

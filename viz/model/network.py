@@ -15,12 +15,11 @@ from collections.abc import Iterator
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
-import graphviz  # type: ignore[import-untyped]
-
 from miniflow.nn import Layer, Module, Neuron, parts
 from miniflow.tape.core import Value
-from viz.diagram.drawing import SIDES
-from viz.output.palette import FONT, Theme, extent, pick, signed
+from viz.output.checks import at_least
+from viz.output.options import PictureOptions
+from viz.output.palette import FONT, extent, signed
 from viz.output.pictures import Diagram
 from viz.output.text import escape, number
 
@@ -57,10 +56,10 @@ class Column(NamedTuple):
 
 def draw_network(
     model: Module,
-    format: str = "svg",  # noqa: A002 - as of draw_dot
-    rankdir: str = "LR",
+    format: str = PictureOptions.format,  # noqa: A002 - as of draw_dot
+    rankdir: str = PictureOptions.rankdir,
     *,
-    theme: str = "light",
+    theme: str = PictureOptions.theme,
     longest: int = 16,
 ) -> Diagram:
     """A neural network as a diagram: layers, neurons, weights, biases, activations.
@@ -89,10 +88,11 @@ def draw_network(
         >>> diagram.source.count(" -> ")  # 9 weights, the output's arrow, 5 in the legend
         15
     """
-    colours = pick(theme, "draw_network")
-    _check(format, rankdir, longest)
+    options = PictureOptions(format, rankdir, theme)
+    options.check("draw_network")
+    at_least("draw_network", "longest", longest, 3)
     columns = _columns_of(model)
-    sheet = Sheet(format, rankdir, colours, extent(_numbers(columns)), _bold(columns, longest))
+    sheet = Sheet(options, extent(_numbers(columns)), _bold(columns, longest))
     first, top = 0, 0.0
     for chain in _chains(columns):
         part = Part(sheet, chain, first, top, longest)
@@ -101,18 +101,6 @@ def draw_network(
     sheet.caption(title(model).replace("->", "→"), _remarks(model, columns))
     sheet.legend(any(not math.isfinite(x) for x in _numbers(columns)))
     return sheet.diagram
-
-
-def _check(form: str, rankdir: str, longest: int) -> None:
-    if str(form).lower() not in graphviz.FORMATS:
-        raise ValueError(
-            f"draw_network: format {form!r} is unknown to Graphviz; "
-            "use 'svg', 'png', 'pdf' or another of graphviz.FORMATS"
-        )
-    if rankdir not in SIDES:
-        raise ValueError(f"draw_network: rankdir {rankdir!r} is none of {', '.join(SIDES)}")
-    if not isinstance(longest, int) or longest < 3:
-        raise ValueError(f"draw_network: longest={longest!r} is no number of neurons from 3 on")
 
 
 # --- reading the model --------------------------------------------------------
@@ -273,12 +261,14 @@ def _bold(columns: list[Column], longest: int) -> float:
 class Sheet:
     """A diagram whose nodes have places."""
 
-    def __init__(self, form: str, rankdir: str, theme: Theme, scale: float, bold: float) -> None:
-        self.rankdir, self.theme, self.scale, self.bold = rankdir, theme, scale, bold
-        self.flat = rankdir in ("LR", "RL")  # lines lie rather than stand
+    def __init__(self, options: PictureOptions, scale: float, bold: float) -> None:
+        self.scale, self.bold = scale, bold
+        self.rankdir, self.theme = options.rankdir, options.colours
+        self.flat = self.rankdir in ("LR", "RL")  # lines lie rather than stand
+        theme = self.theme
         self.spots: list[Spot] = []
         self.diagram = Diagram(
-            format=form,
+            format=options.format,
             engine="neato",
             graph_attr={
                 "layout": "neato",

@@ -15,6 +15,7 @@ from miniflow.ops import real
 from miniflow.tape.core import Value
 from miniflow.tape.grad_mode import no_grad
 from miniflow.util.trees import flatten
+from viz.output.checks import at_least
 from viz.output.palette import LIGHT, mix
 
 if TYPE_CHECKING:
@@ -93,10 +94,7 @@ def plot_decision_boundary(
         ImportError: matplotlib is missing.
     """
     points, labels = _samples(x, y)
-    if not isinstance(resolution, int) or resolution < 2:
-        raise ValueError(
-            f"plot_decision_boundary: resolution={resolution!r} is no number of points from 2 on"
-        )
+    at_least("plot_decision_boundary", "resolution", resolution, 2)
     ax = _axes(ax, "plot_decision_boundary")
     import numpy as np
 

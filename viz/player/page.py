@@ -16,7 +16,8 @@ from typing import Any
 
 from miniflow.tape.core import Value
 from miniflow.util.files import write
-from viz.output.palette import DARK, LIGHT, pick
+from viz.output.checks import one_of, some_limit
+from viz.output.palette import DARK, LIGHT, THEMES
 from viz.player.recording import Recording
 from viz.player.scene import scene_of, scene_of_recording
 from viz.player.steps import LIMIT, take_steps
@@ -66,8 +67,8 @@ def play(
         ...     play(a * b + a, Path(folder) / "steps.html").name
         'steps.html'
     """
-    if theme != "auto":
-        pick(theme, "play")
+    one_of("play", "theme", theme, ("auto", *THEMES))
+    some_limit("play", "limit", limit)
     if isinstance(root, Recording):
         scene = scene_of_recording(root)
     else:

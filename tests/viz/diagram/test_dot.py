@@ -385,8 +385,8 @@ def test_only_values_are_drawn(tmp_path, root, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rankdir": "lr"}, "rankdir 'lr' is none of LR, TB, RL, BT"),
-        ({"rankdir": None}, "rankdir None is none of"),
+        ({"rankdir": "lr"}, "rankdir must be one of LR, TB, RL, BT, got 'lr'"),
+        ({"rankdir": None}, "rankdir must be one of .*, got None"),
         ({"format": "bogus"}, "format 'bogus' is unknown.*'svg', 'png', 'pdf'"),
         ({"format": None}, "format None is unknown"),
     ],

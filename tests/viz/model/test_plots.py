@@ -295,8 +295,8 @@ def test_evaluating_leaves_gradients_alone():
         ([["1", "2"]], [1], {}, TypeError, "plot_decision_boundary: x: '1' is a str"),
         (X, list("abcd"), {}, TypeError, "plot_decision_boundary: y: 'a' is a str"),
         (X, [0, 1, 2, 1], {}, ValueError, "3 different labels, but the model returns one score"),
-        (X, [0, 1, 1, 0], {"resolution": 1}, ValueError, "resolution=1 is no number of points"),
-        (X, [0, 1, 1, 0], {"resolution": 2.5}, ValueError, r"resolution=2\.5"),
+        (X, [0, 1, 1, 0], {"resolution": 1}, ValueError, "resolution must be an int, 2 .*, got 1"),
+        (X, [0, 1, 1, 0], {"resolution": 2.5}, ValueError, r"resolution must be .*, got 2\.5"),
     ],
 )
 def test_samples_that_do_not_fit_are_refused(x, y, options, error, message):

@@ -212,8 +212,10 @@ def test_refusals_name_the_remedy(tmp_path):
         constant = a * 2
     with pytest.raises(ValueError, match="outside of no_grad"):
         viz.play(constant, path)
-    with pytest.raises(ValueError, match="theme 'pink' is none of light, dark"):
+    with pytest.raises(ValueError, match="theme must be one of auto, light, dark, got 'pink'"):
         viz.play(a * 2, path, theme="pink")
+    with pytest.raises(TypeError, match="play: limit must be a number, or None"):
+        viz.play(a * 2, path, limit="many")
     with pytest.raises(ValueError, match=r"501 nodes, more than 400; .* limit=None"):
         viz.play(mm.sum([Value(1.0) for _ in range(500)]), path)
     with pytest.raises(ValueError, match=r"recording is empty; call backward\(\)"):
