@@ -9,7 +9,9 @@
 
 #define nobody NULL /* the owner of an entry that no Value stands for */
 
-enum { PENDING = 1, DONE = 2 }; /* marks of a sweep, as in core.py */
+/* Codes of what is no operation, and marks of a sweep: as in columns.py. */
+enum { CONSTANT = 0, LEAF = 1, SHARED = 2 };
+enum { PENDING = 1, DONE = 2 };
 
 /* As storage.pxd has them; `prepare_handles` checks that it is so. */
 typedef struct {

@@ -9,6 +9,8 @@ from miniflow.tape.storage cimport Handle, Storage, is_leaf, plain, resize
 
 
 cdef extern from "columns.h":
+    const int CONSTANT
+    const int SHARED
     Py_ssize_t last_mark(const char *marks, Py_ssize_t stop)
     void *nobody
     int marks_before(const char *marks, const int *blocks, Py_ssize_t n)
@@ -17,7 +19,7 @@ cdef extern from "columns.h":
     void set_entry(void *owner, Py_ssize_t entry)
 
 
-cdef int CONSTANT, SHARED, OTHER
+cdef int OTHER
 
 
 cdef class Compaction(Storage):

@@ -7,7 +7,7 @@ works with numbers of entries holds them in place meanwhile.
 
 from typing import TYPE_CHECKING, Any
 
-from miniflow.ops import OTHER, constant, shared
+from miniflow.ops import OTHER
 from miniflow.tape import storage
 from miniflow.tape.storage import Handle, Storage, is_leaf, plain
 
@@ -18,6 +18,8 @@ else:
 
 if not cython.compiled:
     from miniflow.tape.columns import (
+        CONSTANT,
+        SHARED,
         commit,
         holding,
         last,
@@ -28,7 +30,6 @@ if not cython.compiled:
         resize,
     )
 
-CONSTANT, SHARED = constant.code, shared.code
 SLACK = 4 if cython.compiled else 2  # lists take memory for entries that are not in use, too
 
 
