@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import miniflow.math as m
@@ -24,11 +24,11 @@ from support.batches import (
     rows,
     scattered,
 )
+from support.profiles import examples
 from support.random_functions import applied
 
 exact = functools.partial(vmap, precise=True)
-most = settings().max_examples
-few, some = settings(max_examples=most // 8), settings(max_examples=most // 3)
+few, some = examples(12), examples(33)
 
 
 # --- random programs ----------------------------------------------------------

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import miniflow.math as m
@@ -24,10 +24,10 @@ from support.batches import (
     summand,
     total,
 )
+from support.profiles import examples
 
 exact = functools.partial(vmap, precise=True)
-most = settings().max_examples
-few, some = settings(max_examples=most // 8), settings(max_examples=most // 3)
+few, some = examples(12), examples(33)
 inf, nan = math.inf, math.nan
 
 

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import miniflow.math as mm
@@ -12,6 +12,7 @@ from miniflow import Tape, Value, grad, scope, trace
 from miniflow.nn import MLP
 from support.diagrams import edges, texts
 from support.drawn import chain, graphs
+from support.profiles import examples
 from viz import draw_dot, snapshot
 from viz.diagram.cards import TIMES
 from viz.diagram.folding import PAGE, STRETCHES, apart, fold, merged_edges
@@ -165,7 +166,7 @@ def scoped_graphs(draw):
     return draw(st.lists(st.sampled_from(values), min_size=1, max_size=3))
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(graphs() | scoped_graphs())
 def test_every_entry_is_in_one_box_and_every_edge_is_counted(roots):
     graph, groups = groups_of(roots)
@@ -185,7 +186,7 @@ def test_every_entry_is_in_one_box_and_every_edge_is_counted(roots):
     assert len(boxes) == len(groups)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(graphs() | scoped_graphs())
 def test_unfolded_every_entry_is_alone(roots):
     graph = snapshot(roots)

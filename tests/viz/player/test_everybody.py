@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 import miniflow.math as mm
 import viz
 from miniflow import Value
 from support.browser import answer, in_browser, shown
 from support.played import graphs
+from support.profiles import examples
 from viz.output import palette
 from viz.output.text import number
 from viz.player.steps import take_steps
@@ -145,7 +146,7 @@ def test_infinities_and_nans_are_shown(tmp_path, opened):
 
 
 @in_browser
-@settings(max_examples=15)
+@examples(15)
 @given(values=graphs())
 def test_random_graphs_are_shown_without_trouble(browser, tmp_path_factory, values):
     path = tmp_path_factory.mktemp("graphs") / "x.html"
