@@ -27,7 +27,11 @@ def load(name):
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or name)
 
 
+def scaled(count):
+    """So many in the profile `ci`, and in proportion in the others."""
+    return max(1, count * settings().max_examples // FULL)
+
+
 def examples(count, **others):
-    """Settings for `count` examples in the profile `ci`, and in proportion in the others."""
-    share = settings().max_examples / FULL
-    return settings(max_examples=max(1, round(count * share)), **others)
+    """Settings for so many examples in the profile `ci`, and in proportion in the others."""
+    return settings(max_examples=scaled(count), **others)

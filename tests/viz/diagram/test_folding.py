@@ -12,7 +12,7 @@ from miniflow import Tape, Value, grad, scope, trace
 from miniflow.nn import MLP
 from support.diagrams import edges, texts
 from support.drawn import chain, graphs
-from support.profiles import examples
+from support.profiles import examples, scaled
 from viz import draw_dot, snapshot
 from viz.diagram.cards import TIMES
 from viz.diagram.folding import PAGE, STRETCHES, apart, fold, merged_edges
@@ -219,17 +219,18 @@ def test_a_tape_and_a_program_fold():
 
 
 def test_a_million_entries_are_drawn_as_a_page():
+    size = scaled(25_000)
     y = Value(1.0)
     for k in range(20):
         with scope(f"part {k}"):
-            for _ in range(25_000):
+            for _ in range(size):
                 y = y * 1.000001
     y.backward()
     drawn = draw_dot(y)
-    assert len(snapshot(y)) == 1_000_001
+    assert len(snapshot(y)) == 40 * size + 1
     lines = texts(drawn.pipe("svg"))
     assert len(lines) == 21
-    assert lines["g1"][:3] == ["part 0", "*", "50,000 entries"]
+    assert lines["g1"][:3] == ["part 0", "*", f"{2 * size:,} entries"]
 
 
 def test_on_a_folded_page_inputs_stay_outside():
