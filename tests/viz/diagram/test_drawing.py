@@ -9,7 +9,7 @@ from dataclasses import fields
 from inspect import signature
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import miniflow.math as mm
@@ -18,6 +18,7 @@ from miniflow.nn import MLP, Layer
 from miniflow.ops import TABLE
 from support.diagrams import SVG, edges, line, nodes, numbers_in, shown, texts, walk, written
 from support.drawn import AWKWARD, GRAPHS, graphs, several
+from support.profiles import examples
 from support.project import INSTALLED, TESTS
 from viz import diff, draw_dot, draw_network, render, snapshot
 from viz.diagram.options import GraphOptions
@@ -233,7 +234,7 @@ def test_with_any_options_every_node_and_edge_is_drawn_once(roots, options):
     assert sum(edges(drawn).values()) == len(pairs) + (0 if options["compact"] else operations)
 
 
-@settings(max_examples=10)
+@examples(10)
 @given(graphs(), OPTIONS, st.none() | st.booleans())
 def test_graphviz_draws_every_diagram(roots, options, fold):
     drawn = draw_dot(roots, limit=None, fold=fold, **options)

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import miniflow.math as mm
@@ -12,6 +12,7 @@ import viz
 from miniflow import Value, define, jit, no_grad
 from miniflow.ops import TABLE
 from support.played import graphs
+from support.profiles import examples
 from viz.player import formula, scene
 from viz.player import page as player
 from viz.player.recording import record
@@ -64,7 +65,7 @@ def test_each_contribution_is_made_once_and_they_add_up(values):
     assert set(made) == due
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(graphs())
 def test_every_number_of_a_page_is_the_engines(values):
     steps = take_steps(values[-1])
