@@ -1,8 +1,9 @@
 """The player: one self-contained page that steps through a tape.
 
-The page is `player.html` with `player.css`, `player.js` and the data of `viz.player.scene` put into
-it. It asks nothing of a network or a server. Its script runs by its hash alone, and the data
-is JSON in which no character means anything to HTML, so nothing in a label can execute.
+The page is `player.html` with the parts of its style and of its script (the folders beside this
+file) and the data of `viz.player.scene` put into it. It asks nothing of a network or a server.
+Its script runs by its hash alone, and the data is JSON in which no character means anything to
+HTML, so nothing in a label can execute.
 """
 
 import base64
@@ -11,6 +12,7 @@ import html
 import json
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,10 @@ from viz.player.scene import scene_of, scene_of_recording
 from viz.player.steps import LIMIT, take_steps
 
 HERE = Path(__file__).parent
+
+# The parts of style and script, in the order in which they are joined and best read.
+STYLES = ("page", "steps", "graph", "controls", "training", "media")
+SCRIPTS = ("state", "steps", "quiz", "card", "graph", "training", "playing", "keys")
 
 # Beside the palette's colours: values going forward, gradients coming back.
 LIGHT_DIRECTIONS = {"forward": "#0b6e66", "backward": "#8a1c8f"}
@@ -89,17 +95,22 @@ def _title(scene: dict[str, Any]) -> str:
 
 def page(scene: dict[str, Any], *, theme: str, title: str) -> str:
     """The page that shows a scene."""
-    script = _read("player.js")
+    script = joined("script/{}.js", SCRIPTS)
     parts = {
         "theme": f' data-theme="{theme}"' if theme != "auto" else "",
         "title": html.escape(re.sub("[\0-\x08\v-\x1f\ud800-\udfff]", "\ufffd", title)),
         "hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        "style": f"{colours()}\n{_read('player.css')}",
+        "style": f"{colours()}\n{joined('style/{}.css', STYLES)}",
         "data": embedded(scene),
         "script": script,
     }
     # in one pass: what is put in may look like a place itself
-    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _read("player.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _text("player.html"))
+
+
+def joined(pattern: str, names: Iterable[str]) -> str:
+    """The parts with those names, one behind the other."""
+    return "\n".join(_text(pattern.format(name)) for name in names)
 
 
 def embedded(data: Any) -> str:
@@ -131,5 +142,5 @@ def _variables(named: dict[str, str]) -> str:
     return " ".join(f"--{name}: {colour};" for name, colour in named.items())
 
 
-def _read(name: str) -> str:
+def _text(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")
