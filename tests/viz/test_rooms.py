@@ -1,13 +1,25 @@
-"""The rooms of viz: what they may touch of the library."""
+"""The rooms of viz: what they hold, and what they may touch of the library."""
 
 import ast
+import importlib
 
 import pytest
 
 from support.project import ROOT
 
 FILES = sorted((ROOT / "viz").rglob("*.py"))
+ROOMS = ["viz", "viz.diagram", "viz.player", "viz.model", "viz.output"]
 NAMED_TUPLES = {"_asdict", "_fields", "_make", "_replace"}  # public, whatever they are called
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_lists_what_it_holds(room):
+    listed = [line.split("  ")[0] for line in importlib.import_module(room).__doc__.splitlines()]
+    hidden = {"__init__.py", "__pycache__", "py.typed"}
+    there = {x.name + "/" * x.is_dir() for x in (ROOT / room.replace(".", "/")).iterdir()}
+    assert sorted(x for x in listed if x in there) == sorted(
+        x for x in there if x.removesuffix("/") not in hidden
+    )
 
 
 def private(name):
