@@ -138,7 +138,7 @@ def _expression(options: argparse.Namespace) -> None:
     from miniflow.tape.core import Value
     from viz.expression import Expression, ExpressionError
 
-    numbers = _numbers(options.values)
+    numbers = _given_numbers(options.values)
     try:
         expression = Expression(options.subject)
         for name in numbers:
@@ -159,7 +159,7 @@ def _expression(options: argparse.Namespace) -> None:
             print(f"grad {name} = {value.grad}")
 
 
-def _numbers(values: Sequence[str]) -> dict[str, float]:
+def _given_numbers(values: Sequence[str]) -> dict[str, float]:
     """The variables' numbers, from name=number."""
     numbers: dict[str, float] = {}
     for text in values:

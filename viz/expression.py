@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from miniflow import math, ops
 from miniflow.tape.core import Value
 
-LONGEST = 10_000  # characters
+LONGEST_TEXT = 10_000  # characters
 WINDOW = 70  # of them that an error shows
 
 OPERATORS: dict[type[ast.AST], ops.Op] = {
@@ -42,7 +42,7 @@ BESIDES: dict[str, Callable[..., Any]] = {
     "round": ops.rint,
 }
 PAIRED = {"dot"}  # its operands are two lists
-KINDS: dict[type[ast.AST], str] = {
+SYNTAX_NAMES: dict[type[ast.AST], str] = {
     ast.Attribute: "an attribute",
     ast.Subscript: "an index",
     ast.Lambda: "a lambda",
@@ -124,8 +124,8 @@ class Expression:
         text = self.text
         if not text:
             raise ExpressionError("there is nothing to compute", text, 0)
-        if len(text) > LONGEST:
-            raise ExpressionError(f"more than {LONGEST:,} characters", text, LONGEST)
+        if len(text) > LONGEST_TEXT:
+            raise ExpressionError(f"more than {LONGEST_TEXT:,} characters", text, LONGEST_TEXT)
         if "#" in text:
             raise ExpressionError("not allowed: a comment", text, text.index("#"))
         try:
@@ -163,7 +163,7 @@ class Expression:
                 self._refuse(node.func, f"not allowed: {_kind(node.func)}")
             elif node.keywords:
                 self._refuse(node.keywords[0].value, "not allowed: a named argument")
-            elif _function(node.func.id) is None:
+            elif _function_called(node.func.id) is None:
                 self._refuse(node, f"no function {node.func.id!r}{_similar(node.func.id)}")
         elif not isinstance(node, ast.Name):
             self._refuse(node, f"not allowed: {_kind(node)}")
@@ -179,7 +179,7 @@ class Expression:
         if isinstance(node, (ast.BinOp, ast.UnaryOp)):
             return OPERATORS[type(node.op)](*operands)
         try:
-            return _function(node.func.id)(*operands)  # type: ignore[attr-defined, misc]
+            return _function_called(node.func.id)(*operands)  # type: ignore[attr-defined, misc]
         except (TypeError, ValueError) as error:
             self._refuse(node, str(error))
 
@@ -215,7 +215,7 @@ def _operands(node: ast.expr) -> list[ast.expr]:
     return node.args if isinstance(node, ast.Call) else []
 
 
-def _function(name: str) -> Callable[..., Any] | None:
+def _function_called(name: str) -> Callable[..., Any] | None:
     return BESIDES.get(name) or (None if name in PAIRED else ops.TABLE.get(name))
 
 
@@ -223,7 +223,7 @@ def _kind(node: ast.AST) -> str:
     """What a part of Python is called."""
     if isinstance(node, ast.Constant):
         return f"{node.value!r:.20}"
-    return KINDS.get(type(node), f"what Python calls {type(node).__name__}")
+    return SYNTAX_NAMES.get(type(node), f"what Python calls {type(node).__name__}")
 
 
 def _similar(name: str) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from miniflow import Value, ops
 from support.profiles import examples
-from viz.expression import BESIDES, CONSTANTS, LONGEST, Expression, ExpressionError
+from viz.expression import BESIDES, CONSTANTS, LONGEST_TEXT, Expression, ExpressionError
 
 
 def value(text, **numbers):
@@ -256,7 +256,7 @@ def test_sums_of_hundreds_of_terms_are_computed():
 
 def test_a_very_long_expression_is_refused():
     with pytest.raises(ExpressionError, match="more than 10,000 characters"):
-        Expression("1" + " " * LONGEST + "+ 1")
+        Expression("1" + " " * LONGEST_TEXT + "+ 1")
 
 
 @given(st.text() | st.text("abx019.+-*/%()[]{},:='\"\\# <>&|^~@\n\0", max_size=40))

@@ -67,7 +67,7 @@ def diff(  # noqa: D417 - draw_dot describes the options
 
 def compared(before: Graph, after: Graph) -> Graph:
     """The entries of `after`, then those that are gone, with what became of each."""
-    partner = match(before, after)
+    partner = matching(before, after)
     both = Graph(
         list(after.ops), list(after.operands), list(after.data), list(after.grads),
         list(after.paths), dict(after.names), set(after.parameters), set(after.outputs),
@@ -118,7 +118,7 @@ def _status(before: Graph, after: Graph, m: int, n: int) -> str:
 # --- matching -----------------------------------------------------------------
 
 
-def match(before: Graph, after: Graph) -> dict[int, int]:
+def matching(before: Graph, after: Graph) -> dict[int, int]:
     """For entries of `after` those of `before` that they match; each at most once."""
     partner: dict[int, int] = {}
     _match_up(before, after, partner)
@@ -141,16 +141,16 @@ def _match_up(before: Graph, after: Graph, partner: dict[int, int], *, last: boo
     waiting: dict[object, deque[int]] = {}
     for m, operands in enumerate(before.operands):
         if m not in taken:
-            waiting.setdefault(_key(before, m, operands), deque()).append(m)
+            waiting.setdefault(_match_key(before, m, operands), deque()).append(m)
     nameless = ("leaf", "", ())
     found = [n for n in range(len(after)) if n not in partner and not after.operands[n]]
-    if not last and sum(_key(after, n, ()) == nameless for n in found) != len(
+    if not last and sum(_match_key(after, n, ()) == nameless for n in found) != len(
         waiting.get(nameless, ())
     ):
         waiting.pop(nameless, None)
     for n, operands in enumerate(after.operands):
         if n not in partner and all(x in partner for x in operands):
-            others = waiting.get(_key(after, n, tuple([partner[x] for x in operands])))
+            others = waiting.get(_match_key(after, n, tuple([partner[x] for x in operands])))
             if others:
                 partner[n] = others.popleft()
 
@@ -162,12 +162,12 @@ def _match_partly(before: Graph, after: Graph, partner: dict[int, int]) -> None:
     for m, operands in enumerate(before.operands):
         if m not in taken:
             for k, x in enumerate(operands):
-                waiting.setdefault((_key(before, m, ()), k, x), deque()).append(m)
+                waiting.setdefault((_match_key(before, m, ()), k, x), deque()).append(m)
     for n, operands in enumerate(after.operands):
         for k, x in enumerate(operands):
             if n in partner or x not in partner:
                 continue
-            others = waiting.get((_key(after, n, ()), k, partner[x]), deque())
+            others = waiting.get((_match_key(after, n, ()), k, partner[x]), deque())
             while others and others[0] in taken:
                 others.popleft()
             if others and _may_match(operands, before.operands[others[0]], partner, taken):
@@ -185,13 +185,13 @@ def _may_match(
     )
 
 
-def _key(graph: Graph, n: int, operands: tuple[int, ...]) -> object:
+def _match_key(graph: Graph, n: int, operands: tuple[int, ...]) -> object:
     """What entries have to have in common; operands by their numbers in `before`."""
     op = graph.ops[n]
-    return op.name, _name(graph, n), (graph.data[n],) if op is constant else operands
+    return op.name, _given_name(graph, n), (graph.data[n],) if op is constant else operands
 
 
-def _name(graph: Graph, n: int) -> str:
+def _given_name(graph: Graph, n: int) -> str:
     """What the user calls an entry: a program's slots have numbers besides."""
     name = graph.names.get(n, "")
     return "" if name.startswith("%") else name
@@ -203,7 +203,7 @@ def _pair(
     """Match two entries in the same place, if they are free and of the same kind."""
     if n in partner or m in taken or before.ops[m].name != after.ops[n].name:
         return
-    names = {_name(after, n), _name(before, m)} - {""}
+    names = {_given_name(after, n), _given_name(before, m)} - {""}
     if after.operands[n] or len(names) < 2:
         partner[n] = m
         taken.add(m)

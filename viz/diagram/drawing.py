@@ -13,9 +13,9 @@ from viz.diagram.cards import (
     Look,
     edge_of,
     entry_card,
-    fill,
     group_card,
     group_gradients,
+    kind_fill,
     operand_places,
     sign_card,
 )
@@ -256,7 +256,7 @@ class _Drawing:
     def _box_style(self, n: int) -> Attributes:
         """The fill of an entry's box by its kind, the border by its gradient."""
         kind, status, theme = self.graph.kind(n), self.graph.status.get(n), self.look.theme
-        colour = status_fill(status, self.look) if status else fill(theme, kind)
+        colour = status_fill(status, self.look) if status else kind_fill(theme, kind)
         style = {"fillcolor": colour, "color": edge_of(colour, theme)}
         if kind != "constant":
             style |= self.look.flow(self.graph.grads[n])
@@ -283,7 +283,7 @@ class _Drawing:
         theme = self.look.theme
         kind = self.graph.kind(group.members[0]) if group.kind == "alike" else "computed"
         status = self.graph.status.get(group.members[0])
-        colour = fill(theme, kind)
+        colour = kind_fill(theme, kind)
         if status and group.kind == "alike":
             colour = status_fill(status, self.look)
         style = {"fillcolor": colour, "color": edge_of(colour, theme)}

@@ -50,7 +50,7 @@ def fold(graph: Graph) -> list[Group]:
         uses = _first_uses(graph, keys)
         _alike(graph, keys, frames, uses)
         _stretch(graph, keys, frames, uses, max(budget, PAGE // 4))
-    return _groups(graph, keys, frames)
+    return _in_groups(graph, keys, frames)
 
 
 class _Scope(NamedTuple):
@@ -161,7 +161,7 @@ def _stretch(
             keys[x] = keys[n]
 
 
-def _groups(graph: Graph, keys: list[object], frames: list[Names]) -> list[Group]:
+def _in_groups(graph: Graph, keys: list[object], frames: list[Names]) -> list[Group]:
     """The groups of entries with the same key, in the order of their first ones."""
     members: dict[object, list[int]] = {}
     for n, key in enumerate(keys):

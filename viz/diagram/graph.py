@@ -24,7 +24,7 @@ from miniflow.util.trees import flatten
 
 Names = tuple[str, ...]
 FORWARD, REVERSE = "forward", "reverse sweep"
-DEEPEST = 8  # frames in frames
+DEEPEST_FRAME = 8  # frames in frames
 
 
 @dataclass
@@ -114,9 +114,10 @@ class Graph:
             for x in operands:
                 if movable[x] and found.get(x) is not path:
                     found[x] = common_names(found.get(x, path), path)
-        frames = [path[:DEEPEST] if len(path) > DEEPEST else path for path in self.paths]
+        most = DEEPEST_FRAME
+        frames = [path[:most] if len(path) > most else path for path in self.paths]
         for x, path in found.items():
-            frames[x] = path[:DEEPEST]
+            frames[x] = path[:most]
         return frames
 
 
@@ -163,12 +164,12 @@ def take(root: Any, parameters: Any, caller: str) -> Graph:
     if isinstance(root, Tape):
         with _held({root.table}):
             reader.tape(root)
-            reader.mark(_parameters(parameters, caller))
+            reader.mark(_given_parameters(parameters, caller))
     else:
         roots = _roots(root, caller)
         with _held({place(v)[0] for v in roots}):
             reader.values(roots)
-            reader.mark(_parameters(parameters, caller))
+            reader.mark(_given_parameters(parameters, caller))
     if not len(reader.graph):
         raise ValueError(f"{caller}: there is nothing to draw in an empty Tape")
     return reader.graph
@@ -197,7 +198,7 @@ def _roots(root: object, caller: str) -> list[Value]:
     return roots
 
 
-def _parameters(given: Any, caller: str) -> dict[Value, str]:
+def _given_parameters(given: Any, caller: str) -> dict[Value, str]:
     """The parameters with their names."""
     names = parameter_names()
     if given is None:

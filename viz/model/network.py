@@ -21,10 +21,10 @@ from viz.output.checks import at_least
 from viz.output.options import PictureOptions
 from viz.output.palette import FONT, extent, signed
 from viz.output.pictures import Diagram
-from viz.output.text import escape, number
+from viz.output.text import escape, number_text
 
-DEEPEST = 24  # layers in a row that are drawn at most
-SIZE = 0.52  # a circle's diameter
+MOST_LAYERS = 24  # layers in a row that are drawn at most
+DIAMETER = 0.52  # a circle's diameter
 STEP, ROOMY = 0.66, 0.9  # from neuron to neuron; where there are few
 PITCH = 2.2  # from layer to layer, at least
 MOST = 24  # lines between two columns that have their numbers beside them
@@ -33,10 +33,10 @@ SAMPLE = 0.62  # the length of a line in the legend
 
 OUTPUT = {"shape": "plaintext", "fixedsize": "true", "width": "0.32", "height": "0.28"}
 
-Spot = tuple[float, float]
+Point = tuple[float, float]
 
 
-class Column(NamedTuple):
+class LayerColumn(NamedTuple):
     """One layer: its name, and its neurons with their paths."""
 
     name: str
@@ -92,25 +92,26 @@ def draw_network(
     options.check("draw_network")
     at_least("draw_network", "longest", longest, 3)
     columns = _columns_of(model)
-    sheet = Sheet(options, extent(_numbers(columns)), _bold(columns, longest))
+    sheet = Sheet(options, extent(_weights_and_biases(columns)), _bold(columns, longest))
     first, top = 0, 0.0
     for chain in _chains(columns):
         part = Part(sheet, chain, first, top, longest)
         part.draw()
         first, top = first + len(chain), part.bottom + STEP
     sheet.caption(title(model).replace("->", "→"), _remarks(model, columns))
-    sheet.legend(any(not math.isfinite(x) for x in _numbers(columns)))
+    sheet.legend(any(not math.isfinite(x) for x in _weights_and_biases(columns)))
     return sheet.diagram
 
 
 # --- reading the model --------------------------------------------------------
 
 
-def _columns_of(model: object) -> list[Column]:
+def _columns_of(model: object) -> list[LayerColumn]:
     """The layers of a model, in the order in which it holds them."""
     if not isinstance(model, Module):
         raise TypeError(
-            f"draw_network: {model!r:.60} is a {type(model).__name__}, not a Module{_remedy(model)}"
+            f"draw_network: {model!r:.60} is a {type(model).__name__}, not a Module; "
+            f"{_network_remedy(model)}"
         )
     columns = list(_columns(model, "", set()))
     if not columns:
@@ -121,28 +122,28 @@ def _columns_of(model: object) -> list[Column]:
     return columns
 
 
-def _remedy(model: object) -> str:
+def _network_remedy(model: object) -> str:
     if isinstance(model, type) and issubclass(model, Module):
-        return f"; make one, as in {model.__name__}(2, ...)"
+        return f"make one, as in {model.__name__}(2, ...)"
     if isinstance(model, Value):
-        return "; draw_dot draws the graph of a Value"
+        return "draw_dot draws the graph of a Value"
     if isinstance(model, (list, tuple)) and any(isinstance(x, Module) for x in model):
-        return "; make the list an attribute of a Module"
-    return "; give an MLP, a Layer, a Neuron or a Module that holds such"
+        return "make the list an attribute of a Module"
+    return "give an MLP, a Layer, a Neuron or a Module that holds such"
 
 
-def _columns(nest: Any, path: str, seen: set[int]) -> Iterator[Column]:
+def _columns(nest: Any, path: str, seen: set[int]) -> Iterator[LayerColumn]:
     """The layers in a nest of modules and containers, once each."""
     if id(nest) in seen or isinstance(nest, (Value, str)):
         return
     seen.add(id(nest))
     if isinstance(nest, Neuron):
-        yield Column(path or "neuron", [(path, nest)])
+        yield LayerColumn(path or "neuron", [(path, nest)])
         return
     own = nest.neurons if isinstance(nest, Layer) else nest
     if isinstance(own, (list, tuple)) and own and all(isinstance(x, Neuron) for x in own):
         inside = _join(path, "neurons") if isinstance(nest, Layer) else path
-        yield Column(_named(path), [(_join(inside, str(k)), x) for k, x in enumerate(own)])
+        yield LayerColumn(_named(path), [(_join(inside, str(k)), x) for k, x in enumerate(own)])
         return
     for name, child in parts(nest):
         yield from _columns(child, _join(path, str(name)), seen)
@@ -158,7 +159,7 @@ def _named(path: str) -> str:
     return f"layer {int(number[1]) + 1}" if number else path or "layer"
 
 
-def _chains(columns: list[Column]) -> list[list[Column]]:
+def _chains(columns: list[LayerColumn]) -> list[list[LayerColumn]]:
     """The layers in rows where each can follow the one before it."""
     chains = [columns[:1]]
     for before, column in pairwise(columns):
@@ -169,15 +170,15 @@ def _chains(columns: list[Column]) -> list[list[Column]]:
     return chains
 
 
-def _parameters(columns: list[Column]) -> Iterator[Any]:
+def _drawn_parameters(columns: list[LayerColumn]) -> Iterator[Any]:
     for column in columns:
         for _, neuron in column.neurons:
             yield from (*neuron.w, neuron.b)
 
 
-def _numbers(columns: list[Column]) -> list[float]:
+def _weights_and_biases(columns: list[LayerColumn]) -> list[float]:
     """The numbers of all weights and biases."""
-    return [_data(x) for x in _parameters(columns)]
+    return [_data(x) for x in _drawn_parameters(columns)]
 
 
 def _data(x: Any) -> float:
@@ -200,20 +201,20 @@ def title(model: Module) -> str:
     if len(_chains(columns)) == 1 and len(columns) < 8:
         sizes = [columns[0].inputs, *[len(column.neurons) for column in columns]]
         words.append(" -> ".join(map(str, sizes)))
-    return "   ".join([*words, _count(len(model.parameters()), "parameter")])
+    return "   ".join([*words, _counted(len(model.parameters()), "parameter")])
 
 
-def _remarks(model: Module, columns: list[Column]) -> str:
+def _remarks(model: Module, columns: list[LayerColumn]) -> str:
     """What else the model has: it is not in the picture, but must not be passed over."""
-    drawn = {id(x) for x in _parameters(columns)}
+    drawn = {id(x) for x in _drawn_parameters(columns)}
     others = [name for name, x in model.named_parameters() if id(x) not in drawn]
     if not others:
         return ""
     some = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
-    return f"and {_count(len(others), 'parameter')} outside of neurons: {some}"
+    return f"and {_counted(len(others), 'parameter')} outside of neurons: {some}"
 
 
-def _count(number: int, noun: str) -> str:
+def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
@@ -232,8 +233,8 @@ def _brief(x: float) -> str:
 
 def _tip(name: str, x: Any) -> str:
     """What pointing at a parameter shows."""
-    gradient = f"   grad {number(x.grad)}" if isinstance(x, Value) else ""
-    return f"{name}   {number(_data(x))}{gradient}"
+    gradient = f"   grad {number_text(x.grad)}" if isinstance(x, Value) else ""
+    return f"{name}   {number_text(_data(x))}{gradient}"
 
 
 def _slots(count: int, most: int) -> list[int | None]:
@@ -244,12 +245,12 @@ def _slots(count: int, most: int) -> list[int | None]:
     return [*range(most - 1 - last), None, *range(count - last, count)]
 
 
-def _sizes(slots: list[int | None], flat: bool) -> list[float]:
+def _slot_ends(slots: list[int | None], flat: bool) -> list[float]:
     """Where slots of one step each end; the words for what is left out are wider than high."""
     return list(accumulate(1.0 if flat or k is not None else 1.6 for k in slots))
 
 
-def _bold(columns: list[Column], longest: int) -> float:
+def _bold(columns: list[LayerColumn], longest: int) -> float:
     """How much wider the widest line is: less where there are many."""
     most = max(min(c.inputs, longest) * min(len(c.neurons), longest) for c in columns)
     return round(BOLD * min(1.0, math.sqrt(40 / most)), 2)
@@ -266,7 +267,7 @@ class Sheet:
         self.rankdir, self.theme = options.rankdir, options.colours
         self.flat = self.rankdir in ("LR", "RL")  # lines lie rather than stand
         theme = self.theme
-        self.spots: list[Spot] = []
+        self.spots: list[Point] = []
         self.diagram = Diagram(
             format=options.format,
             engine="neato",
@@ -287,28 +288,28 @@ class Sheet:
             edge_attr={"dir": "none", "color": theme.muted},
         )
 
-    def turned(self, along: float, across: float) -> Spot:
+    def turned(self, along: float, across: float) -> Point:
         """A place on the page, y upwards."""
         if self.rankdir in ("LR", "RL"):
             return (along if self.rankdir == "LR" else -along), -across
         return across, (-along if self.rankdir == "TB" else along)
 
-    def put(self, name: str, spot: Spot, label: str = "", **attributes: str) -> None:
+    def put(self, name: str, spot: Point, label: str = "", **attributes: str) -> None:
         """A node with its centre at a place on the page."""
         x, y = [round(c, 4) + 0.0 for c in spot]
         self.spots.append((x, y))
         self.diagram.node(name, label, pos=f"{x:g},{y:g}!", **attributes)
 
-    def text(self, name: str, spot: Spot, text: str, **attributes: str) -> None:
+    def text(self, name: str, spot: Point, text: str, **attributes: str) -> None:
         """Text on the page, and nothing behind it."""
         attributes = {"style": "filled", "fillcolor": self.theme.background, **attributes}
         self.put(name, spot, escape(text), **attributes)
 
-    def circle(self, name: str, spot: Spot, label: str, tip: str, fill: str, **pen: str) -> None:
+    def circle(self, name: str, spot: Point, label: str, tip: str, fill: str, **pen: str) -> None:
         """A neuron or an input."""
         style = f"filled,{pen.pop('style', 'solid')}"
         self.put(
-            name, spot, label, shape="circle", fixedsize="true", width=str(SIZE), style=style,
+            name, spot, label, shape="circle", fixedsize="true", width=str(DIAMETER), style=style,
             fillcolor=fill, tooltip=escape(tip), fontsize="9", **pen,
         )  # fmt: skip
 
@@ -377,11 +378,11 @@ class Part:
     """Layers that follow each other, and their inputs: the drawing, or one of several."""
 
     def __init__(
-        self, sheet: Sheet, chain: list[Column], first: int, top: float, longest: int
+        self, sheet: Sheet, chain: list[LayerColumn], first: int, top: float, longest: int
     ) -> None:
         self.sheet, self.chain, self.first, self.longest = sheet, chain, first, longest
         sizes = [chain[0].inputs, *[len(column.neurons) for column in chain]]
-        steps = max(_sizes(_slots(size, longest), sheet.flat)[-1] for size in sizes)
+        steps = max(_slot_ends(_slots(size, longest), sheet.flat)[-1] for size in sizes)
         self.height = steps * (ROOMY if steps <= 5 else STEP)
         self.top, head = top, 0.3 if sheet.flat else 0.7  # a heading's half, and some air
         self.middle = top + head + self.height / 2
@@ -391,7 +392,7 @@ class Part:
     def draw(self) -> None:
         """Draw it all."""
         before: Row | None = self.inputs()
-        for place, k in enumerate(_slots(len(self.chain), DEEPEST), start=1):
+        for place, k in enumerate(_slots(len(self.chain), MOST_LAYERS), start=1):
             if k is None:
                 self.left_out(place)
                 before = None
@@ -407,7 +408,7 @@ class Part:
     def row(self, prefix: str, place: int, size: int) -> Row:
         """The places of a layer's neurons: in its column, around the middle."""
         slots = _slots(size, self.longest)
-        ends = _sizes(slots, self.sheet.flat)
+        ends = _slot_ends(slots, self.sheet.flat)
         step = min(1.2 * ROOMY, self.height / ends[-1])
         at = {
             k: self.middle + step * ((start + end - ends[-1]) / 2)
@@ -442,7 +443,7 @@ class Part:
             )
         return row
 
-    def layer(self, row: Row, column: Column, *, last: bool) -> None:
+    def layer(self, row: Row, column: LayerColumn, *, last: bool) -> None:
         """The circles of a layer; where activations differ, each says its own."""
         sheet, shared = self.sheet, column.activation
         self.heading(row, column.name, f"{len(column.neurons)} · {shared or 'mixed'}")
@@ -455,7 +456,7 @@ class Part:
             spot = sheet.turned(row.along, across)
             sheet.circle(row.node(k), spot, escape(label), tip, fill, **sheet.pen(b, 1.0, 2.5))
 
-    def weights(self, tails: Row, heads: Row, column: Column) -> None:
+    def weights(self, tails: Row, heads: Row, column: LayerColumn) -> None:
         """The lines between two columns, the strongest on top; their numbers if they fit."""
         lines = []
         for j in heads.places:
@@ -487,7 +488,7 @@ class Part:
 
     def left_out(self, place: int) -> None:
         """What stands for the layers that are not drawn."""
-        missing = len(self.chain) - DEEPEST + 1
+        missing = len(self.chain) - MOST_LAYERS + 1
         spot = self.sheet.turned(place * self.pitch, self.middle)
         text = f"… {missing:,} more layers …"
         self.sheet.text(f"gap{self.first}", spot, text, fontcolor=self.sheet.theme.muted)

@@ -52,8 +52,8 @@ def plot_history(history: Any, ax: "Axes | None" = None, *, log: bool = False) -
         ('step', 2)
     """
     curves = _curves(history)
-    ax = _axes(ax, "plot_history")
-    handles = [_curve(ax, k, name, numbers) for k, (name, numbers) in enumerate(curves.items())]
+    ax = _axes_for(ax, "plot_history")
+    handles = [_plot_curve(ax, k, *named) for k, named in enumerate(curves.items())]
     ax.set_xlabel("step")
     if len(curves) == 1:
         ax.set_ylabel(next(iter(curves)), parse_math=False)
@@ -93,9 +93,9 @@ def plot_decision_boundary(
         TypeError: a feature, label or score is not a number.
         ImportError: matplotlib is missing.
     """
-    points, labels = _samples(x, y)
+    points, labels = _checked_samples(x, y)
     at_least("plot_decision_boundary", "resolution", resolution, 2)
-    ax = _axes(ax, "plot_decision_boundary")
+    ax = _axes_for(ax, "plot_decision_boundary")
     import numpy as np
 
     across, up = (_span([p[k] for p in points], resolution) for k in (0, 1))
@@ -133,8 +133,8 @@ def plot_gradients(model: Module, ax: "Axes | None" = None) -> "Axes":
         >>> [label.get_text() for label in plot_gradients(model).get_xticklabels()]
         ['layers.0', 'layers.1']
     """
-    layers = _layers(model)
-    ax = _axes(ax, "plot_gradients")
+    layers = _gradients_by_layer(model)
+    ax = _axes_for(ax, "plot_gradients")
     ax.set_yscale("log")
     _limits(ax, [g for gradients in layers.values() for g in gradients])
     for k, gradients in enumerate(layers.values()):
@@ -144,7 +144,7 @@ def plot_gradients(model: Module, ax: "Axes | None" = None) -> "Axes":
     crowded = sum(map(len, layers)) > 60
     for label in ax.get_xticklabels():
         label.set(parse_math=False, rotation=30 * crowded, ha="right" if crowded else "center")
-    _key(ax)
+    _draw_key(ax)
     _quiet(ax)
     return ax
 
@@ -152,7 +152,7 @@ def plot_gradients(model: Module, ax: "Axes | None" = None) -> "Axes":
 # --- axes ---------------------------------------------------------------------
 
 
-def _axes(ax: "Axes | None", caller: str) -> "Axes":
+def _axes_for(ax: "Axes | None", caller: str) -> "Axes":
     """The axes to draw on."""
     try:
         import matplotlib.pyplot as plt
@@ -178,7 +178,7 @@ def _legend(ax: "Axes", handles: list[Any], names: list[str]) -> None:
         text.set_text(name)
 
 
-def _number(x: Any, what: str) -> float:
+def _as_number(x: Any, what: str) -> float:
     return x.data if isinstance(x, Value) else real(x, what)
 
 
@@ -203,13 +203,13 @@ def _curves(history: Any) -> dict[str, list[float]]:
                 f"plot_history: {sequence!r:.60} is a {type(sequence).__name__}; give a sequence "
                 "of numbers, a mapping of names to such, or an object with .losses"
             )
-        curves[str(name)] = [_number(x, f"plot_history: {name}") for x in items]
+        curves[str(name)] = [_as_number(x, f"plot_history: {name}") for x in items]
     if not any(curves.values()):
         raise ValueError("plot_history: there are no numbers to draw; train for a step first")
     return curves
 
 
-def _curve(ax: "Axes", k: int, name: str, numbers: list[float]) -> Any:
+def _plot_curve(ax: "Axes", k: int, name: str, numbers: list[float]) -> Any:
     """One curve, and crosses where it is not finite."""
     steps = range(1, len(numbers) + 1)
     colour, style = SERIES[k % len(SERIES)], STYLES[k // len(SERIES) % len(STYLES)]
@@ -231,17 +231,17 @@ def _curve(ax: "Axes", k: int, name: str, numbers: list[float]) -> Any:
 # --- decision boundary --------------------------------------------------------
 
 
-def _samples(x: Any, y: Any) -> tuple[list[list[float]], list[float]]:
+def _checked_samples(x: Any, y: Any) -> tuple[list[list[float]], list[float]]:
     """The points and labels as numbers."""
     caller = "plot_decision_boundary"
     rows, labels = _items(x) or [], _items(y) or []
     if len(rows) != len(labels) or not rows:
         raise ValueError(f"{caller}: {len(rows)} samples with {len(labels)} labels")
-    points = [[_number(v, f"{caller}: x") for v in _items(row) or [row]] for row in rows]
+    points = [[_as_number(v, f"{caller}: x") for v in _items(row) or [row]] for row in rows]
     for point in points:
         if len(point) != 2 or not all(map(math.isfinite, point)):
             raise ValueError(f"{caller}: {point!r:.60} is no sample of two finite features")
-    return points, [_number(label, f"{caller}: y") for label in labels]
+    return points, [_as_number(label, f"{caller}: y") for label in labels]
 
 
 def _span(values: list[float], count: int) -> list[float]:
@@ -266,7 +266,7 @@ def _scores(model: Callable[[list[Any]], Any], points: list[list[float]]) -> Any
                 return np.array(every, dtype=float).reshape(-1, len(points))
             except Exception:
                 pass
-        rows = [[_number(s, "plot_decision_boundary: score") for s in flatten(model(p))]
+        rows = [[_as_number(s, "plot_decision_boundary: score") for s in flatten(model(p))]
                 for p in points]  # fmt: skip
     return np.array(rows).T
 
@@ -360,7 +360,7 @@ def _scatter(
 # --- gradients ----------------------------------------------------------------
 
 
-def _layers(model: object) -> dict[str, list[float]]:
+def _gradients_by_layer(model: object) -> dict[str, list[float]]:
     """The gradients of each layer's parameters, by its path."""
     if not isinstance(model, Module):
         raise TypeError(
@@ -387,12 +387,12 @@ def _strip(ax: "Axes", k: int, gradients: list[float]) -> None:
     ax.scatter(places, sizes, s=14, c=colours, alpha=0.6, linewidths=0, rasterized=True)
     if sized:
         ax.hlines(median(map(abs, sized)), k - 0.36, k + 0.36, color=LIGHT.ink, linewidth=1.5)
-    _count(ax, k, 0.03, sum(g == 0 for g in gradients), "zero", LIGHT.muted)
+    _draw_count(ax, k, 0.03, sum(g == 0 for g in gradients), "zero", LIGHT.muted)
     lost = sum(not math.isfinite(g) for g in gradients)
-    _count(ax, k, 0.97, lost, "nan, inf", LIGHT.wrong)
+    _draw_count(ax, k, 0.97, lost, "nan, inf", LIGHT.wrong)
 
 
-def _count(ax: "Axes", k: int, height: float, count: int, what: str, colour: str) -> None:
+def _draw_count(ax: "Axes", k: int, height: float, count: int, what: str, colour: str) -> None:
     if count:
         box = {"boxstyle": "round,pad=0.25", "facecolor": mix("#ffffff", colour, 0.12)}
         ax.text(
@@ -402,7 +402,7 @@ def _count(ax: "Axes", k: int, height: float, count: int, what: str, colour: str
         )  # fmt: skip
 
 
-def _key(ax: "Axes") -> None:
+def _draw_key(ax: "Axes") -> None:
     """What the signs mean: above the plot, where nothing is in the way."""
     from matplotlib.lines import Line2D
 

@@ -22,13 +22,13 @@ from viz.output.checks import one_of, some_limit
 from viz.output.palette import DARK, LIGHT, THEMES
 from viz.player.recording import Recording
 from viz.player.scene import scene_of, scene_of_recording
-from viz.player.steps import LIMIT, take_steps
+from viz.player.steps import MOST_NODES, take_steps
 
 HERE = Path(__file__).parent
 
 # The parts of style and script, in the order in which they are joined and best read.
-STYLES = ("page", "steps", "graph", "controls", "training", "media")
-SCRIPTS = ("state", "steps", "quiz", "card", "graph", "training", "playing", "keys")
+STYLE_PARTS = ("page", "steps", "graph", "controls", "training", "media")
+SCRIPT_PARTS = ("state", "steps", "quiz", "card", "graph", "training", "playing", "keys")
 
 # Beside the palette's colours: values going forward, gradients coming back.
 LIGHT_DIRECTIONS = {"forward": "#0b6e66", "backward": "#8a1c8f"}
@@ -41,7 +41,7 @@ def play(
     *,
     theme: str = "auto",
     title: str = "",
-    limit: int | None = LIMIT,
+    limit: int | None = MOST_NODES,
 ) -> Path:
     """Write a page that steps through a computation, forward and backward, or a training.
 
@@ -95,22 +95,22 @@ def _title(scene: dict[str, Any]) -> str:
 
 def page(scene: dict[str, Any], *, theme: str, title: str) -> str:
     """The page that shows a scene."""
-    script = joined("script/{}.js", SCRIPTS)
+    script = joined("script/{}.js", SCRIPT_PARTS)
     parts = {
         "theme": f' data-theme="{theme}"' if theme != "auto" else "",
         "title": html.escape(re.sub("[\0-\x08\v-\x1f\ud800-\udfff]", "\ufffd", title)),
         "hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        "style": f"{colours()}\n{joined('style/{}.css', STYLES)}",
+        "style": f"{colours()}\n{joined('style/{}.css', STYLE_PARTS)}",
         "data": embedded(scene),
         "script": script,
     }
     # in one pass: what is put in may look like a place itself
-    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _text("player.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _file_text("player.html"))
 
 
 def joined(pattern: str, names: Iterable[str]) -> str:
     """The parts with those names, one behind the other."""
-    return "\n".join(_text(pattern.format(name)) for name in names)
+    return "\n".join(_file_text(pattern.format(name)) for name in names)
 
 
 def embedded(data: Any) -> str:
@@ -128,8 +128,8 @@ def embedded(data: Any) -> str:
 
 def colours() -> str:
     """The palette as the style's variables, for light and dark pages."""
-    light = _variables(LIGHT._asdict() | LIGHT_DIRECTIONS)
-    dark = _variables(DARK._asdict() | DARK_DIRECTIONS)
+    light = _style_variables(LIGHT._asdict() | LIGHT_DIRECTIONS)
+    dark = _style_variables(DARK._asdict() | DARK_DIRECTIONS)
     return (
         f":root {{ color-scheme: light; {light} }}\n"
         f"@media (prefers-color-scheme: dark) {{ :root {{ color-scheme: dark; {dark} }} }}\n"
@@ -138,9 +138,9 @@ def colours() -> str:
     )
 
 
-def _variables(named: dict[str, str]) -> str:
+def _style_variables(named: dict[str, str]) -> str:
     return " ".join(f"--{name}: {colour};" for name, colour in named.items())
 
 
-def _text(name: str) -> str:
+def _file_text(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")

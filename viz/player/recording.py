@@ -20,7 +20,7 @@ from miniflow.program.names import origins, watched
 from miniflow.tape.core import Table, Value, here
 from miniflow.tape.notes import Trace
 from miniflow.tape.reading import place
-from viz.player.steps import LIMIT, Line, Steps, take_steps
+from viz.player.steps import MOST_NODES, Line, Steps, take_steps
 
 
 class Iteration(NamedTuple):
@@ -51,7 +51,7 @@ class Recording:
         limit: how many nodes a graph may have whose steps are kept.
     """
 
-    def __init__(self, model: Module | None = None, *, limit: int = LIMIT) -> None:
+    def __init__(self, model: Module | None = None, *, limit: int = MOST_NODES) -> None:
         if model is not None and not isinstance(model, Module):
             raise TypeError(
                 f"record: {model!r:.60} is a {type(model).__name__}, not a Module; give the "
@@ -143,7 +143,7 @@ class Recording:
             )
 
 
-def record(model: Module | None = None, *, limit: int = LIMIT) -> Recording:
+def record(model: Module | None = None, *, limit: int = MOST_NODES) -> Recording:
     """A ``with`` block whose calls of `backward()` are recorded, for `play`.
 
     The code in the block runs as it is: nothing has to be called, and nothing is changed.
@@ -223,7 +223,7 @@ class _Watch:
     def names(self) -> dict[Value, str]:
         """What the code calls its Values, now."""
         found = {self.table.handle(row): name for row, name in self.assigned.items()}
-        found.update(_variables(self.frame))
+        found.update(_variables_of(self.frame))
         return found
 
     def lines(self, rows: list[int]) -> dict[int, Line]:
@@ -240,7 +240,7 @@ def _entering() -> FrameType | None:
     return frame
 
 
-def _variables(frame: FrameType | None) -> Iterator[tuple[Value, str]]:
+def _variables_of(frame: FrameType | None) -> Iterator[tuple[Value, str]]:
     """The variables of a frame that hold a Value; of two with the same the first one counts."""
     if frame is None:
         return

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from miniflow.tape.core import Table, Value, thawed
 from miniflow.tape.pullback import Sweep
 from miniflow.tape.reading import place
-from viz.output.text import number
+from viz.output.text import number_text
 from viz.player import formula
 
-LIMIT = 400  # nodes that a person can follow
+MOST_NODES = 400  # nodes that a person can follow
 LONGEST_NAME = 24
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
@@ -116,7 +116,7 @@ def take_steps(
     names: Mapping[Value, str] | None = None,
     parameters: Iterable[Value] = (),
     lines: Mapping[int, Line] | None = None,
-    limit: int | None = LIMIT,
+    limit: int | None = MOST_NODES,
 ) -> Steps:
     """The steps of computing a Value and of its `backward`, without calling it.
 
@@ -233,7 +233,7 @@ class _Walk:
 
     def _number(self, n: int) -> str:
         x = self.values[n].data
-        return formula.literal(x) if self.kinds[n] == "constant" else number(x)
+        return formula.literal(x) if self.kinds[n] == "constant" else number_text(x)
 
     def _contributions(self) -> Iterator[Contribution]:
         """What the engine's sweep does, one contribution at a time."""

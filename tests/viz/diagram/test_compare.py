@@ -15,7 +15,7 @@ from support.diagrams import line, texts
 from support.drawn import graphs
 from support.profiles import examples
 from viz import Diagram, diff, snapshot
-from viz.diagram.compare import compared, match
+from viz.diagram.compare import compared, matching
 
 
 def became(before, after):
@@ -95,7 +95,7 @@ def test_nameless_leaves_match_in_their_order():
         return a * b + c
 
     graphs = snapshot(f(1.0, 2.0, 3.0)), snapshot(f(1.0, 5.0, 3.0))
-    assert match(*graphs) == {n: n for n in range(5)}
+    assert matching(*graphs) == {n: n for n in range(5)}
     assert Counter(compared(*graphs).status.values()) == {"same": 2, "moved": 3}
 
 
@@ -178,7 +178,7 @@ def test_a_graph_is_what_it_is(roots):
 @given(graphs(), graphs(), st.booleans())
 def test_every_entry_of_both_is_drawn_once(first, second, fold):
     before, after = snapshot(first), snapshot(second)
-    partner = match(before, after)
+    partner = matching(before, after)
     assert len(set(partner.values())) == len(partner)
     assert all(after.ops[n] is before.ops[m] for n, m in partner.items())
     both = compared(before, after)

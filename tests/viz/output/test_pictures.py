@@ -121,7 +121,7 @@ def test_the_stand_in_reads_dot_and_writes_a_picture(monkeypatch):
     source, content = io.BytesIO(b'digraph { a [label="A"]; a -> b }'), io.BytesIO()
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=source))
     monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=content))
-    viz.output.bundled.main("-Kdot", "-Tsvg", "-Gdpi=72")
+    viz.output.bundled.draw_input("-Kdot", "-Tsvg", "-Gdpi=72")
     assert texts(content.getvalue()) == {"a": ["A"], "b": ["b"]}
 
 

@@ -135,7 +135,7 @@ def test_networks_are_found_in_models(model, sizes, titles):
 
 
 def test_the_style_uses_variables_that_exist():
-    style = player.joined("style/{}.css", player.STYLES)
+    style = player.joined("style/{}.css", player.STYLE_PARTS)
     given_ones = set(re.findall(r"--([\w-]+):", player.colours() + style)) | {"turn"}
     assert set(re.findall(r"var\(--([\w-]+)", style)) <= given_ones
     assert {f"--{name}" for name in palette.LIGHT._fields} <= set(
@@ -155,7 +155,8 @@ def test_the_pages_parts_are_installed():
 
 
 @pytest.mark.parametrize(
-    ("pattern", "names"), [("script/*.js", player.SCRIPTS), ("style/*.css", player.STYLES)]
+    ("pattern", "names"),
+    [("script/*.js", player.SCRIPT_PARTS), ("style/*.css", player.STYLE_PARTS)],
 )
 def test_each_part_of_the_page_is_joined_once(pattern, names):
     there = [x.stem for x in (ROOT / "viz" / "player").glob(pattern)]

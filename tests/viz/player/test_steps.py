@@ -163,7 +163,7 @@ def test_every_row_can_be_written(name):
     assert formula.numeric(op, ["-1.0000", "2.0000", "3", "4"][:count])
     for k in range(count):
         if op.follows(k):
-            assert len(formula.rule(op, k, names, "y")) <= formula.LONGEST
+            assert len(formula.rule(op, k, names, "y")) <= formula.LONGEST_RULE
 
 
 RULES = {
