@@ -44,22 +44,16 @@ def expanded(program: Code, known: Iterable[str]) -> Code:
     nodes = list(range(program.inputs))
     nodes += [builder.capture(v) for v in program.captured]
     nodes += [builder.constant(x) for x in program.constants]
-    guards = list(program.guards)[::-1]
-    for position, (op, operands) in enumerate(program.instructions):
-        while guards and guards[-1].position <= position:
-            _copy_guard(builder, nodes, guards.pop())
-        nodes.append(_insert(builder, op, tuple([nodes[x] for x in operands]), known))
-    while guards:
-        _copy_guard(builder, nodes, guards.pop())
+    for _, step in program.steps():
+        if isinstance(step, Guard):
+            builder.guards.append(step.moved(nodes))  # as it is: their numbers stay the same
+        else:
+            operands = tuple([nodes[x] for x in step.operands])
+            nodes.append(_insert(builder, step.op, operands, known))
     names = {nodes[slot]: name for slot, name in program.names.items()}
     outputs = [nodes[x] for x in program.outputs]
     head = program.name, program.parameters, program.arguments, program.result
     return builder.program(*head, outputs, names)
-
-
-def _copy_guard(builder: Builder, nodes: list[int], guard: Guard) -> None:
-    """Take over a guard as it is: their numbers stay the same."""
-    builder.guards.append((guard.relation, nodes[guard.left], nodes[guard.right], guard.holds))
 
 
 def _insert(builder: Builder, op: Op, operands: tuple[int, ...], known: frozenset[str]) -> int:

@@ -2,13 +2,14 @@
 
 import gc
 import operator
+from bisect import bisect_left
 from collections.abc import Callable
 from enum import Enum
 from math import inf, nextafter
 from typing import Any
 
 from miniflow.ops import real, shared
-from miniflow.program.ir import Code
+from miniflow.program.ir import Code, in_order
 from miniflow.program.names import function_name, leaf_names, origins, parameter_names, watched
 from miniflow.program.simplify import Builder
 from miniflow.program.structures import Hole, Numbers, fill, is_setting, key, split
@@ -103,20 +104,17 @@ def _frozen(
             )
         return nodes[row]
 
-    guards = iter(notes.guards)
-    guard = next(guards, None)
-    for row in reversed(rows):
-        while guard is not None and guard[4] <= row:
-            _guard(builder, node, guard)
-            guard = next(guards, None)
+    rows.reverse()
+    positions = [bisect_left(rows, guard[4]) for guard in notes.guards]
+    for row in in_order(rows, notes.guards, positions):
+        if row.__class__ is not int:
+            _guard(builder, node, row)
+            continue
         op = table.op(row)
         if op.arity:
             operands = tuple([node(x) for x in table.operands(row)])
             builder.place = places[row]
             nodes[row] = builder.emit(op, operands)
-    while guard is not None:
-        _guard(builder, node, guard)
-        guard = next(guards, None)
     found = [node(y._row) if y.__class__ is Value else builder.constant(y) for y in outputs]
     called: dict[int, str] = {}
     for row, text in (*table.labels.copy().items(), *names.items()):

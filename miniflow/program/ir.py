@@ -6,15 +6,18 @@ tracing: code is one path through its function, and says so where a call would t
 """
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from itertools import count, islice
+from typing import Any, NamedTuple, TypeVar
 
 from miniflow.operation import Op
 from miniflow.program.structures import fill, key, size
 from miniflow.tape.core import Value, plain
 
 Function = Callable[..., Any]
+R = TypeVar("R")
+G = TypeVar("G")
 
 
 class Instruction(NamedTuple):
@@ -22,6 +25,10 @@ class Instruction(NamedTuple):
 
     op: Op
     operands: tuple[int, ...]
+
+    def moved(self, slots: "Slots") -> "Instruction":
+        """The same where slot x has become slots[x]."""
+        return Instruction(self.op, tuple([slots[x] for x in self.operands]))
 
 
 class Guard(NamedTuple):
@@ -34,7 +41,44 @@ class Guard(NamedTuple):
     left: int
     right: int
     holds: bool
-    position: int
+    position: int = 0
+
+    @property
+    def operands(self) -> tuple[int, int]:
+        """The two slots."""
+        return self.left, self.right
+
+    def moved(self, slots: "Slots") -> "Guard":
+        """The same where slot x has become slots[x], not in position yet."""
+        return Guard(self.relation, slots[self.left], slots[self.right], self.holds)
+
+
+Slots = Mapping[int, int] | Sequence[int]
+Step = tuple[int, Instruction | Guard]
+
+
+def placed(guards: Iterable[Guard], slots: Slots, first: int) -> Iterator[Guard]:
+    """Guards where slot x has become slots[x], and the first instruction's slot is `first`.
+
+    Each is as early as can be: after what it needs, and after the guard before it.
+    """
+    position = 0
+    for relation, a, b, holds, _ in guards:
+        left, right = slots[a], slots[b]
+        position = max(position, left - first + 1, right - first + 1)
+        yield Guard(relation, left, right, holds, position)
+
+
+def in_order(
+    results: Iterable[R], guards: Iterable[G], positions: Iterable[int]
+) -> Iterator[R | G]:
+    """Results and guards as they happen: guard k comes after positions[k] of the results."""
+    rest, done = iter(results), 0
+    for guard, position in zip(guards, positions, strict=True):
+        yield from islice(rest, position - done)
+        yield guard
+        done = position
+    yield from rest
 
 
 class Place(NamedTuple):
@@ -165,6 +209,18 @@ class Code:
         start = self.first - len(self.constants)
         return self.constants[slot - start] if start <= slot < self.first else None
 
+    @cached_property
+    def order(self) -> tuple[Instruction | Guard, ...]:
+        """Instructions and guards in the order in which they happen."""
+        positions = [guard.position for guard in self.guards]
+        return tuple(in_order(self.instructions, self.guards, positions))
+
+    def steps(self) -> Iterator[Step]:
+        """The same with numbers: an instruction's is the slot of its result."""
+        slots, guards = count(self.first), count()
+        for step in self.order:
+            yield next(guards if step.__class__ is Guard else slots), step
+
     def live(self) -> list[float]:
         """The numbers that the captured Values have now."""
         return [plain(v) for v in self.captured]
@@ -181,16 +237,14 @@ class Code:
     ) -> list[Any]:  # fmt: skip
         """The outputs at any numbers, by what `function` says operations do to them."""
         slots = [*xs, *(self.constants if constants is None else constants)]
-        guards = iter(enumerate(self.guards))
-        k, guard = next(guards, (0, None))
-        for position, (op, operands) in enumerate(self.instructions):
-            while guard is not None and guard.position <= position:
-                self._check(k, guard, slots)
-                k, guard = next(guards, (0, None))
-            slots.append(function(op)(*[slots[x] for x in operands]))
-        while guard is not None:
-            self._check(k, guard, slots)
-            k, guard = next(guards, (0, None))
+        failed = 0  # the guard that is checked next
+        for step in self.order:
+            if step.__class__ is Guard:
+                self._check(failed, step, slots)
+                failed += 1
+            else:
+                op, operands = step  # type: ignore[misc]
+                slots.append(function(op)(*[slots[x] for x in operands]))
         return [slots[x] for x in self.outputs]
 
     def _check(self, k: int, guard: Guard, slots: list[Any]) -> None:
@@ -244,13 +298,12 @@ def listing(code: Code, limit: int = 1000) -> str:
     for slot in range(start):
         kind = "input" if slot < code.inputs else "captured"
         lines.append(f"  {code.called(slot)}: {kind}")
-    guards = list(enumerate(code.guards))[::-1]
-    for position, (op, operands) in enumerate(code.instructions):
-        while guards and guards[-1][1].position <= position:
-            lines.append(f"  guard {guards[-1][0]}: {code.condition(guards.pop()[1])}")
-        names = " ".join([code.called(x) for x in operands])
-        lines.append(f"  {code.called(code.first + position)} = {op.name} {names}")
-    lines += [f"  guard {k}: {code.condition(guard)}" for k, guard in reversed(guards)]
+    for n, step in code.steps():
+        if isinstance(step, Guard):
+            lines.append(f"  guard {n}: {code.condition(step)}")
+        else:
+            names = " ".join([code.called(x) for x in step.operands])
+            lines.append(f"  {code.called(n)} = {step.op.name} {names}")
     lines.append(f"  return {', '.join([code.called(x) for x in code.outputs])}")
     if len(lines) > limit:
         cut = len(lines) - limit

@@ -137,9 +137,8 @@ class Writer:
         self.program = program
         self.texts: list[Text] = []
         self.lines: list[str] = []
-        self.uses = Counter(x for step in program.instructions for x in step.operands)
+        self.uses = Counter(x for step in program.order for x in step.operands)
         self.uses.update(program.outputs)
-        self.uses.update(x for guard in program.guards for x in (guard.left, guard.right))
         self.squared = {
             step.operands[0]
             for step in program.instructions
@@ -178,13 +177,11 @@ class Writer:
 
     def body(self) -> None:
         """The instructions and guards."""
-        guards = list(enumerate(self.program.guards))[::-1]
-        for position, (op, operands) in enumerate(self.program.instructions):
-            while guards and guards[-1][1].position <= position:
-                self.guard(*guards.pop())
-            self.step(position, op, operands)
-        while guards:
-            self.guard(*guards.pop())
+        for n, step in self.program.steps():
+            if isinstance(step, Guard):
+                self.guard(n, step)
+            else:
+                self.step(n - self.program.first, *step)
 
     def step(self, position: int, op: Op, operands: tuple[int, ...]) -> None:
         """One instruction: kept for the place where it is used, or a line of its own."""

@@ -1,12 +1,12 @@
 """Building code: instructions as they are found, simplified, and only those that are needed."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from miniflow import ops
 from miniflow.ops import Op, real
-from miniflow.program.ir import Code, Guard, Instruction, Place
+from miniflow.program.ir import Code, Guard, Instruction, Place, placed
 from miniflow.program.names import identifier
 from miniflow.tape.core import Value
 
@@ -24,7 +24,7 @@ class Builder:
         self.captured: dict[int, Value] = {}
         self.constants: dict[int, float] = {}
         self.instructions: dict[int, Instruction] = {}
-        self.guards: list[tuple[str, int, int, bool]] = []
+        self.guards: list[Guard] = []  # of nodes
         self.places: dict[int, Place | None] = {}
         self.place: Place | None = None
         self.count = inputs
@@ -62,11 +62,11 @@ class Builder:
 
     def guard(self, relation: str, left: int, right: int, holds: bool) -> None:
         """A condition of the path, unless it is known already."""
-        entry = (relation, left, right, holds)
-        if (left in self.constants and right in self.constants) or entry in self._known:
+        guard = Guard(relation, left, right, holds)
+        if (left in self.constants and right in self.constants) or guard in self._known:
             return
-        self._known[entry] = len(self.guards)
-        self.guards.append(entry)
+        self._known[guard] = len(self.guards)
+        self.guards.append(guard)
 
     def program(
         self, name: str, parameters: Sequence[str], arguments: Any, result: Any,
@@ -74,7 +74,7 @@ class Builder:
     ) -> Code:  # fmt: skip
         """What the outputs and guards need, in order, as code."""
         needed = bytearray(self.count)
-        for x in (*outputs, *[x for guard in self.guards for x in guard[1:3]]):
+        for x in (*outputs, *[x for guard in self.guards for x in guard.operands]):
             needed[x] = 1
         for node in reversed(self.instructions):
             if needed[node]:
@@ -92,23 +92,12 @@ class Builder:
             result,
             self.captured.values(),
             [self.constants[node] for node in constants],
-            [
-                Instruction(op, tuple([slot[x] for x in operands]))
-                for op, operands in map(self.instructions.__getitem__, kept)
-            ],
+            [self.instructions[node].moved(slot) for node in kept],
             [slot[x] for x in outputs],
-            self._placed(slot, len(order) - len(kept)),
+            placed(self.guards, slot, len(order) - len(kept)),
             _unique({slot[x]: text for x, text in names.items() if x in slot}),
             map(self.places.get, kept),
         )
-
-    def _placed(self, slot: dict[int, int], first: int) -> Iterator[Guard]:
-        """The guards, each after the instructions that it needs and after the one before."""
-        position = 0
-        for relation, left, right, holds in self.guards:
-            latest = max(slot[left], slot[right])
-            position = max(position, latest - first + 1)
-            yield Guard(relation, slot[left], slot[right], holds, position)
 
 
 def _same_where(builder: Builder, operands: Any, plain: Any) -> int | None:
