@@ -5,7 +5,8 @@ import typing as _typing
 
 from miniflow import math
 from miniflow.ops import define
-from miniflow.tape.core import Value, engine, no_grad
+from miniflow.tape.core import Value, engine
+from miniflow.tape.grad_mode import no_grad
 from miniflow.tape.gradient_tape import Entry, Tape, scope
 from miniflow.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 

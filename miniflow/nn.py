@@ -17,7 +17,8 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from miniflow import math, ops
-from miniflow.tape.core import Value, current, is_leaf, literal, neuron
+from miniflow.tape.core import Value, current, neuron
+from miniflow.tape.storage import is_leaf
 from miniflow.util.files import write
 from miniflow.util.trees import children, flatten, is_array
 
@@ -307,7 +308,10 @@ class Layer(Module):
         self.neurons = [Neuron(nin, nonlin, activation=activation, seed=rng) for _ in range(nout)]
 
     def __call__(self, x: Sequence[Any]) -> Any:
-        x = [v if type(v) is Value else literal(v) for v in _row(x)]  # once for all neurons
+        constant = current().constant
+        x = [
+            v if type(v) is Value else constant(ops.real(v)) for v in _row(x)
+        ]  # once for all neurons
         size, usual = len(x), Neuron.__call__ is _neuron_call
         out = [
             neuron(n.w, x, n.b, n.activation if n.nonlin else None)

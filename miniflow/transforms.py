@@ -20,8 +20,9 @@ from operator import index
 from typing import Any
 
 from miniflow import ops
-from miniflow.tape.core import Value, here, literal, plain
-from miniflow.tape.gradient_tape import pullback, scale
+from miniflow.tape.core import Value, current, here
+from miniflow.tape.pullback import pullback, scale
+from miniflow.tape.storage import plain
 from miniflow.util.trees import (
     array,
     children,
@@ -80,7 +81,7 @@ class _Call:
         if y.__class__ is Value:
             return y if y._tape is here.table else +y
         try:
-            return literal(y)
+            return current().constant(ops.real(y))
         except TypeError:
             raise TypeError(
                 f"{self.what}: f returned a {type(y).__name__}, not a scalar; return a number, "
@@ -90,18 +91,15 @@ class _Call:
     def open(self, values: list[Value]) -> bool:
         """Whether some of `values` depend on Values from before the call."""
         table = here.table
-        table.held += 1
-        try:
-            floor = min((x._row for x in self.inputs), default=table.count)
-            outputs = [y._row for y in values]
+        with table.hold():
+            floor = min((x._entry for x in self.inputs), default=table.count)
+            outputs = [y._entry for y in values]
             inside = table.reached(outputs, floor)
             used = {*outputs, *inside, *chain(*map(table.operands, inside))}
             return any(
                 table.op(x) is ops.shared or (x < floor and table.op(x) is not ops.constant)
                 for x in used
             )
-        finally:
-            table.held -= 1
 
     def scalar(self) -> Value:
         """The only output."""
@@ -296,22 +294,18 @@ def _push(call: _Call, tangents: list[Any]) -> list[Any]:
     """The tangents of a call's outputs, for those of its inputs."""
     table = here.table
     primal = table.primal if call.records(tangents) else table.value_of
-    table.held += 1
-    try:
+    with table.hold():
         pairs = zip(call.inputs, tangents, strict=True)
-        tangent = {x._row: t for x, t in pairs if t.__class__ is Value or t}  # 0 * inf is nan
-        for row in reversed(table.reached([y._row for y in call.outputs], min(tangent, default=0))):
-            op, operands = table.op(row), table.operands(row)
+        tangent = {x._entry: t for x, t in pairs if t.__class__ is Value or t}  # 0 * inf is nan
+        outputs = [y._entry for y in call.outputs]
+        for n in reversed(table.reached(outputs, min(tangent, default=0))):
+            op, operands = table.op(n), table.operands(n)
             terms = [k for k, x in enumerate(operands) if x in tangent and op.follows(k)]
-            if terms and row not in tangent:
-                xs, y = [primal(x) for x in operands], primal(row)
+            if terms and n not in tangent:
+                xs, y = [primal(x) for x in operands], primal(n)
                 parts = [scale(tangent[operands[k]], op.partial(k, xs, y)) for k in terms]
-                tangent[row] = ops.sum(*parts) if len(parts) > 1 else parts[0]
-        found = [tangent.get(y._row, 0.0) for y in call.outputs]
-    finally:
-        table.held -= 1
-    table.settle()
-    return found
+                tangent[n] = ops.sum(*parts) if len(parts) > 1 else parts[0]
+        return [tangent.get(n, 0.0) for n in outputs]
 
 
 def _shape(tree: Any) -> str:

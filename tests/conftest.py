@@ -1,9 +1,9 @@
 """What the tests share: Hypothesis profiles, small tables, threads, intrusions."""
 
+# ruff: noqa: E402 - what must come before other imports comes before them
+
 import functools
 import gc
-import inspect
-import itertools
 import os
 import sys
 import threading
@@ -11,8 +11,12 @@ import threading
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest.register_assert_rewrite("support")  # before any part of it is imported
+os.environ["MINIFLOW_CACHE_DIR"] = ""  # compiled code is kept in no files but those of a test
+
 from miniflow import ops
 from miniflow.tape import core as tape
+from support.intrusions import everywhere, haunted, intruded
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
@@ -91,83 +95,7 @@ def in_thread():
     return call
 
 
-def _intruded(action, intruder, moment):
-    """Run `action`, `intruder` at its `moment`-th call; whether there were so many."""
-    calls = itertools.count(1)
-    fired = False
-
-    def profile(frame, event, arg):
-        # where Python itself lets signal handlers and finalizers in
-        nonlocal fired
-        if not frame.f_globals["__name__"].startswith("miniflow."):
-            return
-        if frame.f_code.co_flags & inspect.CO_GENERATOR:
-            return  # at its end it would swallow what the intruder raises
-        if event in ("call", "c_return") and next(calls) == moment:
-            fired = True
-            sys.setprofile(None)
-            intruder()
-
-    try:
-        sys.setprofile(profile)
-        action()
-    finally:
-        sys.setprofile(None)
-    return fired
-
-
-class Ghost:
-    """Garbage that only the collector finds; its finalizer runs `f`."""
-
-    def __init__(self, f):
-        self.me, self.f = self, f
-
-    def __del__(self):
-        self.f()
-
-
-def _haunted(action, intruder, moment):
-    """Run `action`, `intruder` in its `moment`-th garbage collection; whether there were so many.
-
-    The collector runs whenever it can: in CPython 3.11 at any allocation of a container.
-    """
-    left, armed = moment, True
-
-    def rise():
-        nonlocal left
-        left -= armed
-        if left > 0:
-            Ghost(rise)
-        elif armed and left == 0:
-            gc.set_threshold(*before)
-            intruder()
-
-    before = gc.get_threshold()
-    gc.collect()  # with nothing left in the interpreter's stocks of tuples
-    Ghost(rise)
-    gc.set_threshold(1, 1 << 30, 1 << 30)
-    try:
-        action()
-    finally:
-        gc.set_threshold(*before)
-        armed = False
-    return left <= 0
-
-
-def _everywhere(run, scenario):
-    moment, fired = 0, True
-    while fired:
-        moment += 1
-        action, intruder, check = scenario()
-        try:
-            fired = run(action, intruder, moment)
-        except KeyboardInterrupt:
-            fired = True
-        check()
-    return moment
-
-
-@pytest.fixture(params=[_intruded, _haunted], ids=["handler", "finalizer"])
+@pytest.fixture(params=[intruded, haunted], ids=["handler", "finalizer"])
 def intrude(request, quick_collections):
     """A function that runs a scenario once for every moment at which it can be intruded upon.
 
@@ -175,10 +103,10 @@ def intrude(request, quick_collections):
     or as a finalizer, runs at the first opportunity inside of the action, the next time
     at the second and so on; ``check()`` runs after each.
     """
-    return functools.partial(_everywhere, request.param)
+    return functools.partial(everywhere, request.param)
 
 
 @pytest.fixture
 def break_off():
     """`intrude` for an intruder that raises KeyboardInterrupt."""
-    return functools.partial(_everywhere, _intruded)
+    return functools.partial(everywhere, intruded)

@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from judge import JUDGE, LIMIT, SMALLEST, Row, largest, mp, relative, total, ulps, unary
 
 import miniflow
 from miniflow import Value, define, grad, hessian, hvp, jvp, ops
 from miniflow.ops import TABLE
+from support.judge import JUDGE, LIMIT, SMALLEST, Row, largest, mp, relative, total, ulps, unary
 
 # --- what is asked of a row ---------------------------------------------------
 

@@ -12,13 +12,12 @@ import subprocess
 import sys
 import textwrap
 import tokenize
-from pathlib import Path
 
 import pytest
 
 import miniflow
+from support.project import INSTALLED, ROOT
 
-ROOT = Path(__file__).parent.parent
 PACKAGES = ["miniflow", "viz"]
 FILES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
 
@@ -111,7 +110,7 @@ def newly_loaded(statement):
     code = f"import sys; b = set(sys.modules); {statement}; print(*set(sys.modules) - b)"
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
-        cwd=ROOT, capture_output=True, text=True, check=True,
+        cwd=INSTALLED, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return {name.split(".")[0] for name in run.stdout.split()}
 

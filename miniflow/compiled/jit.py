@@ -16,21 +16,19 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, update_wrapper
 from types import MethodType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from miniflow.compiled.called import Called
 from miniflow.ops import Op
 from miniflow.program import python as source
 from miniflow.program.freeze import freeze
 from miniflow.program.ir import RELATIONS, Code, PathError
 from miniflow.program.program import Program
+from miniflow.program.replay import Replay
 from miniflow.program.structures import HOLE, key, split
-from miniflow.tape.core import Replay, Value, engine, here, plain
-from miniflow.tape.gradient_tape import pullback
-
-if TYPE_CHECKING:  # which cannot see the one in C
-    from miniflow.tape.columns import Called
-else:
-    from miniflow.tape.core import Called
+from miniflow.tape.core import Value, current, engine, here
+from miniflow.tape.pullback import pullback
+from miniflow.tape.storage import plain
 
 Function = Callable[..., Any]
 Chain = tuple[int, ...]
@@ -427,7 +425,7 @@ class Family:
 
 
 def _number(x: Any) -> float:
-    return here.table.number(x, "jit")
+    return current().number(x, "jit")
 
 
 def captured_numbers(program: Code, live: dict[int, float] | None) -> list[float]:

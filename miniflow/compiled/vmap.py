@@ -31,7 +31,7 @@ from miniflow.ops import real
 from miniflow.program.ir import Code, PathError
 from miniflow.program.schedule import BLOCK, PARTIALS, Shape
 from miniflow.program.structures import HOLE, Numbers, fill, is_number, is_setting, key, split
-from miniflow.tape.core import Value, here
+from miniflow.tape.core import Value, current, here
 from miniflow.util.trees import children, is_array, rebuild
 
 Function = Callable[..., Any]
@@ -188,7 +188,7 @@ class Arguments:
 
 def _number(x: Any) -> float:
     """The number of a Value or of anything else that is one."""
-    return here.table.number(x, "vmap")
+    return current().number(x, "vmap")
 
 
 class Columns:

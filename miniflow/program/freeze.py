@@ -13,7 +13,8 @@ from miniflow.program.ir import Code, in_order
 from miniflow.program.names import function_name, leaf_names, origins, parameter_names, watched
 from miniflow.program.simplify import Builder
 from miniflow.program.structures import Hole, Numbers, fill, is_setting, key, split
-from miniflow.tape.core import Table, Trace, Value, here
+from miniflow.tape.core import Table, Value, here
+from miniflow.tape.notes import Trace
 from miniflow.util.trees import children
 
 Function = Callable[..., Any]
@@ -35,8 +36,7 @@ def freeze(f: Function, numbers: list[float], arguments: Any) -> Code:
         raise TypeError(f"trace: {f!r:.60} is not a function")
     key(arguments)  # raises where a part is neither number nor setting
     table = here.table
-    table.held += 1  # rows stay where they are
-    try:
+    with table.hold():
         start, opened = table.count, table.opened
         program = _record(table, f, numbers, arguments)
         if not table.cut(start, opened):
@@ -47,9 +47,6 @@ def freeze(f: Function, numbers: list[float], arguments: Any) -> Code:
                     "would end there, and its number never change; return it instead"
                 )
         return program
-    finally:
-        table.held -= 1
-        table.settle()
 
 
 def _record(table: Table, f: Function, numbers: list[float], arguments: Any) -> Code:
@@ -62,7 +59,7 @@ def _record(table: Table, f: Function, numbers: list[float], arguments: Any) -> 
         parameters = parameter_names(f, arguments)
         trees = zip(parameters, [*arguments[0], *arguments[1].values()], strict=True)
         leaves = [leaf for name, tree in trees for leaf in leaf_names(name, tree)]
-        names = dict(zip([x._row for x in inputs], leaves, strict=True))
+        names = dict(zip([x._entry for x in inputs], leaves, strict=True))
         start = table.count
         table.trace = notes
         with watched(table, notes, names):
@@ -86,9 +83,9 @@ def _frozen(
     _check_result(name, result)
     outputs = [_output(name, y) for y in values]
     builder = Builder(len(inputs))
-    nodes = {x._row: k for k, x in enumerate(inputs)}
+    nodes = {x._entry: k for k, x in enumerate(inputs)}
     sides = [x for guard in notes.guards for x in guard[1:3] if x.__class__ is Value]
-    wanted = [x._row for x in (*outputs, *sides) if x.__class__ is Value]
+    wanted = [x._entry for x in (*outputs, *sides) if x.__class__ is Value]
     rows = [row for row in table.reached(wanted, start) if row >= start]
     places = origins(table, notes, rows)
 
@@ -115,7 +112,7 @@ def _frozen(
             operands = tuple([node(x) for x in table.operands(row)])
             builder.place = places[row]
             nodes[row] = builder.emit(op, operands)
-    found = [node(y._row) if y.__class__ is Value else builder.constant(y) for y in outputs]
+    found = [node(y._entry) if y.__class__ is Value else builder.constant(y) for y in outputs]
     called: dict[int, str] = {}
     for row, text in (*table.labels.copy().items(), *names.items()):
         if text and row in nodes:
@@ -160,8 +157,8 @@ def _guard(builder: Builder, node: Callable[[int], int], guard: Any) -> None:
             relation, b = "<=", above if swapped else below
         else:
             b = below
-    left = node(a._row)
-    right = node(b._row) if b.__class__ is Value else builder.constant(b)
+    left = node(a._entry)
+    right = node(b._entry) if b.__class__ is Value else builder.constant(b)
     if swapped:
         left, right = right, left
     builder.guard(relation, left, right, bool(answer) is not denied)

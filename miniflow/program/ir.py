@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from miniflow.operation import Op
 from miniflow.program.structures import fill, key, size
-from miniflow.tape.core import Value, plain
+from miniflow.tape.core import Value
+from miniflow.tape.storage import plain
 
 Function = Callable[..., Any]
 R = TypeVar("R")

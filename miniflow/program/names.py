@@ -16,7 +16,8 @@ from typing import Any
 
 from miniflow.program.ir import Place
 from miniflow.program.structures import HOLE, Numbers
-from miniflow.tape.core import Table, Trace, Value
+from miniflow.tape.core import Table, Value
+from miniflow.tape.notes import Trace
 from miniflow.util.trees import children
 
 Function = Callable[..., Any]
@@ -93,8 +94,8 @@ def watched(table: Table, notes: Trace, names: dict[int, str]) -> Iterator[None]
         elif event == "return":
             for name, x in reversed(frame.f_locals.items()):
                 # what a caller calls it comes later, and counts
-                if x.__class__ is Value and x._tape is table and x._row not in inputs:
-                    names[x._row] = name
+                if x.__class__ is Value and x._tape is table and x._entry not in inputs:
+                    names[x._entry] = name
             if frame.f_back is not None and _is_users(frame.f_back):
                 line(frame.f_back)
         return inside

@@ -7,7 +7,8 @@ from miniflow.ops import real
 from miniflow.program.freeze import freeze
 from miniflow.program.program import Program
 from miniflow.program.structures import split
-from miniflow.tape.core import Value, plain
+from miniflow.tape.core import Value
+from miniflow.tape.storage import plain
 
 Function = Callable[..., Any]
 

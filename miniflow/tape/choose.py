@@ -1,4 +1,4 @@
-"""Which engine runs: `core.py` compiled, if it has been, or as it is.
+"""Which engine runs: its modules compiled, if they have been, or as they are.
 
 The environment variable MINIFLOW_ENGINE asks for one of them, "compiled" or "python".
 """
@@ -9,31 +9,41 @@ import importlib.util
 import os
 import sys
 import warnings
+from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 ENGINES = ("compiled", "python")
-NAME = "miniflow.tape.core"
-# What the compiled engine is made of, in the package's folder: files, and folders of them.
-SOURCES = ("operation.py", "floats.py", "ops.py", "tape", "program")
-SUFFIXES = (".py", ".pxd", ".h")
+# The modules that Cython or C compiles; each one's name here is that of its file.
+MODULES = (
+    "tape.storage", "tape.compaction", "tape.reading", "tape.core", "program.replay",
+    "compiled.called",
+)  # fmt: skip
+# What they are made of: files of the package, and folders of them.
+SOURCES = ("operation.py", "floats.py", "ops.py", "tape", "program", "compiled/called.c")
+SUFFIXES = (".py", ".pxd", ".h", ".c")
 
 
 def sources() -> list[str]:
-    """The paths of these files, in an order that is the same everywhere."""
-    package = __file__.removesuffix(os.path.join("tape", "choose.py"))  # noqa: PTH118 - quick
+    """The paths of what a compiled engine is made of, in an order that is the same everywhere."""
     found = []
     for name in SOURCES:
-        path = package + name
+        path = os.path.join(_package(), *name.split("/"))  # noqa: PTH118 - quick
         if name.endswith(SUFFIXES):
             found.append(path)
         else:
-            names = sorted(os.listdir(path))  # noqa: PTH208 - pathlib takes long to import
+            names = sorted(os.listdir(path))  # noqa: PTH208 - quick
             found += [os.path.join(path, x) for x in names if x.endswith(SUFFIXES)]  # noqa: PTH118
     return found
 
 
+def _package() -> str:
+    """The folder of the package (pathlib takes long to import)."""
+    return os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120
+
+
 def digest() -> str:
-    """What the compiled engine is made of, in short (hashlib takes longer to import)."""
+    """What a compiled engine is made of, in short (hashlib takes longer to import)."""
     found = 0
     for path in sources():
         with open(path, "rb") as file:  # noqa: PTH123 - quick
@@ -48,48 +58,60 @@ def load() -> ModuleType:
     Raises:
         ImportError: the one asked for is not there.
     """
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        raise ImportError(
+            "miniflow needs the interpreter lock, which this free-threaded Python has switched "
+            "off; run it with PYTHON_GIL=1, or use the ordinary build of Python"
+        )
     wanted = os.environ.get("MINIFLOW_ENGINE", "")
     if wanted not in ("", *ENGINES):
-        raise ImportError(f"MINIFLOW_ENGINE={wanted!r}: it is none of {', '.join(ENGINES)}")
+        raise ImportError(
+            f"MINIFLOW_ENGINE must be {' or '.join(map(repr, ENGINES))}, got {wanted!r}"
+        )
     if wanted == "python":
         return _as_it_is()
     reason = ""
     try:
-        tape = importlib.import_module(NAME)
-        if tape.engine == "compiled" and tape.made_of != digest():
+        core = importlib.import_module("miniflow.tape.core")
+        if core.engine == "compiled" and core.made_of != digest():
             reason = "it was compiled from other files than these; install miniflow again"
     except ImportError as error:
         if wanted:
             raise
         reason = f"the compiled one cannot be loaded ({error}); install miniflow again"
     if reason:
-        sys.modules.pop(NAME, None)
-        tape = _as_it_is()
+        core = _as_it_is()
         warnings.warn(
             f"miniflow: the engine runs as Python: {reason}", RuntimeWarning, stacklevel=3
         )
-    if tape.engine != "compiled" and wanted:
+    if core.engine != "compiled" and wanted:
         raise ImportError(
             "MINIFLOW_ENGINE=compiled: this installation has no compiled engine; install miniflow "
             "again where there is a C compiler"
         )
-    return tape
+    return core
+
+
+class AsTheyAre:
+    """Finds the engine's modules as Python, whatever lies beside them."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Where a module is, if it is one of these."""
+        short = name.removeprefix("miniflow.")
+        if short == name or short not in MODULES:
+            return None
+        file = os.path.join(_package(), *short.split(".")) + ".py"  # noqa: PTH118
+        return importlib.util.spec_from_file_location(name, file)
 
 
 def _as_it_is() -> ModuleType:
-    """`core.py` as Python, whatever lies beside it."""
-    if NAME in sys.modules:
-        return sys.modules[NAME]
-    spec = importlib.util.spec_from_file_location(NAME, __file__.replace("choose.py", "core.py"))
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{NAME}: there is no core.py")
-    tape = sys.modules[NAME] = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(tape)
-    except BaseException:
-        del sys.modules[NAME]
-        raise
-    return tape
+    """The engine as Python."""
+    for name in MODULES:
+        sys.modules.pop(f"miniflow.{name}", None)
+    sys.meta_path.insert(0, AsTheyAre)
+    return importlib.import_module("miniflow.tape.core")
 
 
-tape = load()
+if __name__ == "miniflow.tape.choose":  # the installation only asks what there is to be built
+    core = load()

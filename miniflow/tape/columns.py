@@ -1,38 +1,38 @@
-"""The columns of a table, as Python lists: what C provides where the engine is compiled.
+"""The columns of a table as Python lists: what C provides where the engine is compiled.
 
-`core.py` is one source for two engines. Here is what it takes from elsewhere when it runs
-as it is; `core.pxd` and `engine.h` have the same functions in C.
+`core.py` and what it is built on are one source for two engines. Here is what they take from
+elsewhere when they run as they are; the `.pxd` files have the same functions in C.
 
-Finalizers, signal handlers and other threads may run, and record, in between. CPython lets
-them in after calls, in loops, and where it allocates a container; so what must come in one
-go is written without any of these, and says so. What is prepared outside is checked
-against `count` and `version` first. (C code that calls no Python comes in one go anyhow.)
+Finalizers, signal handlers and other threads may run, and record, at any moment. CPython lets
+them in after calls, in loops, and where it allocates a container; so a section that must be
+atomic is written without any of these, and says so. What is prepared outside of it is checked
+against `count` and `version` first. (C code that calls no Python is atomic anyhow.)
 
 The owner column refers weakly, so a Value that a finalizer saves from the garbage has lost its
-row: CPython clears weak references first. (The compiled engine's bare pointers know better.)
+entry: CPython clears weak references first. (The compiled engine's bare pointers know better.)
 """
 
 import gc
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import compress, islice, repeat
 from operator import call, is_not
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import ref
 
 from miniflow.ops import BUILTIN, BY_CODE, Op
 
-if TYPE_CHECKING:
-    from miniflow.tape.core import Replay, Table
-
 __all__ = [
-    "ARITY", "DIRECT", "MADE_OF", "called_type", "commit", "cython", "discard", "dot_of_own",
-    "drop", "evaluate", "following", "gather", "get_ident", "install", "ints", "known", "last",
-    "living", "made", "new", "nobody", "numbered", "owned", "partial1", "partial2", "pending_row",
-    "pointer", "prepare", "pull_wide", "release", "resize", "spread", "usable", "value1", "value2",
-    "wide_value",
+    "ARITY", "DIRECT", "MADE_OF", "answer", "arities", "binary", "commit", "cython", "dot_of_own",
+    "evaluate", "following", "gather", "get_ident", "holding", "install", "known", "last", "living",
+    "made", "new", "nobody", "numbered", "owned", "partial1", "partial2", "pending_entry",
+    "pointer", "prepare", "pull_wide", "quick", "release", "resize", "stand_for", "unary", "unmark",
+    "usable", "value1", "value2",
 ]  # fmt: skip
+
+Table = Any  # the classes of tables are built on this file
 
 
 class cython:  # noqa: N801
@@ -49,14 +49,13 @@ class _Gone:
 
 
 install = setattr  # a method of the class of Values
-new = object.__new__  # a Value without a tape
+new: Any = object.__new__  # a Value without a tape
 pointer = ref  # what the owner column has of a Value
-nobody: Any = ref(_Gone())  # the owner of a row that no Value stands for
-ARITY: list[int] = []  # by an operation's code
+nobody: Any = ref(_Gone())  # the owner of an entry that no Value stands for
 
-
-# The rules of operations of one or two operands, by their codes.
-DIRECT: list[int] = []  # how many operands; 0 for a user's operation, and for other numbers
+# The rules of operations, by their codes.
+ARITY: list[int] = []  # how many operands
+DIRECT: list[int] = []  # the same, if it is a row of one or two that is not a user's, else 0
 value1: list[Any] = []
 value2: list[Any] = []
 partial1: list[Any] = []
@@ -83,9 +82,120 @@ def _constant(slope: float | None) -> Any:
     return None if slope is None else lambda *_: slope
 
 
+def arities() -> list[int]:
+    """How many operands an operation has, by its code."""
+    known(0)
+    return ARITY
+
+
+# --- Values -------------------------------------------------------------------
+
+# Told by the core: the class of Values, and what answers where there is no short way.
+_values: list[type] = []
+_general: list[Any] = []
+
+
+def prepare(kind: type, table: Table, nowhere: Table, general: Any, call: Any) -> None:
+    """Make the class of Values ready."""
+    from miniflow.tape.refusals import subclass
+
+    def refuse(cls: type) -> None:
+        raise subclass()
+
+    setattr(kind, "__init_subclass__", classmethod(refuse))  # noqa: B010 - after the class itself
+    _values.append(kind)
+    _general.append(general)
+
+
+def answer(f: Any, x: Any) -> Any:
+    """What a function answers."""
+    return f(x)
+
+
+def unary(op: Op, a: Any) -> Any:
+    """Append an entry on one Value: the short way to what `record` does."""
+    table = a._tape
+    if table.thread != get_ident() or table.muted:
+        return _general[0](op, a)
+    y = op.value(table.value[a._entry])
+    v: Any = new(_values[0])
+    v._tape = table
+    reference: Any = pointer(v)
+    while table.count >= table.capacity:
+        table.make_room(1)
+    # atomic
+    n = table.count
+    table.operation[n] = op.code
+    table.left[n] = a._entry
+    table.value[n] = y
+    table.owner[n] = reference
+    v._entry = n
+    table.count = n + 1
+    return v
+
+
+def binary(op: Op, a: Any, b: Any) -> Any:
+    """Append an entry on two operands, one at least a Value: the short way."""
+    left = right = -1  # a plain number: it gets an entry, which is a constant's until used
+    kind: Any = _values[0]
+    if type(a) is kind:
+        u = a
+        table = u._tape
+        left = u._entry
+        if type(b) is float:
+            v = u
+            y = op.value(table.value[left], b)
+        elif type(b) is kind and b._tape is table:
+            v = b
+            right = v._entry
+            y = op.value(table.value[left], table.value[right])
+        else:
+            return _general[0](op, a, b)
+    elif type(a) is float:
+        u = v = b
+        table = v._tape
+        right = v._entry
+        y = op.value(a, table.value[right])
+    else:
+        return _general[0](op, a, b)
+    if table.thread != get_ident() or table.muted:
+        return _general[0](op, a, b)
+    found = new(kind)
+    found._tape = table
+    reference = pointer(found)
+    while table.count + 2 > table.capacity:
+        table.make_room(2)
+    # atomic
+    n = table.count
+    if right < 0:
+        table.value[n] = b
+        table.left[n + 1] = u._entry
+        table.right[n + 1] = n
+        n += 1
+    elif left < 0:
+        table.value[n] = a
+        table.left[n + 1] = n
+        table.right[n + 1] = v._entry
+        n += 1
+    else:
+        table.left[n] = u._entry
+        table.right[n] = v._entry
+    table.operation[n] = op.code
+    table.value[n] = y
+    table.owner[n] = reference
+    found._entry = n
+    table.count = n + 1
+    return found
+
+
+def quick(op: Op, operands: tuple[Any, ...]) -> Any:
+    """What a row answers, by the short way where there is one."""
+    return op(*operands)
+
+
 def made(handle: Any) -> bool:
-    """Whether a Value stands for a row already."""
-    return hasattr(handle, "_row")
+    """Whether a Value stands for an entry already."""
+    return hasattr(handle, "_entry")
 
 
 def living(owner: Any) -> Any:
@@ -93,40 +203,68 @@ def living(owner: Any) -> Any:
     return owner()
 
 
-def prepare(values: type, table: "Table", nowhere: "Table") -> None:
-    """Make the class of Values ready."""
+def stand_for(table: Table, n: int) -> Any:
+    """A new Value for an entry that has none."""
+    while True:
+        reference = table.owner[n]
+        found: Any = reference()
+        if found is not None:
+            return found
+        found = new(_values[0])
+        found._tape = table
+        found._entry = n
+        fresh: Any = pointer(found)
+        # atomic
+        if table.owner[n] is reference:
+            table.owner[n] = fresh
+            table.version += 1
+            return found
 
 
 # --- room ---------------------------------------------------------------------
 
+
+@contextmanager
+def holding(table: Table) -> Iterator[None]:
+    """A context that holds the entries of a table in place.
+
+    A signal handler may break in where a context ends; a generator's end comes all the same.
+    """
+    table.held += 1
+    try:
+        yield
+    finally:
+        table.held -= 1
+        table.settle()
+
+
 BLANKS = (("operation", 0), ("left", 0), ("right", 0), ("value", 0.0), ("adjoint", 0.0))
 
 
-def columns(table: "Table") -> list[tuple[list[Any], Any]]:
-    """Every column of rows with what an unused row of it holds."""
+def columns(table: Table) -> list[tuple[list[Any], Any]]:
+    """Every column of entries with what an unused place of it holds."""
     return [(getattr(table, name), blank) for name, blank in (*BLANKS, ("owner", nobody))]
 
 
-def resize(table: "Table", capacity: int) -> None:
-    """Give every column that many rows, or at least as many as are in use."""
+def resize(table: Table, capacity: int) -> None:
+    """Give every column that many entries, or at least as many as are in use."""
     if not hasattr(table, "mark"):
         table.mark, table.owner, table.pool = bytearray(), [], []
         for name, _ in BLANKS:
             setattr(table, name, [])
-    known(0)
     if capacity > table.capacity:
         _lengthen(table, capacity)
     else:
         _shorten(table, capacity)
 
 
-def _lengthen(table: "Table", capacity: int) -> None:
+def _lengthen(table: Table, capacity: int) -> None:
     while True:
         version = table.version
         for column, blank in columns(table):
             column.extend(repeat(blank, capacity - len(column)))
         table.mark.extend(bytes(max(capacity - len(table.mark), 0)))
-        # in one go: no call, no loop, no new container
+        # atomic
         if table.version == version:
             if capacity > table.capacity:
                 table.capacity = capacity
@@ -134,10 +272,10 @@ def _lengthen(table: "Table", capacity: int) -> None:
             return
 
 
-def _shorten(table: "Table", capacity: int) -> None:
+def _shorten(table: Table, capacity: int) -> None:
     tail = slice(capacity, None)
     if table.count <= capacity:
-        # in one go: no call, no loop, no new container
+        # atomic
         table.capacity = capacity
         table.version += 1
         del table.operation[tail]
@@ -149,7 +287,7 @@ def _shorten(table: "Table", capacity: int) -> None:
         del table.mark[tail]
 
 
-def release(table: "Table") -> None:
+def release(table: Table) -> None:
     """Give the columns' memory back."""
 
 
@@ -157,83 +295,88 @@ def release(table: "Table") -> None:
 
 
 def last(marks: bytearray, stop: int) -> int:
-    """The last marked row before `stop`, -1 if there is none."""
+    """The last marked entry before `stop`, -1 if there is none."""
     return marks.rfind(1, 0, stop)
 
 
-def pending_row(mark: bytearray, stop: int) -> int:
-    """The last row before `stop` that a sweep has yet to replay."""
+def pending_entry(mark: bytearray, stop: int) -> int:
+    """The last entry before `stop` that a sweep has yet to replay."""
     return mark.rfind(1, 0, stop)
 
 
-def following(table: "Table", row: int) -> int:
-    """The next row that a sweep has to replay, from `row` down."""
-    return pending_row(table.mark, row + 1)
+def following(table: Table, n: int) -> int:
+    """The next entry that a sweep has to replay, from `n` down."""
+    return pending_entry(table.mark, n + 1)
 
 
-def owned(table: "Table", count: int) -> bytearray:
-    """A mark for each of `count` rows for which a Value stands."""
+def unmark(table: Table) -> None:
+    """Take all marks away."""
+    table.mark[:] = bytes(len(table.mark))
+
+
+def owned(table: Table, count: int) -> bytearray:
+    """A mark for each of `count` entries for which a Value stands."""
     return bytearray(map(is_not, map(call, islice(table.owner, count)), repeat(None)))
 
 
 def numbered(marks: bytearray) -> Any:
-    """The number that each marked row will have once the others are gone."""
-    rows = list(compress(range(len(marks)), marks))
-    return dict(zip(rows, range(len(rows)), strict=True))
+    """The number that each marked entry will have once the others are gone."""
+    entries = list(compress(range(len(marks)), marks))
+    return dict(zip(entries, range(len(entries)), strict=True))
 
 
 # --- entries with any number of operands --------------------------------------
 
 
-def usable(table: "Table", operands: Iterable[Any], what: str) -> list[Any]:
+def usable(table: Table, operands: Iterable[Any], what: str) -> list[Any]:
     """The operands as Values that can be used here and floats."""
-    return [table.operand(x, what) for x in operands]
+    return [x if type(x) is float else table.operand(x, what) for x in operands]
 
 
 def evaluate(op: Op, operands: list[Any]) -> float:
     """The value of an operation on Values and floats."""
-    return op.number(*[x if type(x) is float else x._tape.value[x._row] for x in operands])
+    return op.number(*[x if type(x) is float else x._tape.value[x._entry] for x in operands])
 
 
-def dot_of_own(table: "Table", xs: list[Any], ws: list[Any]) -> Any:
+def dot_of_own(table: Table, xs: list[Any], ws: list[Any]) -> Any:
     """A quicker way to record a dot product, if there is one: here there is none."""
 
 
-def gather(table: "Table", operands: list[Any]) -> int:
-    """Put the operands' rows into the pool, in one piece; where they begin."""
-    rows = [table.row(x) for x in operands]
-    count = len(rows)
-    # in one go: no call, no loop, no new container
+def gather(table: Table, operands: list[Any]) -> int:
+    """Put the operands' entries into the pool, in one piece; where they begin."""
+    entries = [table.entry_of(x) for x in operands]
+    count = len(entries)
+    # atomic
     start = table.pooled
-    table.pool[start:] = rows
+    table.pool[start:] = entries
     table.pooled = start + count
     return start
 
 
-def pull_wide(table: "Table", row: int) -> None:
+def pull_wide(table: Table, n: int) -> None:
     """Pass on the adjoint of an entry of any kind."""
-    table._pull_any(row)
+    table._pull_any(n)
 
 
 # --- compaction ---------------------------------------------------------------
 
 
 def commit(
-    table: "Table", version: int, held: int, marks: bytearray, places: dict[int, int], sides: Any
+    table: Table, version: int, held: int, marks: bytearray, places: dict[int, int], sides: Any
 ) -> bool:
-    """Move the marked rows together, drop the others and take over side tables.
+    """Move the marked entries together, drop the others and take over side tables.
 
     False, with nothing changed, if the table is no longer what it was for `marks`.
     """
     count, kept = len(marks), len(places)
     owners = map(call, compress(islice(table.owner, count), marks))
     pairs = [(x, n) for n, x in enumerate(owners) if x is not None]
-    moves = map(type(pairs[0][0])._row.__set__, *zip(*pairs, strict=True)) if pairs else iter(())
+    moves = map(type(pairs[0][0])._entry.__set__, *zip(*pairs, strict=True)) if pairs else iter(())
     operation, left, right, value, adjoint, owner = [
         list(compress(islice(column, count), marks)) for column, _ in columns(table)
     ]
     left, right, pool = _renumbered(table, operation, left, right, places)
-    # rows given up are unused ones again; numbers may stay
+    # entries given up are unused ones again; numbers may stay
     unused = count - kept
     operation += [0] * unused
     adjoint += [0.0] * unused
@@ -247,7 +390,7 @@ def commit(
         gc.disable()
         if table.count != count or table.version != version or table.held != held:
             return False
-        # in one go: nothing runs Python code, and there is no collection
+        # atomic: nothing runs Python code, and there is no collection
         table.operation[:count], table.left[:kept], table.right[:kept] = operation, left, right
         table.value[:kept], table.adjoint[:count], table.owner[:count] = value, adjoint, owner
         table.labels, table.grads, table.homes, table.others = labels, grads, homes, others
@@ -262,86 +405,19 @@ def commit(
 
 
 def _renumbered(
-    table: "Table", operation: list[int], left: list[int], right: list[int], places: dict[int, int]
+    table: Table, operation: list[int], left: list[int], right: list[int], places: dict[int, int]
 ) -> tuple[list[int], list[int], list[int]]:
-    """The operands of the rows that are kept, by their new numbers; and the new pool."""
+    """The operands of the entries that are kept, by their new numbers; and the new pool."""
     lefts: list[int] = []
     rights: list[int] = []
     pool: list[int] = []
     for code, a, b in zip(operation, left, right, strict=True):
         if ARITY[code] < 0 or ARITY[code] > 2:
-            rows = [places[x] for x in table.pool[a : a + b]]
-            a, b = len(pool), len(rows)
-            pool += rows
+            entries = [places[x] for x in table.pool[a : a + b]]
+            a, b = len(pool), len(entries)
+            pool += entries
         elif ARITY[code]:  # what else has a number there has it from a sweep: `chain`
             a, b = places.get(a, 0), places.get(b, 0)
         lefts.append(a)
         rights.append(b)
     return lefts, rights, pool
-
-
-# --- replaying a program ------------------------------------------------------
-
-
-def ints(numbers: list[int]) -> list[int]:
-    """A column of ints."""
-    return numbers
-
-
-def discard(replay: "Replay") -> None:
-    """Give the columns' memory back."""
-
-
-def spread(numbers: list[float], size: int) -> list[float]:
-    """So many slots, the first ones filled."""
-    return numbers + [0.0] * (size - len(numbers))
-
-
-def drop(slots: list[float]) -> None:
-    """Give the slots' memory back."""
-
-
-def wide_value(replay: "Replay", n: int, slots: list[float]) -> float:
-    """The result of instruction n, an operation of any kind."""
-    start, count = replay.left[n], replay.right[n]
-    return replay.ops[n].number(*[slots[x] for x in replay.pool[start : start + count]])
-
-
-# --- calls --------------------------------------------------------------------
-
-
-class Called:
-    """An object whose calls its method `run` answers, and once it has one its shortcut.
-
-    Each has a class of its own, so that its class can have the shortcut.
-    """
-
-    __slots__ = ("_shortcut",)  # not an attribute that a wrapper would copy
-
-    def __new__(cls, *_: Any, **__: Any) -> Any:
-        made: Any = object.__new__(type(cls.__name__, (cls,), {"__module__": cls.__module__}))
-        made._shortcut = None
-        return made
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.run(*args, **kwargs)
-
-    def run(self, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError
-
-    @property
-    def shortcut(self) -> Any:
-        return self._shortcut
-
-    @shortcut.setter
-    def shortcut(self, answer: Any) -> None:
-        self._shortcut = answer
-        if answer is None:
-            answer = self.run
-        unbound = staticmethod(answer) if hasattr(answer, "__get__") else answer
-        setattr(type(self), "__call__", unbound)  # noqa: B010 - on a class of its own
-
-
-def called_type() -> type:
-    """The class of such objects."""
-    return Called

@@ -9,7 +9,7 @@ captures, or what the caller says is one; all other leaves are *inputs*.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 from miniflow.nn import Module, parameter_names
 from miniflow.ops import Op, constant, leaf, shared
 from miniflow.program.program import Program
-from miniflow.tape.core import Table, Value, frozen
+from miniflow.tape.core import Table, Value, thawed
 from miniflow.tape.gradient_tape import Tape
 from miniflow.util.trees import flatten
 
@@ -155,12 +155,12 @@ def take(root: Any, parameters: Any, caller: str) -> Graph:
     """`snapshot`, with errors in the name of `caller`."""
     if isinstance(root, Graph):
         return root
-    frozen("drawing a graph")
+    thawed("drawing a graph")
     if isinstance(root, Program):
         return _of_program(root, caller)
     reader = _Reader()
     if isinstance(root, Tape):
-        with _held({root._table}):
+        with _held({root.table}):
             reader.tape(root)
             reader.mark(_parameters(parameters, caller))
     else:
@@ -175,15 +175,11 @@ def take(root: Any, parameters: Any, caller: str) -> Graph:
 
 @contextmanager
 def _held(tables: set[Table]) -> Iterator[None]:
-    """Row numbers stay what they are."""
-    for table in tables:
-        table.held += 1
-    try:
-        yield
-    finally:
+    """Entries keep their numbers."""
+    with ExitStack() as stack:
         for table in tables:
-            table.held -= 1
-            table.settle()
+            stack.enter_context(table.hold())
+        yield
 
 
 def _roots(root: object, caller: str) -> list[Value]:
@@ -226,13 +222,13 @@ class _Reader:
     def values(self, roots: list[Value]) -> None:
         """What `roots` come from, each entry once."""
         for table in dict.fromkeys(v._tape for v in roots):
-            self.read(table, table.reached([v._row for v in roots if v._tape is table])[::-1])
+            self.read(table, table.reached([v._entry for v in roots if v._tape is table])[::-1])
         for v in roots:
-            self.graph.outputs.add(self.places[v._tape][v._row])
+            self.graph.outputs.add(self.places[v._tape][v._entry])
 
     def tape(self, tape: Tape) -> None:
         """All rows of a tape, after what they use from before it; unused results are outputs."""
-        table, rows = tape._table, tape._rows()
+        table, rows = tape.table, tape.numbers()
         used = {x for row in rows for x in table.operands(row)}
         self.read(table, sorted(x for x in used if x < rows.start), bare=True)
         self.read(table, rows)
@@ -243,7 +239,7 @@ class _Reader:
     def read(self, table: Table, rows: Iterable[int], *, bare: bool = False) -> None:
         """Add rows, oldest first; `bare` for ones whose operands are not to be drawn."""
         places = self.places.setdefault(table, {})
-        entry, operands, rows = table.entry, table.operands, list(rows)
+        entry, operands, rows = table.properties, table.operands, list(rows)
         graph, empty = self.graph, ()
         for row, path in zip(rows, table.paths(rows), strict=True):
             op, data, grad, name = entry(row)
@@ -266,9 +262,9 @@ class _Reader:
         """The entry of a leaf that several threads may share: it is drawn once."""
         n = self.foreign.get(v)
         if n is None:
-            n = self.places.get(v._tape, {}).get(v._row)
+            n = self.places.get(v._tape, {}).get(v._entry)
         if n is None:
-            op, data, grad, name = v._tape.entry(v._row)
+            op, data, grad, name = v._tape.properties(v._entry)
             n = self.graph.add(op, (), data, grad, (), name)
         self.foreign[v] = n
         return n
@@ -278,7 +274,7 @@ class _Reader:
         for v, name in parameters.items():
             n = self.foreign.get(v)
             if n is None:
-                n = self.places.get(v._tape, {}).get(v._row)
+                n = self.places.get(v._tape, {}).get(v._entry)
             if n is not None and not self.graph.operands[n]:
                 self.graph.parameters.add(n)
                 if name:

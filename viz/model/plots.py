@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from miniflow.nn import Module
 from miniflow.ops import real
-from miniflow.tape.core import Value, no_grad
+from miniflow.tape.core import Value
+from miniflow.tape.grad_mode import no_grad
 from miniflow.util.trees import flatten
 from viz.output.palette import LIGHT, mix
 

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from miniflow.nn import Module
 from miniflow.program.ir import Place
 from miniflow.program.names import origins, watched
-from miniflow.tape.core import Table, Trace, Value, here
+from miniflow.tape.core import Table, Value, here
+from miniflow.tape.notes import Trace
 from viz.player.steps import LIMIT, Line, Steps, take_steps
 
 
@@ -123,9 +124,8 @@ class Recording:
         if self._entries:  # the graphs of a training loop are much alike
             return None
         table = root._tape
-        table.held += 1
-        try:
-            rows = table.reached([root._row])
+        with table.hold():
+            rows = table.reached([root._entry])
             if len(rows) > self.limit:
                 self._entries = len(rows)
                 return None
@@ -139,9 +139,6 @@ class Recording:
                 lines=watch.lines(rows) if watch else {},
                 limit=None,
             )
-        finally:
-            table.held -= 1
-            table.settle()
 
 
 def record(model: Module | None = None, *, limit: int = LIMIT) -> Recording:
@@ -196,7 +193,8 @@ class _Watch:
         self.frame: FrameType | None = frame
         self.notes = Trace()
         self.assigned: dict[int, str] = {}
-        table.held += 1  # rows are noted by their numbers
+        self.held = ExitStack()
+        self.held.enter_context(table.hold())  # entries are noted by their numbers
         self.stack = ExitStack()
         self.stack.enter_context(watched(table, self.notes, self.assigned))
         enter: Any = sys.gettrace()
@@ -209,9 +207,8 @@ class _Watch:
         """Forget what was noted, and let the tape drop what nobody needs."""
         self.notes.notes.clear()
         self.assigned.clear()
-        self.table.held -= 1
-        self.table.settle()
-        self.table.held += 1
+        self.held.close()
+        self.held.enter_context(self.table.hold())
 
     def stop(self) -> None:
         """Watch no longer."""
@@ -219,8 +216,7 @@ class _Watch:
             self.frame.f_trace = None
         self.frame = None  # it knows this object
         self.stack.close()
-        self.table.held -= 1
-        self.table.settle()
+        self.held.close()
 
     def names(self) -> dict[Value, str]:
         """What the code calls its Values, now."""

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from miniflow.tape.core import Table, Value, frozen
+from miniflow.tape.core import Table, Value, thawed
 from viz.output.text import number
 from viz.player import formula
 
@@ -139,20 +139,16 @@ def take_steps(
         a 1.0 3.0 3.0 3.0 6.0
     """
     _check(root)
-    frozen("stepping through a Value")
+    thawed("stepping through a Value")
     table = root._tape
-    table.held += 1  # row numbers stay what they are
-    try:
-        rows = table.reached([root._row])[::-1]
+    with table.hold():
+        rows = table.reached([root._entry])[::-1]
         if limit is not None and len(rows) > limit:
             raise ValueError(
                 f"play: the graph has {len(rows):,} nodes, more than {limit}; play a part of it "
                 "(one neuron, or one of v.inputs), or pass limit=None"
             )
         return _Walk(table, rows, seed, names or {}, set(parameters), lines or {}).steps()
-    finally:
-        table.held -= 1
-        table.settle()
 
 
 def _check(root: object) -> None:

@@ -1,0 +1,80 @@
+/* The columns of a table in C, and how a table and what stands for an entry begin. */
+
+#ifndef MINIFLOW_COLUMNS_H
+#define MINIFLOW_COLUMNS_H
+
+#include <Python.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define nobody NULL /* the owner of an entry that no Value stands for */
+
+enum { PENDING = 1, DONE = 2 }; /* marks of a sweep, as in core.py */
+
+/* As storage.pxd has them; `prepare_handles` checks that it is so. */
+typedef struct {
+    PyObject_HEAD
+    void *methods;
+    void **owner;
+    int *operation, *left, *right, *pool, *arity;
+    double *value, *adjoint;
+    unsigned char *mark;
+    Py_ssize_t count, capacity, pooled, noted, held, muted, chain, pending;
+    uint64_t thread;
+    PyObject *scopes;
+} TableHead;
+
+typedef struct {
+    PyObject_HEAD
+    TableHead *tape;
+    Py_ssize_t entry;
+    PyObject *references;
+} HandleHead;
+
+/* Tell what stands for an entry, if anything does, that the entry has moved. */
+static inline void set_entry(void *owner, Py_ssize_t entry)
+{
+    if (owner != NULL) ((HandleHead *)owner)->entry = entry;
+}
+
+/* The last entry before `stop` that a sweep has yet to replay, -1 if there is none. */
+static inline Py_ssize_t pending_before(const unsigned char *mark, Py_ssize_t stop)
+{
+    while (--stop >= 0 && mark[stop] != PENDING) {}
+    return stop;
+}
+
+/* The last marked entry before `stop`, -1 if there is none. */
+static inline Py_ssize_t last_mark(const char *marks, Py_ssize_t stop)
+{
+    while (--stop >= 0 && !marks[stop]) {}
+    return stop;
+}
+
+/* Give a column `size` items, its first `used` ones and zeros; -1 without memory. */
+static inline int lengthen(void *where, size_t used, size_t size, size_t item)
+{
+    void **place = where, *found = calloc(size, item);
+    if (found == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (used) memcpy(found, *place, used * item);
+    free(*place);
+    *place = found;
+    return 0;
+}
+
+/* Give memory of the pool back, where much more is reserved than is used. */
+static inline void shorten(void *where, Py_ssize_t used, Py_ssize_t *reserved)
+{
+    void **place = where, *found;
+    Py_ssize_t size = 2 * used + 1;
+    if (4 * size > *reserved) return;
+    found = realloc(*place, size * sizeof(int));
+    if (found == NULL) return;
+    *place = found;
+    *reserved = size;
+}
+
+#endif

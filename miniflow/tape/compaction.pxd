@@ -1,0 +1,125 @@
+# C types for compaction.py, and how arrays are compacted.
+
+cimport cython
+from cpython.array cimport array, clone
+from cpython.bytearray cimport PyByteArray_AS_STRING
+from libc.string cimport memset
+
+from miniflow.tape.storage cimport Handle, Storage, is_leaf, plain, resize
+
+
+cdef extern from "columns.h":
+    Py_ssize_t last_mark(const char *marks, Py_ssize_t stop)
+    void *nobody
+    void set_entry(void *owner, Py_ssize_t entry)
+
+
+cdef int CONSTANT, SHARED, OTHER
+
+
+cdef class Compaction(Storage):
+    cpdef hold(self)
+    cpdef settle(self)
+    @cython.locals(n=Py_ssize_t)
+    cdef Py_ssize_t append(
+        self, Handle handle, void *reference, int code, Py_ssize_t left, Py_ssize_t right,
+        double number, object extra=*
+    ) except -1
+    @cython.locals(number=double, shared=bint)
+    cdef Py_ssize_t entry_of(self, object x) except -1
+    cpdef make_room(self, Py_ssize_t entries)
+    cpdef room_for(self, Py_ssize_t entries)
+    @cython.locals(count=Py_ssize_t, version=Py_ssize_t, marks=bytearray, smallest=Py_ssize_t)
+    cpdef compact(self)
+    @cython.locals(marks=bytearray, n=Py_ssize_t)
+    cpdef bytearray needed(self, Py_ssize_t count)
+    @cython.locals(arity=int, left=Py_ssize_t, right=Py_ssize_t, k=Py_ssize_t, x=Py_ssize_t)
+    cdef mark_operands(self, Py_ssize_t n, bytearray marks, Py_ssize_t floor)
+    @cython.locals(count=Py_ssize_t)
+    cpdef bint keep(self, bytearray marks, Py_ssize_t version, Py_ssize_t held) except -1
+    @cython.locals(before=Py_ssize_t, place=Py_ssize_t, n=Py_ssize_t)
+    cdef dict _renumbered_names(self, bytearray marks)
+
+
+# --- what columns.py is in Python ---------------------------------------------
+
+cdef inline object holding(Compaction table):
+    """A context that holds the entries of a table in place: the table itself."""
+    return table
+
+
+cdef inline Py_ssize_t last(bytearray marks, Py_ssize_t stop):
+    return last_mark(PyByteArray_AS_STRING(marks), stop)
+
+
+cdef inline bytearray owned(Storage table, Py_ssize_t count):
+    """A mark for each of `count` entries for which a Value stands."""
+    cdef bytearray marks = bytearray(count)
+    cdef char *mark = PyByteArray_AS_STRING(marks)
+    cdef Py_ssize_t n
+    for n in range(min(count, table.count)):
+        mark[n] = table.owner[n] != NULL
+    return marks
+
+
+cdef inline array numbered(bytearray marks):
+    """The number that each marked entry will have once the others are gone."""
+    cdef Py_ssize_t count = len(marks), n
+    cdef array places = clone(array("i"), count, False)
+    cdef char *mark = PyByteArray_AS_STRING(marks)
+    cdef int kept = 0
+    for n in range(count):
+        places.data.as_ints[n] = kept
+        kept += mark[n]
+    return places
+
+
+cdef inline bint commit(
+    Storage table, Py_ssize_t version, Py_ssize_t held, bytearray marks, array places, tuple sides
+) except -1:
+    """Move the marked entries together, drop the others and take over side tables.
+
+    False, with nothing changed, if the table is no longer what it was for `marks`.
+    """
+    cdef Py_ssize_t count = len(marks), n, k, start
+    cdef int *place = places.data.as_ints
+    cdef char *mark = PyByteArray_AS_STRING(marks)
+    cdef int arity, pooled = 0, kept = 0
+    cdef Py_ssize_t noted = 0
+    for side in (*sides[:4], sides[5]):
+        for n in side:
+            noted = max(noted, n + 1)
+    # what the table was the last to know stays until the end: it may have finalizers
+    dropped = (table.labels, table.grads, table.homes, table.others, table.scopes, table.names)
+    if table.count != count or table.version != version or table.held != held:
+        return False
+    for n in range(count):
+        if not mark[n]:
+            continue
+        arity = table.arity[table.operation[n]]
+        table.operation[kept] = table.operation[n]
+        if arity == 1 or arity == 2:
+            table.left[kept] = place[table.left[n]]
+            table.right[kept] = place[table.right[n]] if arity == 2 else 0
+        elif arity:
+            start = table.left[n]
+            table.left[kept] = pooled
+            table.right[kept] = table.right[n]
+            for k in range(table.right[kept]):
+                table.pool[pooled] = place[table.pool[start + k]]
+                pooled += 1
+        table.value[kept] = table.value[n]
+        table.adjoint[kept] = table.adjoint[n]
+        table.owner[kept] = table.owner[n]
+        set_entry(table.owner[kept], kept)
+        kept += 1
+    # entries given up are unused ones again
+    memset(table.operation + kept, 0, (count - kept) * sizeof(int))
+    memset(table.adjoint + kept, 0, (count - kept) * sizeof(double))
+    memset(table.owner + kept, 0, (count - kept) * sizeof(void *))
+    table.labels, table.grads, table.homes, table.others, table.scopes, table.names = sides
+    table.pooled = pooled
+    table.noted = noted
+    table.count = kept
+    table.version += 1
+    return True

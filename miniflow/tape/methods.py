@@ -1,0 +1,56 @@
+"""The operation table's functions as methods of Values: ``v.tanh()``, and so ``np.tanh(v)``."""
+
+from collections.abc import Callable
+from typing import Any
+
+from miniflow import ops
+from miniflow.ops import Op
+from miniflow.tape import refusals
+
+# What NumPy calls on the elements of an object array, where its name is not the table's.
+ALIASES = {
+    "arccos": "acos",
+    "arccosh": "acosh",
+    "arcsin": "asin",
+    "arcsinh": "asinh",
+    "arctan": "atan",
+    "arctan2": "atan2",
+    "arctanh": "atanh",
+    "conjugate": "pos",
+    "deg2rad": "radians",
+    "rad2deg": "degrees",
+    "fabs": "abs",
+}
+
+
+def install_all(kind: type, install: Callable[[type, str, Any], None]) -> None:
+    """Give the class of Values a method for each row, and keep rows off its own names."""
+    ops.RESERVED.update(dir(kind), ALIASES)
+    for name in (*ops.TABLE, *ALIASES):
+        op = ops.TABLE[ALIASES.get(name, name)]
+        if op.arity > 0:
+            install(kind, name, method(op, name))
+
+
+def method(op: Op, name: str) -> Any:
+    """A row as a method."""
+
+    def method(self: Any, *operands: Any) -> Any:
+        return op(self, *operands)
+
+    method.__name__ = name
+    method.__qualname__ = f"Value.{name}"
+    method.__doc__ = f"What `miniflow.ops.{op.name}` answers."
+    return method
+
+
+def bound(v: Any, name: str) -> Callable[..., Any]:
+    """The method of a row that was defined later.
+
+    Raises:
+        AttributeError: there is no such row, or it takes a list.
+    """
+    op = ops.TABLE.get(ALIASES.get(name, name))
+    if op is None or op.arity < 0:
+        raise refusals.no_attribute(name)
+    return method(op, name).__get__(v)

@@ -1,0 +1,52 @@
+"""What a trace notes beside the entries: branches taken, and where entries come from."""
+
+from collections.abc import Callable
+from typing import Any
+
+from miniflow.ops import Op, recorded, stop_gradient
+
+
+class Trace:
+    """The notes of one trace.
+
+    Attributes:
+        guards: for each comparison of Values its function, both sides, the answer, and how
+            many entries there were.
+        notes: pairs of a number of entries and what those from there on come from: a place
+            in a source file, or the number of the entry that they are the reverse of.
+        adjoints: pairs of entries, the first one the other's adjoint.
+    """
+
+    __slots__ = ("adjoints", "guards", "notes")
+
+    def __init__(self) -> None:
+        self.guards: list[tuple[Callable[[Any, Any], bool], Any, Any, bool, int]] = []
+        self.notes: list[tuple[int, Any]] = []
+        self.adjoints: list[tuple[int, int]] = []
+
+    def note(self, count: int, origin: Any) -> None:
+        """Entries from number `count` on come from `origin`."""
+        self.notes.append((count, origin))
+
+    @property
+    def origin(self) -> Any:
+        """What entries come from at present."""
+        return self.notes[-1][1] if self.notes else None
+
+    def muted(self, table: Any, op: Op, operands: list[Any], y: float) -> Any:
+        """A constant in no_grad(), with what leads to it: a program computes it at each call."""
+        muted, table.muted = table.muted, 0
+        try:
+            found = table.record(op, operands, y)
+            return found if op is stop_gradient else table.record(stop_gradient, [found])
+        finally:
+            table.muted = muted
+
+    def compared(
+        self, table: Any, holds: Callable[[Any, Any], bool], a: Any, b: Any, number: Any, *,
+        answer: bool,
+    ) -> None:  # fmt: skip
+        """A comparison of a Value with another one, or with a plain number."""
+        # another thread's leaf gets an entry here
+        left, right = [+x if recorded(x) and x._tape is not table else x for x in (a, b)]
+        self.guards.append((holds, left, right if recorded(b) else number, answer, table.count))

@@ -1,0 +1,100 @@
+"""The recorded sweep: derivatives that can be differentiated again, without touching `.grad`."""
+
+from functools import reduce
+from itertools import chain
+from operator import add
+from typing import Any
+
+from miniflow.tape.core import Table, Value, here
+from miniflow.tape.notes import Trace
+
+
+def pullback(
+    targets: list[Value], cotangents: list[Any], sources: list[Value], *, recorded: bool
+) -> list[Any]:
+    """The sum of cotangent x d(target)/d(source), for each of `sources`.
+
+    Writes to no column. If `recorded`, what it computes is recorded in turn and the
+    results are Values (where they depend on anything); otherwise they are floats.
+
+    Raises:
+        RuntimeError: a target or source was computed on another thread.
+    """
+    table = here.table
+    for v in (*targets, *sources):
+        table.admit(v, "gradient")
+    targets = [y if y._tape is table else +y for y in targets]
+    with table.hold():
+        return _Sweep(table, targets, cotangents, sources, recorded=recorded).gradients()
+
+
+class _Sweep:
+    """One sweep; while it runs the entries of the table are held."""
+
+    def __init__(
+        self, table: Table, targets: list[Value], cotangents: list[Any], sources: list[Value], *,
+        recorded: bool,
+    ) -> None:  # fmt: skip
+        self.table = table
+        self.trace: Trace | None = table.trace
+        self.primal = table.primal if recorded else table.value_of
+        self.adjoint: dict[int, Any] = {}
+        self.wanted = [table.entries_of(source) for source in sources]
+        floor = min(chain(*self.wanted), default=0)
+        self.entries = table.reached([y._entry for y in targets], floor)
+        self.follow = table.dependent(self.entries, chain(*self.wanted))
+        for target, cotangent in zip(targets, cotangents, strict=True):
+            if cotangent.__class__ is Value or cotangent:  # 0 * inf is nan
+                self.add(target._entry, cotangent)
+
+    def add(self, n: int, term: Any) -> None:
+        """Add to the adjoint of an entry."""
+        self.adjoint[n] = self.adjoint[n] + term if n in self.adjoint else term
+
+    def gradients(self) -> list[Any]:
+        """The adjoints of the sources, after the sweep."""
+        trace = self.trace
+        origin = trace.origin if trace is not None else None
+        for n in self.entries:
+            if n in self.adjoint and n in self.follow:
+                self.note(n)
+                self.pass_on(n)
+        if trace is not None:
+            trace.note(self.table.count, origin)
+            for n in chain(*self.wanted):
+                self.name_adjoint(n)
+        return [self.total(entries) for entries in self.wanted]
+
+    def pass_on(self, n: int) -> None:
+        """The chain rule: an entry passes adjoint x partial on to its operands."""
+        op, operands = self.table.op(n), self.table.operands(n)
+        xs, y = [self.primal(x) for x in operands], self.primal(n)
+        for k, x in enumerate(operands):
+            if x in self.follow and op.follows(k):
+                self.add(x, scale(self.adjoint[n], op.partial(k, xs, y)))
+
+    def total(self, entries: list[int]) -> Any:
+        """The adjoint of a source that has any number of entries."""
+        found = [self.adjoint[n] for n in entries if n in self.adjoint]
+        return reduce(add, found) if found else 0.0
+
+    def note(self, n: int) -> None:
+        """Let a trace know that entries to come are the reverse of this one."""
+        if self.trace is not None:
+            self.trace.note(self.table.count, n)
+            self.name_adjoint(n)
+
+    def name_adjoint(self, n: int) -> None:
+        """Let a trace know whose adjoint has been computed."""
+        found = self.adjoint.get(n)
+        if self.trace is not None and found.__class__ is Value:
+            self.trace.adjoints.append((found._entry, n))
+
+
+def scale(factor: Any, partial: Any) -> Any:
+    """The product of factor and partial, recording nothing where one of them is a plain 1."""
+    if partial.__class__ is float and abs(partial) == 1.0:
+        return factor if partial > 0 else -factor
+    if factor.__class__ is float and factor == 1.0:
+        return partial
+    return factor * partial

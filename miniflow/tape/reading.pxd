@@ -1,0 +1,55 @@
+# C types for reading.py.
+
+cimport cython
+from libc.string cimport memset
+
+from miniflow.tape.compaction cimport Compaction, last
+from miniflow.tape.storage cimport Handle, Storage, plain
+
+
+cdef extern from "columns.h":
+    Py_ssize_t pending_before(const unsigned char *mark, Py_ssize_t stop)
+
+
+cdef int CONSTANT, SHARED, OTHER
+
+
+cdef class Reading(Compaction):
+    @cython.locals(code=int)
+    cpdef object op(self, Py_ssize_t n)
+    cpdef double value_of(self, Py_ssize_t n) except? -1.0
+    cpdef tuple properties(self, Py_ssize_t n)
+    @cython.locals(arity=int, left=int, right=int, k=Py_ssize_t)
+    cpdef tuple operands(self, Py_ssize_t n)
+    cpdef list entries_of(self, Handle x)
+    cpdef object operand(self, object x, object what)
+    @cython.locals(table=Storage)
+    cpdef admit(self, Handle v, object what)
+    cpdef double number(self, object x, object what) except? -1.0
+    cpdef object primal(self, Py_ssize_t n)
+    cpdef object handle(self, Py_ssize_t n)
+    @cython.locals(marks=bytearray, n=Py_ssize_t, found=list)
+    cpdef list reached(self, object entries, Py_ssize_t floor=*)
+    @cython.locals(entries=list, old=list, n=Py_ssize_t, number=double)
+    cpdef replay(self, Handle v)
+    cdef double _recomputed(self, Py_ssize_t n) except? -1.0
+    @cython.locals(leaves=list, n=Py_ssize_t)
+    cdef list reached_leaves(self)
+    cdef clean(self)
+    cpdef bint idle(self)
+
+
+cdef class Readable(Handle):
+    pass
+
+
+# --- what columns.py is in Python ---------------------------------------------
+
+cdef inline Py_ssize_t pending_entry(const unsigned char *mark, Py_ssize_t stop):
+    """The last entry before `stop` that a sweep has yet to replay."""
+    return pending_before(mark, stop)
+
+
+cdef inline void unmark(Storage table):
+    """Take all marks away."""
+    memset(table.mark, 0, table.capacity)

@@ -1,0 +1,266 @@
+"""How a tape is read: entries by their numbers, and what a Value shows of itself.
+
+Whoever looks at a recording (pictures, programs, transforms) does it by these methods. A
+compaction gives entries other numbers, so the table is held as long as they are at hand:
+
+    table, n = place(y)
+    with table.hold():
+        for x in table.reached([n]):
+            op, value, gradient, label = table.properties(x)
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from miniflow import ops
+from miniflow.ops import BY_CODE, OTHER, Op, real
+from miniflow.tape import methods, refusals
+from miniflow.tape.compaction import Compaction
+from miniflow.tape.storage import Handle, plain
+
+if TYPE_CHECKING:
+    import cython
+else:
+    from miniflow.tape.columns import cython
+
+if not cython.compiled:
+    from miniflow.tape.columns import last, pending_entry, unmark
+
+CONSTANT, SHARED = ops.constant.code, ops.shared.code
+
+
+def place(v: Handle) -> tuple[Any, int]:
+    """The table of a Value and the number of its entry there."""
+    return v._tape, v._entry
+
+
+class Reading(Compaction):
+    """A table that can be looked at."""
+
+    __slots__ = ()
+
+    def op(self, n: int) -> Op:
+        """The operation of an entry."""
+        code = self.operation[n]
+        return self.others[n] if code == OTHER else BY_CODE[code]
+
+    def value_of(self, n: int) -> float:
+        """The primal of an entry."""
+        return self.value[n]
+
+    def properties(self, n: int) -> tuple[Op, float, float, str]:
+        """An entry's operation, primal, gradient and label."""
+        return self.op(n), self.value[n], self.gradient_of(n), self.labels.get(n, "")
+
+    def operands(self, n: int) -> tuple[int, ...]:
+        """The numbers of an entry's operands."""
+        arity, left, right = self.arity[self.operation[n]], self.left[n], self.right[n]
+        if arity == 2:
+            return left, right
+        if arity == 1:
+            return (left,)
+        return tuple([self.pool[k] for k in range(left, left + right)]) if arity else ()
+
+    def entries_of(self, x: Handle) -> list[int]:
+        """The entries that stand for a Value here: for another thread's leaf any number."""
+        if x._tape is self:
+            return [x._entry]
+        return [n for n, leaf in self.homes.copy().items() if leaf is x]
+
+    def operand(self, x: Any, what: str) -> Any:
+        """A Value that can be used here, or the plain number of anything else.
+
+        Raises:
+            TypeError: `x` is neither a Value nor a real number.
+            RuntimeError: `x` was computed on another thread.
+        """
+        if isinstance(x, Handle):
+            self.admit(x, what)
+            return x
+        return x if type(x) is float else real(x, what)
+
+    def admit(self, v: Handle, what: str) -> None:
+        """Refuse a Value that cannot be used here: one computed on another thread."""
+        table = v._tape
+        if table is not self and self.arity[table.operation[v._entry]]:
+            raise refusals.foreign(what)
+
+    def number(self, x: Any, what: str) -> float:
+        """The plain number of an operand, with the errors of `operand`."""
+        x = self.operand(x, what)
+        return plain(x) if isinstance(x, Handle) else x
+
+    def primal(self, n: int) -> Any:
+        """What a formula sees of an entry: its Value, or the plain number of a constant."""
+        return self.value[n] if self.operation[n] == CONSTANT else self.handle(n)
+
+    def handle(self, n: int) -> Any:
+        """The Value that stands for an entry; a new one where nobody keeps one."""
+        raise NotImplementedError
+
+    def reached(self, entries: Iterable[int], floor: int = 0) -> list[int]:
+        """What `entries` come from, themselves included, down to `floor`; newest first."""
+        marks = bytearray(self.count - floor)
+        for n in entries:
+            if n >= floor:
+                marks[n - floor] = 1
+        found = []
+        n = last(marks, len(marks))
+        while n >= 0:
+            found.append(n + floor)
+            self.mark_operands(n + floor, marks, floor)
+            n = last(marks, n)
+        return found
+
+    def dependent(self, entries: Iterable[int], sources: Iterable[int]) -> set[int]:
+        """Those of `entries` (newest first) that come from `sources`, with the sources."""
+        found = set(sources)
+        for n in reversed(list(entries)):
+            if not found.isdisjoint(self.operands(n)):
+                found.add(n)
+        return found
+
+    def paths(self, entries: Iterable[int]) -> list[tuple[str, ...]]:
+        """The names that were open when each of `entries` was recorded, the outermost first."""
+        names = self.names.copy()
+        starts, paths = list(names), [(), *names.values()]
+        return [paths[bisect_right(starts, n)] for n in entries]
+
+    # --- replaying ----------------------------------------------------------------
+
+    def replay(self, v: Handle) -> None:
+        """Compute again, in order, what `v` comes from; all or nothing."""
+        entries: list[int] = []
+        old: list[float] = []
+        with self.hold():
+            try:
+                entries = self.reached([v._entry])
+                old = [self.value[n] for n in entries]
+                for n in reversed(entries):
+                    self.value[n] = self._recomputed(n)
+            except BaseException:
+                for n, number in zip(entries, old, strict=False):
+                    self.value[n] = number
+                raise
+            finally:
+                self.version += 1
+
+    def _recomputed(self, n: int) -> float:
+        """What an entry is worth by its operands' values, or by another thread's leaf."""
+        op = self.op(n)
+        if op.arity:
+            return op.number(*[self.value[x] for x in self.operands(n)])
+        return plain(self.homes[n]) if self.operation[n] == SHARED else self.value[n]
+
+    # --- marks of sweeps ----------------------------------------------------------
+
+    def reached_leaves(self) -> list[int]:
+        """The leaves that a sweep has reached, without their marks."""
+        leaves: list[int] = []
+        n = self.chain
+        while n >= 0:
+            leaves.append(n)
+            self.mark[n] = 0
+            n = self.left[n]
+        return leaves
+
+    def clean(self) -> None:
+        """Take away the marks of a sweep that was broken off."""
+        if self.dirty:
+            unmark(self)
+            self.dirty = False
+
+    @property
+    def silent(self) -> bool:
+        """Whether results are constants: inside no_grad(), but a trace records even there."""
+        return self.muted > 0 and self.trace is None
+
+    def idle(self) -> bool:
+        """Whether no loop over entries is under way, and none has left anything behind."""
+        busy = self.held or self.muted or self.sweeping
+        return not busy and pending_entry(self.mark, self.capacity) < 0
+
+
+class Readable(Handle):
+    """What a Value shows of itself."""
+
+    __slots__ = ()
+
+    @property
+    def label(self) -> str:
+        return self._tape.labels.get(self._entry, "")
+
+    @label.setter
+    def label(self, label: str) -> None:
+        if not isinstance(label, str):
+            raise refusals.label("Value.label", label)
+        self._tape.set_label(self, str(label))
+
+    @property
+    def op(self) -> str:
+        return self._operation().name
+
+    @property
+    def inputs(self) -> tuple[Any, ...]:
+        table = self._tape
+        with table.hold():
+            return tuple([table.handle(n) for n in table.operands(self._entry)])
+
+    @property
+    def _op(self) -> str:
+        """What micrograd calls the operation: its symbol, "" for a leaf."""
+        op = self._operation()
+        return op.symbol if op.arity else ""
+
+    @property
+    def _prev(self) -> set[Any]:
+        """What micrograd calls the inputs."""
+        return set(self.inputs)
+
+    def _operation(self) -> Op:
+        # atomic
+        table, n = self._tape, self._entry
+        code = table.operation[n]
+        return table.others[n] if code == OTHER else BY_CODE[code]
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """The table's functions as methods: v.tanh(), and so np.tanh(v)."""
+        return methods.bound(self, name)
+
+    def __float__(self) -> float:
+        raise refusals.lost("float", self._tape)
+
+    def __int__(self) -> int:
+        raise refusals.lost("int", self._tape)
+
+    def __index__(self) -> int:
+        raise refusals.lost("an index", self._tape)
+
+    def __complex__(self) -> complex:
+        raise refusals.lost("complex", self._tape)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *ops.TABLE, *methods.ALIASES]
+
+    def __format__(self, spec: str) -> str:
+        return format(self.data, spec) if spec else repr(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles: leaves and constants only, their number and label."""
+        op = self._operation()
+        if op.arity:
+            raise refusals.computed_copy()
+        return restored, (type(self), plain(self), op.name), (None, {"label": self.label})
+
+    def __repr__(self) -> str:
+        # atomic
+        table, n = self._tape, self._entry
+        number, gradient, label = table.value[n], table.gradient_of(n), table.labels.get(n, "")
+        name = f", label={label!r}" if label else ""
+        return f"Value(data={number!r}, grad={gradient!r}{name})"
+
+
+def restored(kind: Any, number: float, op: str) -> Any:
+    """A copy of a Value: a leaf, or a constant, which is no parameter."""
+    return kind(number).detach() if op == "constant" else kind(number)

@@ -1,0 +1,117 @@
+# C types for storage.py, and the columns as arrays.
+#
+# C code that calls no Python is atomic: nothing can run in between.
+
+cimport cython
+from libc.stdint cimport uint64_t
+from libc.stdlib cimport free
+
+
+cdef extern from "columns.h":
+    void shorten(void *pool, Py_ssize_t used, Py_ssize_t *reserved)
+    int lengthen(void *column, size_t used, size_t size, size_t item) except -1
+
+
+cdef extern from "wide.h":
+    ctypedef double (*Unary)(double) noexcept
+    ctypedef double (*Binary)(double, double) noexcept
+    ctypedef double (*Ternary)(double, double, double) noexcept
+    ctypedef struct Rules:
+        int *direct
+        const Unary *value1
+        const Binary *value2
+        const Ternary *value3
+        int builtins
+        int sum
+        int dot
+        int (*known)(int) except -1
+
+
+cdef Rules RULES  # filled in by the core
+cdef int LEAF
+
+
+cdef class Handle:
+    # as columns.h has them
+    cdef readonly Storage _tape
+    cdef readonly Py_ssize_t _entry
+    cdef object __weakref__
+
+
+cdef class Storage:
+    # as columns.h has them
+    cdef void **owner
+    cdef int *operation
+    cdef int *left
+    cdef int *right
+    cdef int *pool
+    cdef int *arity
+    cdef double *value
+    cdef double *adjoint
+    cdef unsigned char *mark
+    cdef readonly Py_ssize_t count, capacity, pooled
+    cdef public Py_ssize_t noted, held, muted
+    cdef Py_ssize_t chain, pending
+    cdef public uint64_t thread
+    cdef public dict scopes
+    # and the rest
+    cdef Py_ssize_t reserved  # of the pool
+    cdef public Py_ssize_t opened, version
+    cdef public dict labels, grads, homes, others, names
+    cdef public tuple path
+    cdef public object trace, swept
+    cdef readonly bint sweeping
+    cdef bint dirty, due
+
+    @cython.locals(n=Py_ssize_t)
+    cpdef set_label(self, Handle v, label)
+    cpdef double gradient_of(self, Py_ssize_t n) except? -1.0
+    @cython.locals(n=Py_ssize_t)
+    cpdef set_gradient(self, Handle v, double number)
+    @cython.locals(n=Py_ssize_t)
+    cpdef feed(self, Handle v, double adjoint)
+    @cython.locals(x=Py_ssize_t, version=Py_ssize_t)
+    cdef accumulate(self, list leaves)
+    cpdef push(self, name)
+    cpdef pop(self)
+    cdef _rename(self, tuple path)
+
+
+cpdef double plain(Handle v)
+cpdef bint is_leaf(Handle v)
+
+
+# --- what columns.py is in Python ---------------------------------------------
+
+cdef inline int resize(Storage table, Py_ssize_t capacity) except -1:
+    """Give every column that many entries, or at least as many as are in use."""
+    cdef size_t used = table.count, size = capacity
+    if capacity < table.count:
+        return 0
+    if capacity > 2147483647:
+        raise MemoryError("miniflow: a tape of more than 2,147,483,647 entries")
+    if capacity < table.capacity:  # from here on columns may be as short as that
+        table.capacity = capacity
+        shorten(&table.pool, table.pooled, &table.reserved)
+    lengthen(&table.owner, used, size, sizeof(void *))
+    lengthen(&table.operation, used, size, sizeof(int))
+    lengthen(&table.left, used, size, sizeof(int))
+    lengthen(&table.right, used, size, sizeof(int))
+    lengthen(&table.value, used, size, sizeof(double))
+    lengthen(&table.adjoint, used, size, sizeof(double))
+    lengthen(&table.mark, used, size, 1)
+    table.capacity = capacity
+    table.version += 1
+    return 0
+
+
+cdef inline void release(Storage table):
+    """Give the columns' memory back."""
+    free(table.owner)
+    free(table.operation)
+    free(table.left)
+    free(table.right)
+    free(table.value)
+    free(table.adjoint)
+    free(table.mark)
+    free(table.pool)

@@ -1,0 +1,173 @@
+"""What a tape is made of: columns of entries, side tables, and Values that stand for entries.
+
+An entry has one place in each column:
+
+    operation      the code of a row of the operation table; or of leaf, constant, shared
+    left, right    the entries of the operands; or where in `pool` their numbers are, and how
+                   many; of a leaf that a sweep has reached the one that it had reached before
+    value          the primal: what the entry evaluates to
+    adjoint        d(output)/d(this entry), filled in by a sweep
+    mark           what a running sweep has reached
+    owner          a weak reference to the Value of this entry
+
+What few entries have stands in side tables, dicts by the number of the entry.
+
+A section that is *atomic* lets no finalizer, signal handler or thread run: `columns.py` tells
+how. What is prepared outside of it is checked against `count` and `version` first.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from miniflow.ops import Op, leaf
+from miniflow.tape.notes import Trace
+
+if TYPE_CHECKING:
+    import cython
+else:
+    from miniflow.tape.columns import cython
+
+if not cython.compiled:
+    from miniflow.tape.columns import release, resize
+
+SMALLEST = 1 << 13  # entries that a table has room for at least
+LEAF = leaf.code
+
+
+class Handle:
+    """What stands for an entry: its tape and the number of the entry there."""
+
+    __slots__ = ("__weakref__", "_entry", "_tape")
+    _tape: Any
+    _entry: int
+
+
+class Storage:
+    """The columns and side tables of one thread's tape."""
+
+    __slots__ = (
+        "adjoint", "arity", "capacity", "chain", "count", "dirty", "due", "grads", "held", "homes",
+        "labels", "left", "mark", "muted", "names", "noted", "opened", "operation", "others",
+        "owner", "path", "pending", "pool", "pooled", "right", "scopes", "sweeping", "swept",
+        "thread", "trace", "value", "version",
+    )  # fmt: skip
+    operation: list[int]
+    left: list[int]
+    right: list[int]
+    value: list[float]
+    adjoint: list[float]
+    mark: bytearray
+    owner: list[Any]
+    pool: list[int]
+    arity: list[int]  # how many operands an operation has, by its code
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.capacity = 0
+        self.pooled = 0  # how much of the pool is in use
+        self.noted = 0  # from here on no entry has anything in a side table
+        self.labels: dict[int, str] = {}
+        self.grads: dict[int, float] = {}  # what leaves have accumulated
+        self.homes: dict[int, Handle] = {}  # of shared entries: the other thread's leaf
+        self.others: dict[int, Op] = {}  # operations that are in no table
+        self.scopes: dict[int, tuple[int, int | None]] = {}  # stretches of entries to be kept
+        self.chain = -1  # the leaf that a sweep has reached last; in its `left` the one before
+        self.pending = 0  # how many entries a sweep has yet to replay
+        self.opened = 0  # how many scopes there have been
+        self.path: tuple[str, ...] = ()  # the names that are open at present
+        self.names: dict[int, tuple[str, ...]] = {}  # from which entry on which were
+        self.muted = 0  # inside how many no_grad()
+        self.held = 0  # inside how many loops over entries: no compaction
+        self.due = False  # whether a compaction waits for them
+        self.trace: Trace | None = None  # filled in while a function is traced
+        self.swept: Callable[[Any], None] | None = None  # told of each sweep
+        self.sweeping = False
+        self.dirty = False  # whether a sweep may have left marks behind
+        self.version = 0  # counts all changes but appended entries
+        resize(self, SMALLEST)
+
+    def __dealloc__(self) -> None:
+        release(self)
+
+    # --- side tables --------------------------------------------------------------
+
+    def set_label(self, v: Handle, label: str) -> None:
+        """Give an entry a name."""
+        # atomic
+        n = v._entry
+        if n >= self.noted:
+            self.noted = n + 1
+        self.labels[n] = label
+        self.version += 1
+
+    def gradient_of(self, n: int) -> float:
+        """What a leaf has accumulated, or the latest adjoint of what was computed."""
+        return self.grads.get(n, 0.0) if self.operation[n] == LEAF else self.adjoint[n]
+
+    def set_gradient(self, v: Handle, number: float) -> None:
+        """Put a number in its place."""
+        # atomic
+        n = v._entry
+        if self.operation[n] == LEAF:
+            if n >= self.noted:
+                self.noted = n + 1
+            self.grads[n] = number
+        else:
+            self.adjoint[n] = number
+        self.version += 1
+
+    def feed(self, v: Handle, adjoint: float) -> None:
+        """Add to the gradient of a leaf: any thread may."""
+        # atomic
+        n = v._entry
+        if n >= self.noted:
+            self.noted = n + 1
+        self.grads[n] = self.grads[n] + adjoint if n in self.grads else adjoint
+        self.version += 1
+
+    def accumulate(self, leaves: list[int]) -> None:
+        """Add the adjoints of a finished sweep to the gradients of its leaves: all or none."""
+        foreign = [(self.homes[x], self.adjoint[x]) for x in leaves if self.operation[x] != LEAF]
+        while True:
+            version = self.version
+            grads = {
+                x: self.grads.get(x, 0.0) + self.adjoint[x]
+                for x in leaves
+                if self.operation[x] == LEAF
+            }
+            if self.version == version:
+                break
+        self.grads |= grads
+        self.version += 1
+        for x in leaves:
+            if x >= self.noted:
+                self.noted = x + 1
+        for home, adjoint in foreign:
+            home._tape.feed(home, adjoint)
+
+    def push(self, name: str) -> None:
+        """Open a name: the entries to come belong to it."""
+        self._rename((*self.path, name))
+
+    def pop(self) -> None:
+        """Close the name that was opened last."""
+        self._rename(self.path[:-1])
+
+    def _rename(self, path: tuple[str, ...]) -> None:
+        # atomic
+        self.path = path
+        self.names[self.count] = path
+        self.noted = self.count
+        self.version += 1
+
+
+def plain(v: Handle) -> float:
+    """The number of a Value, for the library itself: `Value.data` asks whether it is lost."""
+    # atomic
+    return v._tape.value[v._entry]
+
+
+def is_leaf(v: Handle) -> bool:
+    """Whether a Value is one that gradients are for: neither computed nor a constant."""
+    # atomic
+    return v._tape.operation[v._entry] == LEAF

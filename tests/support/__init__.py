@@ -1,0 +1,1 @@
+"""What several test files share: judges, random programs, readers of diagrams, places."""
