@@ -37,3 +37,6 @@ try:
     float(y)
 except TypeError as error:
     print(f"float(y): {error}")
+
+# Exercise: let `y = a**3 + 2 / a`, in which a is used twice. Write down dy/da at a = 2 by hand,
+# then let backward() find it.

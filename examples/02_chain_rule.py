@@ -2,7 +2,7 @@
 
 from miniflow import Tape, Value
 
-# Recording. Each operation appends one row to a table: the tape.
+# Recording. The tape is a table; each operation appends one entry to it.
 with Tape() as tape:
     x = Value(3.0, label="x")
     y = Value(-2.0, label="y")
@@ -14,10 +14,10 @@ with Tape() as tape:
 print("After recording, values are known and adjoints are 0:\n")
 print(tape)
 
-# Replaying in reverse. Start with dz/dz = 1 in the last row and walk up. Each row
-# gives to its operands: its own adjoint times the local partial derivative.
+# Replaying in reverse. Start with dz/dz = 1 in the last entry and walk up. Each entry gives to
+# its operands its own adjoint times the local partial derivative.
 z.backward()
-print("\nAfter backward(), each row holds dz/d(row) as its adjoint:\n")
+print("\nAfter backward(), each entry holds dz/d(entry) as its adjoint:\n")
 print(tape)
 
 # The same by hand. z = s*s + x, and s = x*y:
@@ -31,3 +31,6 @@ for name, hand, value in [("dz/ds", dz_ds, s), ("dz/dx", dz_dx, x), ("dz/dy", dz
 
 # Where does it come from? inputs leads from any Value to those that it was made of.
 print(f"\nz is {z.op} of {[v.label or v.op for v in z.inputs]}")
+
+# Exercise: compute the product twice, `z = (x * y) * (x * y) + x`. Predict how many entries the
+# tape has, the adjoints of both products, and the gradients of x and y.

@@ -23,7 +23,12 @@ BY_CODE: list["Op"] = []  # its rows by their codes, and what else stands on a t
 RESERVED: set[str] = set()  # names that a row cannot have: the engine adds Value's attributes
 
 # What the text of a value may use, and what its operands are called there.
-NAMESPACE = {"math": math, "copysign": math.copysign, "isfinite": math.isfinite}
+NAMESPACE = {
+    "__name__": __name__,
+    "math": math,
+    "copysign": math.copysign,
+    "isfinite": math.isfinite,
+}
 OPERANDS = {1: ("x",), 2: ("a", "b"), 3: ("a", "b", "c")}
 
 

@@ -16,6 +16,7 @@ os.environ["MINIFLOW_CACHE_DIR"] = ""  # compiled code is kept in no files but t
 
 from miniflow import ops
 from miniflow.tape import core as tape
+from miniflow.tape import storage
 from support.intrusions import everywhere, haunted, intruded
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
@@ -46,8 +47,8 @@ def row():
 def small_table(monkeypatch):
     """A function that gives this thread an empty table, so small that it compacts often."""
 
-    def fresh(rows=8):
-        monkeypatch.setattr(tape, "SMALLEST", rows)
+    def fresh(entries=8):
+        monkeypatch.setattr(storage, "SMALLEST", entries)
         monkeypatch.setattr(tape.here, "table", tape.Table())
         return tape.here.table
 

@@ -2,6 +2,9 @@
 
 Trains a small network to tell two half-moons apart, and draws it, its loss, its
 decision boundary and its gradients. Needs the extra plot.
+
+The other diagrams in this folder are as examples 04 (neuron) and 09 (frames, folded, step)
+write them.
 """
 
 import math

@@ -1,7 +1,7 @@
-"""The screenshots of the player in this folder, made anew from examples 13 and 14.
+"""The screenshots of the player in this folder, made anew from examples 03 and 08.
 
-    python examples/13_player.py
-    python examples/14_training.py
+    python examples/03_player.py
+    python examples/08_training.py
     python examples/gallery/screenshots.py
 
 Needs the extra test, for Playwright and Pillow, and a Chromium. Look at the pictures before

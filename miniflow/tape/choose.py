@@ -9,7 +9,7 @@ import importlib.util
 import os
 import sys
 import warnings
-from importlib.machinery import ModuleSpec
+from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec
 from types import ModuleType
 from typing import Any
 
@@ -68,28 +68,37 @@ def load() -> ModuleType:
         raise ImportError(
             f"MINIFLOW_ENGINE must be {' or '.join(map(repr, ENGINES))}, got {wanted!r}"
         )
-    if wanted == "python":
+    built = [name for name in MODULES if _is_built(name)]
+    if wanted == "python" or not (built or wanted):
         return _as_it_is()
-    reason = ""
-    try:
-        core = importlib.import_module("miniflow.tape.core")
-        if core.engine == "compiled" and core.made_of != digest():
-            reason = "it was compiled from other files than these; install miniflow again"
-    except ImportError as error:
-        if wanted:
-            raise
-        reason = f"the compiled one cannot be loaded ({error}); install miniflow again"
-    if reason:
-        core = _as_it_is()
-        warnings.warn(
-            f"miniflow: the engine runs as Python: {reason}", RuntimeWarning, stacklevel=3
-        )
-    if core.engine != "compiled" and wanted:
+    reason = "it is not complete"
+    if len(built) == len(MODULES):
+        try:
+            core = importlib.import_module("miniflow.tape.core")
+            if core.made_of == digest():
+                return core
+            reason = "it was compiled from other files than these"
+        except ImportError as error:
+            if wanted:
+                raise
+            reason = f"the compiled one cannot be loaded ({error})"
+    if wanted:
         raise ImportError(
-            "MINIFLOW_ENGINE=compiled: this installation has no compiled engine; install miniflow "
-            "again where there is a C compiler"
+            "MINIFLOW_ENGINE=compiled: this installation has no compiled engine, or not the one of "
+            "these files; install miniflow again where there is a C compiler"
         )
-    return core
+    warnings.warn(
+        f"miniflow: the engine runs as Python: {reason}; install miniflow again",
+        RuntimeWarning,
+        stacklevel=3,
+    )
+    return _as_it_is()
+
+
+def _is_built(name: str) -> bool:
+    """Whether a module has been compiled for this Python."""
+    path = os.path.join(_package(), *name.split("."))  # noqa: PTH118
+    return any(os.path.exists(path + suffix) for suffix in EXTENSION_SUFFIXES)  # noqa: PTH110
 
 
 class AsTheyAre:

@@ -53,8 +53,8 @@ class Number(Readable):
     __slots__ = ()
 
     def __init__(self, data: Any, label: str = "") -> None:
-        if made(self):
-            raise refusals.made_again()
+        if made(self) or not isinstance(label, str):
+            raise refusals.construction(label)
         if type(data) is not float:
             data = real(data, "Value")
         current().enter(self, LEAF, data)
@@ -79,7 +79,7 @@ class Number(Readable):
     @property
     def grad(self) -> float:
         thawed("reading .grad")
-        return self._tape.gradient_of(self._entry)
+        return self._tape.gradient(self)
 
     @grad.setter
     def grad(self, number: Any) -> None:
@@ -199,8 +199,8 @@ class Table(Reading):
                 self.dirty = False
                 self.accumulate(leaves)
         finally:
-            self.clean()
             self.sweeping = False
+            self.clean()
         if self.swept is not None:
             self.swept(v)
 
@@ -330,12 +330,10 @@ class Value(Number):
     @staticmethod
     def _record(op: Op, operands: tuple[Any, ...]) -> "Value":
         """Record `op`: how a row of the operation table reaches the tape."""
-        direct = DIRECT[known(op.code)]
-        if direct == 1:
-            return unary(op, operands[0])
-        if direct == 2:
-            return binary(op, operands[0], operands[1])
-        return current().record(op, operands)
+        short = DIRECT[known(op.code)]
+        found = unary(op, operands[0]) if short == 1 else NotImplemented
+        found = binary(op, operands[0], operands[1]) if short == 2 else found
+        return current().record(op, operands) if found is NotImplemented else found
 
 
 def operate(op: Op, *operands: Any) -> Value:

@@ -11,7 +11,7 @@ cdef extern from "columns.h":
     Py_ssize_t pending_before(const unsigned char *mark, Py_ssize_t stop)
 
 
-cdef int CONSTANT, SHARED, OTHER
+cdef int CONSTANT, LEAF, SHARED, OTHER
 
 
 cdef class Reading(Compaction):

@@ -27,7 +27,7 @@ else:
 if not cython.compiled:
     from miniflow.tape.columns import last, pending_entry, unmark
 
-CONSTANT, SHARED = ops.constant.code, ops.shared.code
+CONSTANT, LEAF, SHARED = ops.constant.code, ops.leaf.code, ops.shared.code
 
 
 def place(v: Handle) -> tuple[Any, int]:
@@ -51,7 +51,8 @@ class Reading(Compaction):
 
     def properties(self, n: int) -> tuple[Op, float, float, str]:
         """An entry's operation, primal, gradient and label."""
-        return self.op(n), self.value[n], self.gradient_of(n), self.labels.get(n, "")
+        gradient = self.grads.get(n, 0.0) if self.operation[n] == LEAF else self.adjoint[n]
+        return self.op(n), self.value[n], gradient, self.labels.get(n, "")
 
     def operands(self, n: int) -> tuple[int, ...]:
         """The numbers of an entry's operands."""
@@ -254,11 +255,8 @@ class Readable(Handle):
         return restored, (type(self), plain(self), op.name), (None, {"label": self.label})
 
     def __repr__(self) -> str:
-        # atomic
-        table, n = self._tape, self._entry
-        number, gradient, label = table.value[n], table.gradient_of(n), table.labels.get(n, "")
-        name = f", label={label!r}" if label else ""
-        return f"Value(data={number!r}, grad={gradient!r}{name})"
+        label = f", label={self.label!r}" if self.label else ""
+        return f"Value(data={plain(self)!r}, grad={self._tape.gradient(self)!r}{label})"
 
 
 def restored(kind: Any, number: float, op: str) -> Any:

@@ -3,8 +3,10 @@
 from typing import Any
 
 
-def made_again() -> TypeError:
-    """A Value's __init__ is called a second time."""
+def construction(given: Any) -> TypeError:
+    """A Value is made with such a label, or its __init__ is called a second time."""
+    if not isinstance(given, str):
+        return label("Value", given)
     return TypeError("Value: it exists already; set its .data, or make another one")
 
 

@@ -65,7 +65,8 @@ cdef class Storage:
 
     @cython.locals(n=Py_ssize_t)
     cpdef set_label(self, Handle v, label)
-    cpdef double gradient_of(self, Py_ssize_t n) except? -1.0
+    @cython.locals(n=Py_ssize_t)
+    cpdef double gradient(self, Handle v) except? -1.0
     @cython.locals(n=Py_ssize_t)
     cpdef set_gradient(self, Handle v, double number)
     @cython.locals(n=Py_ssize_t)

@@ -100,8 +100,10 @@ class Storage:
         self.labels[n] = label
         self.version += 1
 
-    def gradient_of(self, n: int) -> float:
+    def gradient(self, v: Handle) -> float:
         """What a leaf has accumulated, or the latest adjoint of what was computed."""
+        # atomic
+        n = v._entry
         return self.grads.get(n, 0.0) if self.operation[n] == LEAF else self.adjoint[n]
 
     def set_gradient(self, v: Handle, number: float) -> None:

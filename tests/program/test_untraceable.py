@@ -75,7 +75,7 @@ def test_what_a_program_could_not_do_again_is_refused(f, error, words, nested):
     def g(x):
         return f(x + 1.0)
 
-    before = LEAF._tape.value_of(LEAF._row)
+    before = LEAF._tape.value_of(LEAF._entry)
     with pytest.raises(error) as caught:
         trace(g if nested else f, 1.0)
     assert all(word in str(caught.value) for word in words.split()), caught.value

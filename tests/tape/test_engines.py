@@ -396,8 +396,8 @@ def test_a_value_made_again_is_no_other_values_row():
     """`__init__` once more: refused, or a new row; not two rows that one Value stands for."""
     code = """
         from miniflow import Value
-        from miniflow.tape import core as tape
-        tape.SMALLEST = 8
+        from miniflow.tape import core as tape, storage
+        storage.SMALLEST = 8
         tape.here.table = tape.Table()
         values = [Value(float(k)) for k in range(300)]
         for v in values:
@@ -409,7 +409,7 @@ def test_a_value_made_again_is_no_other_values_row():
         later = [Value(float(k)) for k in range(300)]
         tape.here.table.compact()
         print([v.data for v in later] == [float(k) for k in range(300)])
-        print(sorted(v._row for v in later) == [v._row for v in later], tape.here.table.count)
+        print(sorted(v._entry for v in later) == [v._entry for v in later], tape.here.table.count)
     """
     assert ran(code).stdout.split() == ["True", "True", "300"]
 

@@ -516,7 +516,7 @@ def test_a_finalizer_that_runs_as_compaction_drops_what_it_hangs_on(small_table,
     table.compact()
     later = [Value(10.0 + k) for k in range(3)]
     assert [x.data for x in kept + others + later] == [99.0, 0.0, 1.0, 2.0, 3.0, 10.0, 11.0, 12.0]
-    assert len({x._row for x in kept + others + later}) == 8
+    assert len({x._entry for x in kept + others + later}) == 8
     assert_sound(table)
 
 
@@ -536,5 +536,5 @@ def test_a_finalizer_of_an_operation_that_compaction_drops(small_table):
     later = [Value(10.0 + k) for k in range(3)]
     everything = kept + others + later
     assert [x.data for x in everything[-6:]] == [0.0, 1.0, 2.0, 10.0, 11.0, 12.0]
-    assert len({x._row for x in everything}) == len(everything)
+    assert len({x._entry for x in everything}) == len(everything)
     assert_sound(table)

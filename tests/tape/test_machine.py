@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 import miniflow
 from miniflow import Tape, Value, no_grad, ops
-from miniflow.tape import columns
+from miniflow.tape import columns, storage
 from miniflow.tape import core as tape
 
 LIMIT = 1e6  # results beyond are not recorded: sums of gradients stay exact
@@ -149,8 +149,8 @@ class Engine(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.before = tape.SMALLEST, tape.here.table
-        tape.SMALLEST = 8
+        self.before = storage.SMALLEST, tape.here.table
+        storage.SMALLEST = 8
         self.table = tape.here.table = tape.Table()
         self.kept: list[tuple[Value, Node]] = []
         self.scopes: list[tuple[Tape, int, int | None]] = []  # with their stretch of the log
@@ -166,7 +166,7 @@ class Engine(RuleBasedStateMachine):
 
     def teardown(self):
         del ops.TABLE["fragile"]
-        tape.SMALLEST, tape.here.table = self.before
+        storage.SMALLEST, tape.here.table = self.before
 
     # --- helpers --------------------------------------------------------------
 
@@ -434,7 +434,7 @@ class Engine(RuleBasedStateMachine):
                 (x.op, x.label) == (node.op, node.label) and same(x.value, node.data)
                 for x in entries
             ), node.op
-        assert str(scope).startswith("row")
+        assert str(scope).startswith("entry")
 
     @precondition(lambda self: self.kept and importlib.util.find_spec("viz.diagram.dot"))
     @rule(k=index)
@@ -483,8 +483,8 @@ class Engine(RuleBasedStateMachine):
             assert {len(column) for column, _ in columns.columns(table)} == {table.capacity}
         for value, node in self.kept:
             if not node.foreign:
-                assert value._row < table.count
-                assert table.handle(value._row) is value
+                assert value._entry < table.count
+                assert table.handle(value._entry) is value
 
 
 EngineTest = Engine.TestCase
@@ -493,8 +493,8 @@ EngineTest.settings = settings(stateful_step_count=50)
 
 @given(st.lists(st.booleans(), min_size=1, max_size=200), st.integers(1, 60))
 def test_a_compaction_keeps_what_is_kept_and_little_more(drops, length):
-    before = tape.SMALLEST, tape.here.table
-    tape.SMALLEST, tape.here.table = 8, tape.Table()
+    before = storage.SMALLEST, tape.here.table
+    storage.SMALLEST, tape.here.table = 8, tape.Table()
     try:
         values = [Value(float(k)) for k in range(len(drops))]
         numbers = [float(k) for k, drop in enumerate(drops) if not drop]
@@ -508,4 +508,4 @@ def test_a_compaction_keeps_what_is_kept_and_little_more(drops, length):
         assert [x.data for x in values] == numbers
         assert y.data == length
     finally:
-        tape.SMALLEST, tape.here.table = before
+        storage.SMALLEST, tape.here.table = before

@@ -161,7 +161,7 @@ def test_every_direction_draws_every_place(no_dot, rankdir):
 def test_every_node_and_every_edge_is_drawn_exactly_once(roots):
     values, pairs = walk(roots)
     diagram = draw_dot(roots, limit=None)
-    values.sort(key=lambda v: v._row)
+    values.sort(key=lambda v: v._entry)
     numbers = {id(v): n for n, v in enumerate(values)}
     computed = [n for n, v in enumerate(values) if v.inputs]
     assert nodes(diagram) == Counter(
@@ -216,10 +216,10 @@ def test_older_entries_and_compaction_change_nothing(small_table):
         other = other + 1.0
     y = readme()
     assert draw_dot(y).source == golden
-    before = y._row
+    before = y._entry
     del other
     table.compact()
-    assert y._row < before
+    assert y._entry < before
     assert draw_dot(y).source == golden
 
 

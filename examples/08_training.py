@@ -50,3 +50,6 @@ assert right >= 95
 
 path = play(recording, output / "training.html", title="Two moons: 40 iterations of training")
 print("wrote", path.relative_to(output.parent.parent))
+
+# Exercise: leave out `optimizer.zero_grad()`. Predict what the loss does in 40 iterations, and
+# how large the gradients become; then look at both in the page.

@@ -35,3 +35,6 @@ for epoch in range(401):
     if epoch % 100 == 0:
         print(f"{epoch:5}  {total:.5f}  {w.data:6.3f}  {b.data:6.3f}")
 assert total < 1e-3
+
+# Exercise: build `z = -x if x < 0 else +x` at x = 2, then set x.data to -3. What does
+# z.forward() give? Find two functions in miniflow.math with which it gives 3.

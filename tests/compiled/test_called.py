@@ -1,4 +1,4 @@
-"""Objects that are called: the shortcut that the engine has for them."""
+"""Objects that are called, and their shortcut."""
 
 import contextlib
 import functools
@@ -11,11 +11,11 @@ from fractions import Fraction
 
 import pytest
 
-from miniflow.tape import core as tape
+from miniflow.compiled.called import Called
 from support.naming import label
 
 
-class Answering(tape.Called):
+class Answering(Called):
     def run(self, *args, **kwargs):
         return self, args, kwargs
 

@@ -45,3 +45,7 @@ for step in range(8):
     determinant = xx * yy - xy * xy
     x, y = x - (yy * dx - xy * dy) / determinant, y - (xx * dy - xy * dx) / determinant
 assert height < 1e-12
+
+# Exercise: start near the bottom, at (1.01, 1.02), and walk 2,000 steps of 0.0019, then of
+# 0.003 times the gradient. The largest curvature there is 1001.6, and 2 / 1001.6 lies between
+# the two: predict which of them arrives, and what the other one does.

@@ -76,3 +76,7 @@ assert fast(*today) == eager(*today)
 jitted = seconds(fast, 10_000)
 print(f"eager takes {seconds(eager, 200) / jitted:.0f} times as long as jit")
 print(f"the price alone, without derivatives or jit, {seconds(price, 2_000) / jitted:.1f} times")
+
+# Exercise: let rate come from outside: it is no argument any more, but `rate = 0.02` stands
+# before `def price`. Call the compiled function, set rate to 0.05, and call it again. Predict
+# both prices, and those with `rate = Value(0.02)`, later `rate.data = 0.05`.

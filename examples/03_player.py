@@ -27,3 +27,6 @@ with record() as recording:
 path = play(recording, output / "neuron.html", title="One neuron, step by step")
 print(f"loss {loss.data:.4f}, its gradient by w1 {w1.grad:.4f}")
 print("wrote", path.relative_to(output.parent.parent))
+
+# Exercise: set b to -17.5, so that the neuron answers -1 where 1 is wanted, and the loss is 4.
+# Predict the gradients of the weights, then step through the page: where do they get lost?

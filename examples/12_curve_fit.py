@@ -78,3 +78,6 @@ print(f"by nudging instead of derivatives: {min(map(digits, nudged.x, certified)
 
 if min(map(digits, b, certified)) < 8:
     sys.exit("fewer than 8 digits")
+
+# Exercise: leave out SciPy's fit and let Newton's method begin at `start`. Predict where three
+# steps lead to, then look at the eigenvalues of `curvature(start)`: what do they tell?
