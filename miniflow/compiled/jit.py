@@ -20,10 +20,10 @@ from typing import Any
 
 from miniflow.compiled.called import Called
 from miniflow.ops import Op
-from miniflow.program import python as source
 from miniflow.program.freeze import freeze
 from miniflow.program.ir import RELATIONS, Code, PathError
 from miniflow.program.program import Program
+from miniflow.program.python import FLAT, is_foreign, python_text
 from miniflow.program.replay import Replay
 from miniflow.program.structures import HOLE, key, split
 from miniflow.tape.core import Value, current, engine, here
@@ -83,14 +83,10 @@ class Source:
 
     def __init__(self, program: Code) -> None:
         self.program = program
-        rows = {
-            step.op.name: step.op.value
-            for step in program.instructions
-            if source.is_foreign(step.op)
-        }
-        code = compile(source.text(program, flat=True), f"<{program.name}>", "exec")
+        rows = {step.op.name: step.op.value for step in program.instructions if is_foreign(step.op)}
+        code = compile(python_text(program, flat=True), f"<{program.name}>", "exec")
         exec(code, rows)
-        self.function: Function = rows[source.FLAT]
+        self.function: Function = rows[FLAT]
 
     def __call__(self, xs: list[float]) -> list[float]:
         try:

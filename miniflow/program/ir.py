@@ -275,12 +275,18 @@ class Code:
         constant = self.constant(slot)
         return self.names.get(slot, f"%{slot}") if constant is None else repr(constant)
 
+    def sides(self, guard: Guard) -> tuple[int, str, int]:
+        """A guard's comparison, with a constant on the right."""
+        left, sign, right = guard.left, guard.relation, guard.right
+        if self.constant(left) is None:
+            return left, sign, right
+        return right, sign.replace("<", ">"), left
+
     def condition(self, guard: Guard) -> str:
-        """A guard in words; a constant stands on the right."""
-        left, right, sign = self.called(guard.left), self.called(guard.right), guard.relation
-        if left[-1].isdigit() and not left.isidentifier():
-            left, right, sign = right, left, sign.replace("<", ">")
-        return f"{left} {sign} {right}" if guard.holds else f"not {left} {sign} {right}"
+        """A guard in words."""
+        left, sign, right = self.sides(guard)
+        words = f"{self.called(left)} {sign} {self.called(right)}"
+        return words if guard.holds else f"not {words}"
 
     def __str__(self) -> str:
         return listing(self)

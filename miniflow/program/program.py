@@ -5,11 +5,11 @@ from typing import Any
 
 from miniflow import ops
 from miniflow.ops import real
-from miniflow.program import c as csource
-from miniflow.program import python as source
+from miniflow.program.c import c_text
 from miniflow.program.expand import expanded
 from miniflow.program.ir import Code
 from miniflow.program.kinds import arithmetic
+from miniflow.program.python import python_text
 from miniflow.program.structures import match
 from miniflow.tape.core import Value
 
@@ -68,7 +68,7 @@ class Program(Code):
 
     def source(self) -> str:
         """The program as Python that runs without miniflow: a function of the same name."""
-        return source.text(self)
+        return python_text(self)
 
     def c_source(self) -> str:
         """The program as C99 that stands alone: ``int name(const double *in, double *out)``.
@@ -81,4 +81,4 @@ class Program(Code):
         Raises:
             TypeError: an operation is a Python function.
         """
-        return csource.text(self)
+        return c_text(self)
