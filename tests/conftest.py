@@ -15,6 +15,8 @@ pytest.register_assert_rewrite("support")  # before any part of it is imported
 os.environ["MINIFLOW_CACHE_DIR"] = ""  # compiled code is kept in no files but those of a test
 
 from miniflow import ops
+from miniflow.program.check import check
+from miniflow.program.ir import Code
 from miniflow.tape import core as tape
 from miniflow.tape import storage
 from support.intrusions import everywhere, haunted, intruded
@@ -32,6 +34,21 @@ settings.register_profile(
 settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "default")
 )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def checked_code():
+    """Every pass is checked: whatever code it makes keeps the rules of the IR."""
+    made = Code.__init__
+
+    @functools.wraps(made)
+    def init(self, *args, **kwargs):
+        made(self, *args, **kwargs)
+        check(self)
+
+    Code.__init__ = init
+    yield
+    Code.__init__ = made
 
 
 @pytest.fixture
