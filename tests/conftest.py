@@ -7,12 +7,18 @@ import gc
 import os
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("support")  # before any part of it is imported
 os.environ["MINIFLOW_CACHE_DIR"] = ""  # compiled code is kept in no files but those of a test
+
+import miniflow
+
+# some kinds of installation are on no path, and there the folder tests/viz would hide viz
+sys.path.append(str(Path(miniflow.__file__).parent.parent))
 
 from miniflow import ops
 from miniflow.program.check import check

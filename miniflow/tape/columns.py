@@ -13,10 +13,11 @@ entry: CPython clears weak references first. (The compiled engine's bare pointer
 """
 
 import gc
+from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import compress, islice, repeat
+from itertools import accumulate, compress, islice, repeat
 from operator import call, is_not
 from threading import get_ident
 from typing import Any
@@ -26,10 +27,10 @@ from miniflow.ops import BUILTIN, BY_CODE, Op
 
 __all__ = [
     "ARITY", "DIRECT", "MADE_OF", "answer", "arities", "binary", "commit", "cython", "dot_of_own",
-    "evaluate", "following", "gather", "get_ident", "holding", "install", "known", "last", "living",
-    "made", "new", "nobody", "numbered", "owned", "partial1", "partial2", "pending_entry",
-    "pointer", "prepare", "pull_wide", "quick", "release", "resize", "stand_for", "unary", "unmark",
-    "usable", "value1", "value2",
+    "evaluate", "following", "gather", "get_ident", "holding", "install", "known", "last",
+    "living", "made", "new", "new_number", "nobody", "numbered", "owned", "partial1", "partial2",
+    "pending_entry", "pointer", "prepare", "pull_wide", "quick", "release", "resize", "stand_for",
+    "unary", "unmark", "usable", "value1", "value2",
 ]  # fmt: skip
 
 Table = Any  # the classes of tables are built on this file
@@ -319,10 +320,14 @@ def owned(table: Table, count: int) -> bytearray:
     return bytearray(map(is_not, map(call, islice(table.owner, count)), repeat(None)))
 
 
-def numbered(marks: bytearray) -> Any:
-    """The number that each marked entry will have once the others are gone."""
-    entries = list(compress(range(len(marks)), marks))
-    return dict(zip(entries, range(len(entries)), strict=True))
+def numbered(marks: bytearray) -> "array[int]":
+    """The number that each marked entry will have once the others are gone; and how many stay."""
+    return array("i", accumulate(marks, initial=0))
+
+
+def new_number(places: "array[int]", marks: bytearray, n: int) -> int:
+    """That number of one entry."""
+    return places[n]
 
 
 # --- entries with any number of operands --------------------------------------
@@ -362,13 +367,13 @@ def pull_wide(table: Table, n: int) -> None:
 
 
 def commit(
-    table: Table, version: int, held: int, marks: bytearray, places: dict[int, int], sides: Any
+    table: Table, version: int, held: int, marks: bytearray, places: "array[int]", sides: Any
 ) -> bool:
     """Move the marked entries together, drop the others and take over side tables.
 
     False, with nothing changed, if the table is no longer what it was for `marks`.
     """
-    count, kept = len(marks), len(places)
+    count, kept = len(marks), places[-1]
     owners = map(call, compress(islice(table.owner, count), marks))
     pairs = [(x, n) for n, x in enumerate(owners) if x is not None]
     moves = map(type(pairs[0][0])._entry.__set__, *zip(*pairs, strict=True)) if pairs else iter(())
@@ -405,7 +410,7 @@ def commit(
 
 
 def _renumbered(
-    table: Table, operation: list[int], left: list[int], right: list[int], places: dict[int, int]
+    table: Table, operation: list[int], left: list[int], right: list[int], places: "array[int]"
 ) -> tuple[list[int], list[int], list[int]]:
     """The operands of the entries that are kept, by their new numbers; and the new pool."""
     lefts: list[int] = []
@@ -417,7 +422,7 @@ def _renumbered(
             a, b = len(pool), len(entries)
             pool += entries
         elif ARITY[code]:  # what else has a number there has it from a sweep: `chain`
-            a, b = places.get(a, 0), places.get(b, 0)
+            a, b = places[a], places[b] if ARITY[code] == 2 else 0
         lefts.append(a)
         rights.append(b)
     return lefts, rights, pool

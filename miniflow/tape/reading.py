@@ -252,7 +252,7 @@ class Readable(Handle):
         op = self._operation()
         if op.arity:
             raise refusals.computed_copy()
-        return restored, (type(self), plain(self), op.name), (None, {"label": self.label})
+        return restored, (type(self), self.data, op.name), (None, {"label": self.label})
 
     def __repr__(self) -> str:
         label = f", label={self.label!r}" if self.label else ""
