@@ -10,7 +10,7 @@ from miniflow.program.expand import expanded
 from miniflow.program.ir import Code
 from miniflow.program.kinds import arithmetic
 from miniflow.program.python import python_text
-from miniflow.program.structures import match
+from miniflow.program.structures import match_numbers
 from miniflow.tape.core import Value
 
 
@@ -44,7 +44,7 @@ class Program(Code):
             PathError: the function takes another path there.
             TypeError: the structure differs, or an operation is unknown to such numbers.
         """
-        xs = match(self.name, (args, kwargs), self.arguments)
+        xs = match_numbers(self.name, (args, kwargs), self.arguments)
         live = any(x.__class__ is Value for x in (*xs, *self.captured))
         if live and arithmetic([x for x in xs if x.__class__ is not Value]) is not None:
             raise TypeError(

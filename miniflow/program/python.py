@@ -14,7 +14,7 @@ from miniflow.operation import OPERANDS
 from miniflow.ops import BUILTIN, Op
 from miniflow.program.expand import decomposition
 from miniflow.program.ir import Code, Guard
-from miniflow.program.structures import HOLE, Numbers, is_setting
+from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf, is_static_array
 from miniflow.program.writer import (
     ATOM,
     CHOICE,
@@ -186,7 +186,7 @@ def _signature(names: list[str], writer: PythonWriter) -> tuple[str, list[str]]:
     found, lines = [], []
     numbers = iter(names)
     for name, tree in zip(code.parameters, [*args, *kwargs.values()], strict=True):
-        if tree is HOLE:
+        if tree is NUMBER_LEAF:
             found.append(next(numbers))
         else:
             name = writer.free(name)
@@ -206,16 +206,16 @@ def _unpacked(names: list[str], whole: str) -> list[str]:
 
 def _unpack(name: str, tree: Any, numbers: Iterator[str]) -> list[str]:
     """The statements that take a structure's numbers apart."""
-    if isinstance(tree, Numbers):
+    if isinstance(tree, ArrayLeaf):
         whole = name if len(tree.shape) == 1 else f"{name}.ravel()"
         return _unpacked([next(numbers) for _ in range(tree.size)], whole)
-    parts = [] if is_setting(tree) else children(tree) or []
-    if parts and not isinstance(tree, dict) and all(part is HOLE for part in parts):
+    parts = [] if is_static_array(tree) else children(tree) or []
+    if parts and not isinstance(tree, dict) and all(part is NUMBER_LEAF for part in parts):
         return _unpacked([next(numbers) for _ in parts], name)
     places = tree if isinstance(tree, dict) else range(len(parts))
     lines = []
     for place, part in zip(places, parts, strict=True):
-        if part is HOLE:
+        if part is NUMBER_LEAF:
             lines.append(f"{next(numbers)} = {name}[{place!r}]")
         else:
             lines += _unpack(f"{name}[{place!r}]", part, numbers)
@@ -224,12 +224,12 @@ def _unpack(name: str, tree: Any, numbers: Iterator[str]) -> list[str]:
 
 def _structure(tree: Any, outputs: Iterator[str]) -> str:
     """A structure of results; arrays are lists here."""
-    if tree is HOLE:
+    if tree is NUMBER_LEAF:
         return next(outputs)
-    if isinstance(tree, Numbers):
+    if isinstance(tree, ArrayLeaf):
         return _nested([next(outputs) for _ in range(tree.size)], tree.shape)
     parts = children(tree)
-    if parts is None or is_setting(tree):
+    if parts is None or is_static_array(tree):
         return _literal(tree)
     texts = [_structure(part, outputs) for part in parts]
     if isinstance(tree, dict):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from miniflow.ops import Op
 from miniflow.program.ir import Code, Guard, Instruction, placed
-from miniflow.program.structures import HOLE
+from miniflow.program.structures import NUMBER_LEAF
 
 BLOCK = 8192  # elements of a batch that are added up at once, and that a thread takes at a time
 PARTIALS = 8  # a sum over a batch is that of so many: element i adds to number i % PARTIALS
@@ -133,11 +133,11 @@ def _part(
     return Code(
         program.name,
         ("xs",),
-        (([HOLE] * inputs,), {}),
-        [HOLE] * len(outputs),
+        (([NUMBER_LEAF] * inputs,), {}),
+        [NUMBER_LEAF] * len(outputs),
         (),
         program.constants,
-        [step.moved(slots) for _, step in steps],
+        [step.renumbered(slots) for _, step in steps],
         [slots[x] for x in outputs],
         placed(guards, slots, start),
         {},

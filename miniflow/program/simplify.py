@@ -1,4 +1,8 @@
-"""Building code: instructions as they are found, simplified, and only those that are needed."""
+"""The builder of code: instructions as they are found, simplified, and only those needed.
+
+A *node* is what becomes a slot: an input, a captured Value, a constant or a result. No
+simplification changes an answer by a bit.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -10,13 +14,19 @@ from miniflow.program.ir import Code, Guard, Instruction, Place, placed
 from miniflow.program.names import identifier
 from miniflow.tape.core import Value
 
-Function = Callable[..., Any]
+# For a builder, nodes, and their numbers where they are constants: a node that is the result.
+Nodes = tuple[int, ...]
+Plain = list[float | None]
+Rule = Callable[["Builder", Nodes, Plain], int | None]
 
 
 class Builder:
-    """Instructions as they are found, simplified without changing any answer by a bit.
+    """Code that is being made.
 
-    A *node* is what becomes a slot: an input, a captured Value, a constant or a result.
+    Attributes:
+        captured, constants, instructions: what nodes are.
+        guards: comparisons of nodes, in order.
+        place: what the next instructions come from.
     """
 
     def __init__(self, inputs: int) -> None:
@@ -51,12 +61,13 @@ class Builder:
         plain = [self.constants.get(x) for x in operands]
         if None not in plain:
             return self.constant(real(op.value(*plain), f"the value of {op.name}"))
-        same = _SAME.get(op.name)
-        if same is not None:
-            found = same(self, operands, plain)
+        rule = RULES.get(op.name)
+        if rule is not None:
+            found = rule(self, operands, plain)
             if found is not None:
-                return found  # type: ignore[no-any-return]
-        node = self._node((op, operands), self.instructions, Instruction(op, operands))
+                return found
+        instruction = Instruction(op, operands)
+        node = self._node(instruction, self.instructions, instruction)
         self.places.setdefault(node, self.place)
         return node
 
@@ -68,22 +79,15 @@ class Builder:
         self._known[guard] = len(self.guards)
         self.guards.append(guard)
 
-    def program(
+    def code(
         self, name: str, parameters: Sequence[str], arguments: Any, result: Any,
         outputs: Sequence[int], names: Mapping[int, str],
     ) -> Code:  # fmt: skip
         """What the outputs and guards need, in order, as code."""
-        needed = bytearray(self.count)
-        for x in (*outputs, *[x for guard in self.guards for x in guard.operands]):
-            needed[x] = 1
-        for node in reversed(self.instructions):
-            if needed[node]:
-                for x in self.instructions[node].operands:
-                    needed[x] = 1
-        order = [*range(self.inputs), *self.captured]
+        needed = self._needed(outputs)
         constants = [node for node in self.constants if needed[node]]
         kept = [node for node in self.instructions if needed[node]]
-        order += constants + kept
+        order = [*range(self.inputs), *self.captured, *constants, *kept]
         slot = dict(zip(order, range(len(order)), strict=True))
         return Code(
             name,
@@ -92,41 +96,55 @@ class Builder:
             result,
             self.captured.values(),
             [self.constants[node] for node in constants],
-            [self.instructions[node].moved(slot) for node in kept],
+            [self.instructions[node].renumbered(slot) for node in kept],
             [slot[x] for x in outputs],
             placed(self.guards, slot, len(order) - len(kept)),
             _unique({slot[x]: text for x, text in names.items() if x in slot}),
             map(self.places.get, kept),
         )
 
+    def _needed(self, outputs: Sequence[int]) -> bytearray:
+        """For each node whether an output or a guard comes from it."""
+        needed = bytearray(self.count)
+        for x in (*outputs, *[x for guard in self.guards for x in guard.operands]):
+            needed[x] = 1
+        for node in reversed(self.instructions):
+            if needed[node]:
+                for x in self.instructions[node].operands:
+                    needed[x] = 1
+        return needed
 
-def _same_where(builder: Builder, operands: Any, plain: Any) -> int | None:
+
+# --- simplifications ----------------------------------------------------------
+
+
+def _same_where(builder: Builder, operands: Nodes, plain: Plain) -> int | None:
     if plain[0] is not None:
-        return operands[1] if plain[0] else operands[2]  # type: ignore[no-any-return]
+        return operands[1] if plain[0] else operands[2]
     return operands[1] if operands[1] == operands[2] else None
 
 
-def _same_product(builder: Builder, operands: Any, plain: Any) -> int | None:
+def _same_product(builder: Builder, operands: Nodes, plain: Plain) -> int | None:
     for k in (0, 1):
         if plain[k] == 1.0:
-            return operands[1 - k]  # type: ignore[no-any-return]
+            return operands[1 - k]
         if plain[k] == -1.0:
             return builder.emit(ops.neg, (operands[1 - k],))
     return None
 
 
-def _same_negative(builder: Builder, operands: Any, plain: Any) -> int | None:
+def _same_negative(builder: Builder, operands: Nodes, plain: Plain) -> int | None:
     inner = builder.instructions.get(operands[0])
     return inner.operands[0] if inner is not None and inner.op is ops.neg else None
 
 
-def _first_if(k: int, number: float) -> Function:
+def _first_if(k: int, number: float) -> Rule:
     """Operand 0 where operand k is that plain number."""
     return lambda builder, operands, plain: operands[0] if plain[k] == number else None
 
 
 # Results that are, to the bit, one of the operands; and -1*x = -x.
-_SAME: dict[str, Function] = {
+RULES: dict[str, Rule] = {
     "mul": _same_product,
     "div": _first_if(1, 1.0),
     "pow": _first_if(1, 1.0),
@@ -137,7 +155,7 @@ _SAME: dict[str, Function] = {
 
 
 def _unique(names: dict[int, str]) -> dict[int, str]:
-    """The names as identifiers, each once."""
+    """The names as identifiers, each of one slot."""
     found: dict[int, str] = {}
     taken: set[str] = set()
     counts: Counter[str] = Counter()

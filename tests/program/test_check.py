@@ -64,15 +64,23 @@ DAMAGE = {
     ),
     "a guard of a later slot": (
         {"guards": (GUARD._replace(position=2),)},
-        "guard 0 needs slot 6, which is not defined there",
+        "guard 0 is at 2, its place is 3",
+    ),
+    "a guard of no slot": (
+        {"guards": (GUARD._replace(left=8),)},
+        "guard 0 needs slot 8, which is not defined there",
+    ),
+    "a guard after its place": (
+        {"guards": (GUARD._replace(position=4),)},
+        "guard 0 is at 4, its place is 3",
     ),
     "a guard after the end": (
         {"guards": (GUARD._replace(position=5),)},
-        "^example: guard 0 is at position 5",
+        "^example: guard 0 is at 5, its place is 3",
     ),
     "guards out of order": (
         {"guards": (GUARD, Guard("<", 0, 1, False, 0))},
-        "guard 1 is at position 0, after 3",
+        "guard 1 is at 0, its place is 3",
     ),
     "an unknown relation": (
         {"guards": (GUARD._replace(relation=">"),)},
