@@ -20,12 +20,12 @@ from typing import Any
 
 from miniflow.compiled.called import Called
 from miniflow.ops import Op
-from miniflow.program import python as source
 from miniflow.program.freeze import freeze
 from miniflow.program.ir import RELATIONS, Code, PathError
 from miniflow.program.program import Program
+from miniflow.program.python import FLAT, is_foreign, python_text
 from miniflow.program.replay import Replay
-from miniflow.program.structures import HOLE, key, split
+from miniflow.program.structures import NUMBER_LEAF, flatten_numbers, treedef_key
 from miniflow.tape.core import Value, current, engine, here
 from miniflow.tape.pullback import pullback
 from miniflow.tape.storage import plain
@@ -83,14 +83,10 @@ class Source:
 
     def __init__(self, program: Code) -> None:
         self.program = program
-        rows = {
-            step.op.name: step.op.value
-            for step in program.instructions
-            if source.is_foreign(step.op)
-        }
-        code = compile(source.text(program, flat=True), f"<{program.name}>", "exec")
+        rows = {step.op.name: step.op.value for step in program.instructions if is_foreign(step.op)}
+        code = compile(python_text(program, flat=True), f"<{program.name}>", "exec")
         exec(code, rows)
-        self.function: Function = rows[source.FLAT]
+        self.function: Function = rows[FLAT]
 
     def __call__(self, xs: list[float]) -> list[float]:
         try:
@@ -187,7 +183,7 @@ class Path:
         self.program = program
         self.parent = parent  # the path that leads here
         self.point = point  # where it was recorded: inputs, captured numbers
-        self.result = key(program.result)
+        self.result = treedef_key(program.result)
         self.backend = backend
         self.fma = fma
         self.link: Callable[[], None] | None = None  # what makes its built-in function
@@ -285,7 +281,7 @@ def derivative(program: Code, output: int, xs: list[float]) -> Code:
             pullback([y], [1.0], values, recorded=True) if y.__class__ is Value else [0.0] * count
         )
 
-    return freeze(partials, xs, (([HOLE] * count,), {}))
+    return freeze(partials, xs, (([NUMBER_LEAF] * count,), {}))
 
 
 class Family:
@@ -542,7 +538,7 @@ class Compiled(Called):
 
     def family(self, arguments: Any) -> Family:
         """The paths for arguments of that structure."""
-        name = key(arguments)
+        name = treedef_key(arguments)
         found = self.families.get(name)
         if found is None:
             with self.lock:
@@ -612,12 +608,12 @@ class Jitted(Compiled):
         """A call of any arguments."""
         if here.table.trace is not None:  # a part of another program
             return self.f(*args, **kwargs)
-        numbers, arguments = split((args, kwargs))
+        numbers, arguments = flatten_numbers((args, kwargs))
         return self.family(arguments).call(numbers)
 
     def program(self, *args: Any, **kwargs: Any) -> Program:
         """The program of the path that is taken at these arguments."""
-        numbers, arguments = split((args, kwargs))
+        numbers, arguments = flatten_numbers((args, kwargs))
         found = self.family(arguments).find((), [_number(x) for x in numbers])
         if found is None:
             raise RuntimeError(f"{self!r}: too many paths")

@@ -30,7 +30,15 @@ from miniflow.compiled.jit import (
 from miniflow.ops import real
 from miniflow.program.ir import Code, PathError
 from miniflow.program.schedule import BLOCK, PARTIALS, Shape
-from miniflow.program.structures import HOLE, Numbers, fill, is_number, is_setting, key, split
+from miniflow.program.structures import (
+    NUMBER_LEAF,
+    ArrayLeaf,
+    flatten_numbers,
+    is_number,
+    is_static_array,
+    treedef_key,
+    unflatten_numbers,
+)
 from miniflow.tape.core import Value, current, here
 from miniflow.util.trees import children, is_array, rebuild
 
@@ -94,11 +102,11 @@ class Arguments:
         if is_array(tree) and tree.dtype == float:  # no need to look at each number
             self.uniform.append((self.place, tree.ravel()))
             self.place += tree.size
-            return Numbers(tree.shape)
-        numbers, skeleton = split(tree)
+            return ArrayLeaf(tree.shape)
+        numbers, treedef = flatten_numbers(tree)
         self.uniform.append((self.place, numbers))
         self.place += len(numbers)
-        return skeleton
+        return treedef
 
     def _column(self, tree: Any, axis: Any) -> Any:
         """An array of which each element gets a slice."""
@@ -126,8 +134,8 @@ class Arguments:
         self.count = len(tree)
         shape = tree.shape[1:]
         self.arrays.append((self.place, tree))
-        numbers = Numbers(shape) if shape else HOLE
-        self.place += numbers.size if isinstance(numbers, Numbers) else 1
+        numbers = ArrayLeaf(shape) if shape else NUMBER_LEAF
+        self.place += numbers.size if isinstance(numbers, ArrayLeaf) else 1
         return numbers
 
     # --- one element --------------------------------------------------------------
@@ -328,7 +336,7 @@ class Run:
             total, count = self.options.total, self.arguments.count
             self.out = numpy.zeros(outputs if total else (outputs, count))
             self.result = result
-        if key(result) != key(self.result) or outputs != len(self.out):
+        if treedef_key(result) != treedef_key(self.result) or outputs != len(self.out):
             raise TypeError(
                 f"vmap: f returns {self.result!r:.80} for some elements and {result!r:.80} for "
                 "others; return one structure for all"
@@ -352,7 +360,7 @@ class Run:
         if found is not None:
             self._enter(found[0], len(found[2]))
         else:
-            numbers, result = split(self.family.eager(self._point(0)))
+            numbers, result = flatten_numbers(self.family.eager(self._point(0)))
             self._take(result, len(numbers))
 
     def _enter(self, path: Path, outputs: int) -> None:
@@ -373,7 +381,7 @@ class Run:
             raise RuntimeError("vmap: too many paths to differentiate; use where, maximum ...")
         else:
             path, places = None, slice(None)
-            numbers, result = split(self.family.eager(self._point(i)))
+            numbers, result = flatten_numbers(self.family.eager(self._point(i)))
             self._take(result, len(numbers))
             outputs = [_number(x) for x in numbers]
         with numpy.errstate(all="ignore"):
@@ -547,7 +555,7 @@ def _marked(tree: Any, axis: Any) -> Any:
 
     if axis is None:
         return tree
-    if tree is HOLE or isinstance(tree, Numbers):
+    if tree is NUMBER_LEAF or isinstance(tree, ArrayLeaf):
         return Column(getattr(tree, "shape", ())) if axis == 0 else None
     if type(tree) not in (list, tuple) or isinstance(axis, dict):
         return None
@@ -594,7 +602,8 @@ class Vmapped(Compiled):
         family = self.family(arguments.element)
         if here.table.trace is not None and arguments.count:  # a part of another program
             return self._stack(
-                arguments, lambda xs: self.f(*(y := fill(arguments.element, xs))[0], **y[1])
+                arguments,
+                lambda xs: self.f(*(y := unflatten_numbers(arguments.element, xs))[0], **y[1]),
             )
         if arguments.values:
             return self._stack(arguments, family.call)
@@ -633,7 +642,7 @@ class Vmapped(Compiled):
             else float(y)
             for k, y in enumerate(self._shared(run.out, arguments))
         ]
-        return fill(run.result, totals)
+        return unflatten_numbers(run.result, totals)
 
     def _dependent(self, arguments: Arguments, run: Run) -> list[bool]:
         """For each output whether it depends on a Value."""
@@ -648,8 +657,8 @@ class Vmapped(Compiled):
     def _stack(self, arguments: Arguments, f: Callable[[list[Any]], Any]) -> Any:
         """Each element on its own, with Values."""
         same = arguments.same
-        results = [split(f(arguments.numbers(i, same))) for i in range(arguments.count)]
-        if any(skeleton != results[0][1] for _, skeleton in results):
+        results = [flatten_numbers(f(arguments.numbers(i, same))) for i in range(arguments.count)]
+        if any(treedef != results[0][1] for _, treedef in results):
             raise TypeError("vmap: f returns other structures for some elements than for others")
         if not results:
             raise ValueError("vmap: a batch of no elements has no Values")
@@ -676,13 +685,13 @@ def assemble(result: Any, rows: Any, *, total: bool) -> Any:
         return rows[start - count : start]
 
     def build(tree: Any) -> Any:
-        if tree is HOLE:
+        if tree is NUMBER_LEAF:
             x = take(1)[0]
             return x if x.__class__ is Value or not total else float(x)
-        if isinstance(tree, Numbers):
+        if isinstance(tree, ArrayLeaf):
             parts = take(tree.size).T
             return parts.reshape(tree.shape if total else (len(parts), *tree.shape))
-        if is_setting(tree):
+        if is_static_array(tree):
             return tree.copy()
         parts = children(tree)
         return tree if parts is None else rebuild(tree, [build(part) for part in parts])

@@ -18,7 +18,7 @@ from miniflow.native.wrapper import (
 from miniflow.program.expand import expanded
 from miniflow.program.ir import Code
 from miniflow.program.schedule import BLOCK, PARTIALS, Shape, hoisted
-from miniflow.program.structures import HOLE, Numbers
+from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf
 
 ALIGNED = 0x100  # of an array's flags
 # what a kernel gets: columns, uniform numbers and what follows from them (see `_spread` why
@@ -477,7 +477,7 @@ class BatchBuiltin(Caller):
     def _take(self, tree: Any, x: str, places: Iterator[Place]) -> None:
         if isinstance(tree, Column):
             self._take_column(tree, x)
-        elif isinstance(tree, Numbers):
+        elif isinstance(tree, ArrayLeaf):
             first, *_ = [next(places) for _ in range(tree.size)]
             base = f"%a{self.e.count}"
             self._take_array(tree, x, base)
@@ -573,7 +573,7 @@ class BatchBuiltin(Caller):
 
     def _gather(self, tree: Any, made: Iterator[str]) -> str:
         """Arrays in a structure of lists and tuples."""
-        if tree is HOLE:
+        if tree is NUMBER_LEAF:
             return next(made)
         return self._sequence(type(tree), [self._gather(part, made) for part in tree])
 
@@ -636,8 +636,8 @@ class BatchBuiltin(Caller):
 
 def _sizes(tree: Any) -> list[int | None]:
     """For each leaf of a result None if it is a number, else the size of the array."""
-    if tree is HOLE:
+    if tree is NUMBER_LEAF:
         return [None]
-    if isinstance(tree, Numbers):
+    if isinstance(tree, ArrayLeaf):
         return [tree.size]
     return [size for part in tree for size in _sizes(part)]

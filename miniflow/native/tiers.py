@@ -49,8 +49,7 @@ from miniflow.ops import TABLE, Op
 from miniflow.program.expand import expanded
 from miniflow.program.ir import Code, PathError
 from miniflow.program.schedule import Shape
-from miniflow.program.structures import HOLE
-from miniflow.program.structures import key as key_of
+from miniflow.program.structures import NUMBER_LEAF, treedef_key
 
 FIRST, SECOND = 0, 2  # LLVM's levels of optimisation of the two tiers
 SHORT = 50_000  # characters of code that is optimised at once, if nobody waits for it
@@ -578,7 +577,7 @@ class Batched:
         if call is not None and not (makes(program, shape) and all(map(takes, call.args))):
             call = None
         self.scratch = batch.scratch
-        what = "batch", shape, repr(call), key_of(program.result), fma, *map(sorted, fast)
+        what = "batch", shape, repr(call), treedef_key(program.result), fma, *map(sorted, fast)
         steps = (*batch.once.instructions, *batch.program.instructions)
         ops = dict.fromkeys(step.op for step in steps)
         made = digest(program, *what), lambda: batch.modules(call), ops
@@ -641,9 +640,9 @@ class Scalar:
     """A program as a function from a list of floats (inputs, captured) to a list of floats."""
 
     def __init__(self, program: Code, *, fma: bool) -> None:
-        holes = [HOLE] * (program.inputs + len(program.captured))
+        leaves = [NUMBER_LEAF] * (program.inputs + len(program.captured))
         flat = Code(
-            program.name, ("xs",), ((holes,), {}), [HOLE] * len(program.outputs), (),
+            program.name, ("xs",), ((leaves,), {}), [NUMBER_LEAF] * len(program.outputs), (),
             program.constants, program.instructions, program.outputs, program.guards, {},
             program.places,
         )  # fmt: skip
@@ -718,7 +717,9 @@ def entry(program: Code, otherwise: Callable[..., Any], *, fma: bool) -> Entry:
     made = Builtin(lowered(program), Target(1, fma, functions(), frozenset()), lanes())
     ways = [otherwise, *[otherwise] * len(program.guards), program.rebuild, *[None] * SPARE]
     ops = dict.fromkeys(step.op for step in made.program.instructions)
-    key = digest(program, "entry", key_of(program.arguments), key_of(made.result), made.whole, fma)
+    key = digest(
+        program, "entry", treedef_key(program.arguments), treedef_key(made.result), made.whole, fma
+    )
     return Entry(program.name, ways, key, made.modules, ops)
 
 

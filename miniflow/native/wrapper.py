@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from miniflow.native.kernel import FAILED, MISSED, Access, Emitter, Imports, Kernel, Module, Target
 from miniflow.native.packing import PackedKernel, Packs
 from miniflow.program.ir import Code
-from miniflow.program.structures import HOLE, Numbers
+from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf
 
 STACK = 128  # numbers that a built-in function keeps on the stack; beyond, on the heap
 SPARE = 2  # results of earlier calls that are kept: mostly the caller still has the last one
@@ -53,25 +53,25 @@ class Place(NamedTuple):
 
 def plain(tree: Any) -> bool:
     """Whether a structure is one that the built-in function can take and make."""
-    if isinstance(tree, Numbers):
+    if isinstance(tree, ArrayLeaf):
         return tree.size > 0
     if type(tree) in SEQUENCES:
         return all(map(plain, tree))
-    return tree is HOLE
+    return tree is NUMBER_LEAF
 
 
 def reusable(tree: Any) -> bool:
     """Whether a structure is made of floats and tuples only, which cannot be changed."""
     if type(tree) is tuple:
         return BARE and len(tree) > 0 and all(map(reusable, tree))
-    return tree is HOLE
+    return tree is NUMBER_LEAF
 
 
-def arrays(tree: Any) -> Iterator[Numbers]:
+def arrays(tree: Any) -> Iterator[ArrayLeaf]:
     """The arrays in a structure, in the order of their numbers."""
-    if isinstance(tree, Numbers):
+    if isinstance(tree, ArrayLeaf):
         yield tree
-    elif tree is not HOLE:
+    elif tree is not NUMBER_LEAF:
         for part in tree:
             yield from arrays(part)
 
@@ -199,11 +199,11 @@ class Caller:
     def _take(self, tree: Any, x: str, places: Iterator[Place]) -> None:
         """Take the numbers out of an object."""
         e = self.e
-        if tree is HOLE:
+        if tree is NUMBER_LEAF:
             self._type(x, "PyFloat_Type")
             number = e(f"load double, ptr {e(f'getelementptr i8, ptr {x}, i64 {NUMBER}')}")
             e.line(f"store double {number}, ptr {self._at(next(places))}")
-        elif isinstance(tree, Numbers):
+        elif isinstance(tree, ArrayLeaf):
             first, *_ = [next(places) for _ in range(tree.size)]
             self._take_array(tree, x, first.base)
         else:
@@ -213,7 +213,7 @@ class Caller:
             if not tree:
                 return
             items = self._items(type(tree), x)
-            if all(part is HOLE for part in tree):
+            if all(part is NUMBER_LEAF for part in tree):
                 self._take_all(items, [next(places) for _ in tree])
                 return
             for k, part in enumerate(tree):
@@ -248,7 +248,7 @@ class Caller:
         self._demand(e(f"icmp eq i32 {found}, {flags}"))
         return field("ptr", SHAPE)
 
-    def _take_array(self, tree: Numbers, x: str, base: str) -> None:
+    def _take_array(self, tree: ArrayLeaf, x: str, base: str) -> None:
         """Use an array's numbers where they are."""
         e = self.e
         shape = self._checked(x, len(tree.shape), ALIGNED_ROWS)
@@ -274,14 +274,14 @@ class Caller:
     def _make(self, tree: Any, places: Iterator[Place], made: Iterator[str]) -> str:
         """The object of a result."""
         e = self.e
-        if tree is HOLE:
+        if tree is NUMBER_LEAF:
             number = e(f"load double, ptr {self._at(next(places))}")
             return self._object("PyFloat_FromDouble", f"double {number}")
-        if isinstance(tree, Numbers):
+        if isinstance(tree, ArrayLeaf):
             for _ in range(tree.size):
                 next(places)
             return next(made)
-        if tree and all(part is HOLE for part in tree):
+        if tree and all(part is NUMBER_LEAF for part in tree):
             first, *_ = [next(places) for _ in tree]
             found = self._empty(type(tree), len(tree))
             make = self.imports.address(e, "PyFloat_FromDouble")
@@ -310,7 +310,7 @@ class Builtin(Caller):
 
     def __init__(self, program: Code, target: Target, width: int = 1) -> None:
         self.whole = plain(program.result)
-        result = program.result if self.whole else [HOLE] * len(program.outputs)
+        result = program.result if self.whole else [NUMBER_LEAF] * len(program.outputs)
         super().__init__(result, 1 + len(program.guards), Imports(), target)
         self.program = program
         self.sources = list(places(program.arguments[0], "%in", "%a"))
@@ -430,7 +430,7 @@ class Builtin(Caller):
         e = self.e
         references = e(f"load i64, ptr {x}")
         self._demand(e(f"icmp eq i64 {references}, 1"), "anew")
-        if tree is HOLE:
+        if tree is NUMBER_LEAF:
             yield e(f"getelementptr i8, ptr {x}, i64 {NUMBER}")
             return
         items = self._items(tuple, x)
@@ -444,9 +444,9 @@ def places(tree: Any, base: str, array: str) -> Iterator[Place]:
     numbers, names = count(), count()
 
     def walk(part: Any) -> Iterator[Place]:
-        if part is HOLE:
+        if part is NUMBER_LEAF:
             yield Place(base, next(numbers))
-        elif isinstance(part, Numbers):
+        elif isinstance(part, ArrayLeaf):
             name = f"{array}{next(names)}"
             yield from [Place(name, k) for k in range(part.size)]
         else:

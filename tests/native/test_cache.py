@@ -6,7 +6,6 @@ Terms:
 """
 
 import importlib
-import inspect
 import math
 import os
 import stat
@@ -27,8 +26,8 @@ from miniflow.compiled.jit import PATIENCE
 from miniflow.native import cache
 from miniflow.native import tiers as native
 from miniflow.ops import TABLE
-from miniflow.program.program import Program
 from support.machine_code import at_the_bench, bits
+from support.parts import with_parts
 from support.project import INSTALLED
 from support.random_programs import RELATIONS, randoms
 
@@ -494,12 +493,6 @@ def test_the_version_covers_the_machine_and_the_library(monkeypatch):
         assert native._version.__wrapped__() != before
 
 
-def changed(program, **parts):
-    """The program with some of its parts replaced."""
-    names = inspect.signature(Program).parameters
-    return Program(**{name: parts.get(name, getattr(program, name)) for name in names})
-
-
 def test_the_key_sees_every_part_of_a_program():
     """What does not change the code, names and places, does not change the key."""
 
@@ -524,15 +517,17 @@ def test_the_key_sees_every_part_of_a_program():
     assert native.digest(program, "batch") != key
     for name, other in others.items():
         if name != "captured":
-            assert native.digest(changed(program, **{name: other}), "entry") != key, name
+            assert native.digest(with_parts(program, **{name: other}), "entry") != key, name
     for relation in ("<=", "=="):
         assert (
-            native.digest(changed(program, guards=[guard._replace(relation=relation)]), "entry")
+            native.digest(with_parts(program, guards=[guard._replace(relation=relation)]), "entry")
             != key
         )
     for moved in (guard._replace(position=0), guard._replace(left=guard.right, right=guard.left)):
-        assert native.digest(changed(program, guards=[moved]), "entry") != key
-    same = changed(program, name="g", parameters=("a", "b"), names={}, places=[None] * len(program))
+        assert native.digest(with_parts(program, guards=[moved]), "entry") != key
+    same = with_parts(
+        program, name="g", parameters=("a", "b"), names={}, places=[None] * len(program)
+    )
     assert native.digest(same, "entry") == key
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from miniflow.nn import Module
 from miniflow.program.ir import Place
-from miniflow.program.names import origins, watched
+from miniflow.program.places import origins, watched
 from miniflow.tape.core import Table, Value, here
 from miniflow.tape.notes import Trace
 from miniflow.tape.reading import place
