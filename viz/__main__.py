@@ -109,7 +109,7 @@ def run(options: argparse.Namespace) -> None:
 
     known = [*SUFFIX_FORMATS, ".html"]
     if options.output is not None and options.output.suffix.lower() not in known:
-        raise UsageError(unknown_suffix(str(options.output), known))
+        raise UsageError(unknown_suffix("--output", str(options.output), known))
     if options.subject.lower().endswith(".json"):
         _network(options)
     else:
@@ -162,15 +162,17 @@ def _expression(options: argparse.Namespace) -> None:
 def _given_numbers(values: Sequence[str]) -> dict[str, float]:
     """The variables' numbers, from name=number."""
     numbers: dict[str, float] = {}
-    for text in values:
+    for text in map(str.strip, values):
         name, _, number = text.partition("=")
         name = normalize("NFKC", name.strip())  # as Python reads names
         try:
             x = float(number)
         except ValueError:
-            raise UsageError(f"{text.strip()!r} is not name=number, as in a=2.5") from None
+            raise UsageError(f"a variable must be name=number, as in a=2.5, got {text!r}") from None
         if not name.isidentifier() or iskeyword(name):
-            raise UsageError(f"{text.strip()!r}: {name!r} is no name, as in a=2.5")
+            raise UsageError(
+                f"a variable's name must be one of Python's, as in a=2.5, got {text!r}"
+            )
         if name in numbers:
             raise UsageError(f"{name}= is given twice")
         numbers[name] = x

@@ -19,7 +19,7 @@ from miniflow.tape.core import Value
 LONGEST_TEXT = 10_000  # characters
 WINDOW = 70  # of them that an error shows
 
-OPERATORS: dict[type[ast.AST], ops.Op] = {
+SYNTAX_OPERATORS: dict[type[ast.AST], ops.Op] = {
     ast.Add: ops.add,
     ast.Sub: ops.sub,
     ast.Mult: ops.mul,
@@ -88,8 +88,8 @@ class Expression:
         names: its variables and constants, in the order in which they appear.
 
     Raises:
-        ExpressionError: the text is no expression, or holds more than names, numbers, operators and
-            functions.
+        ExpressionError: the text is not an expression, or holds more than names, numbers,
+            operators and functions.
 
     Example:
         >>> expression = Expression("x**2 + sin(0)")
@@ -134,11 +134,11 @@ class Expression:
                 return ast.parse(text, mode="eval").body
         except SyntaxError as error:
             column = error.offset - 1 if error.offset else len(text)  # 0: the end is missing
-            raise ExpressionError(f"no expression: {error.msg}", text, column) from None
+            raise ExpressionError(f"not an expression: {error.msg}", text, column) from None
         except (MemoryError, RecursionError):
             raise ExpressionError("nested too deeply", text, 0) from None
         except ValueError:  # null characters, halves of characters
-            raise ExpressionError("no expression: it is no text", text, 0) from None
+            raise ExpressionError("not an expression: it is not text", text, 0) from None
 
     def _in_order(self, tree: ast.expr) -> list[ast.expr]:
         """The parts of an expression, each behind its operands; a loop, however deep it is."""
@@ -156,7 +156,7 @@ class Expression:
             if abs(node.value) > sys.float_info.max:  # type: ignore[arg-type]
                 self._refuse(node, "a number too large for a float")
         elif isinstance(node, (ast.BinOp, ast.UnaryOp)):
-            if type(node.op) not in OPERATORS:
+            if type(node.op) not in SYNTAX_OPERATORS:
                 self._refuse(node, f"not allowed: {_kind(node.op)}")
         elif isinstance(node, ast.Call):
             if not isinstance(node.func, ast.Name):
@@ -177,7 +177,7 @@ class Expression:
                 self._refuse(node, f"{node.id!r} has no value; add {node.id}=1.0")
             return variables.get(node.id, CONSTANTS.get(node.id))
         if isinstance(node, (ast.BinOp, ast.UnaryOp)):
-            return OPERATORS[type(node.op)](*operands)
+            return SYNTAX_OPERATORS[type(node.op)](*operands)
         try:
             return _function_called(node.func.id)(*operands)  # type: ignore[attr-defined, misc]
         except (TypeError, ValueError) as error:

@@ -61,8 +61,9 @@ def diff(  # noqa: D417 - draw_dot describes the options
     """
     options = GraphOptions(format, rankdir, theme, limit, detail, compact, fold, legend, parameters)
     options.check("diff")
-    graphs = [take(root, parameters, "diff") for root in (before, after)]
-    return diagram(compared(*graphs), options)
+    old = take(before, parameters, "diff", "before")
+    new = take(after, parameters, "diff", "after")
+    return diagram(compared(old, new), options)
 
 
 def compared(before: Graph, after: Graph) -> Graph:

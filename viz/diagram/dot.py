@@ -102,14 +102,14 @@ def render(  # noqa: D417 - draw_dot describes the options
         The path.
 
     Raises:
-        TypeError, ValueError: as for `draw_dot`, or the suffix is none of those.
+        TypeError, ValueError: as for `draw_dot`, or the suffix is another one.
         RuntimeError: there is no Graphviz, or it failed.
         OSError: the file cannot be written.
     """
     path = Path(path)
     form = SUFFIX_FORMATS.get(path.suffix.lower())
     if form is None:
-        raise ValueError(f"render: {unknown_suffix(path.name, SUFFIX_FORMATS)}")
+        raise ValueError(f"render: {unknown_suffix('path', path.name, SUFFIX_FORMATS)}")
     options = GraphOptions(form, rankdir, theme, limit, detail, compact, fold, legend, parameters)
     if not isinstance(root, graphviz.Digraph):
         root = _drawn(root, options, "render")

@@ -19,7 +19,7 @@ from viz.diagram.graph import Graph, Names
 
 PAGE = 40  # boxes that can be read at once
 STRETCHES = 12  # boxes in a row
-LISTED = 3  # operations that a box names
+NAMED_OPS = 3  # operations that a box names
 
 
 class Group(NamedTuple):
@@ -198,7 +198,7 @@ def operations(graph: Graph, members: Iterable[int]) -> str:
         constants = all(ops[n] is constant for n in members)
         return "constants" if constants else "leaves"
     found = sorted(counts, key=lambda symbol: (-counts[symbol], symbol))
-    return "  ".join(found[:LISTED]) + ("  …" if len(found) > LISTED else "")
+    return "  ".join(found[:NAMED_OPS]) + ("  …" if len(found) > NAMED_OPS else "")
 
 
 def merged_edges(graph: Graph, groups: list[Group]) -> Counter[tuple[int, int]]:

@@ -21,7 +21,7 @@ class GraphOptions(PictureOptions):
     parameters: Any = None
 
     def check(self, caller: str) -> None:
-        """Refuse what is unknown.
+        """Refuse options that are unknown.
 
         Raises:
             TypeError: `limit` is not a number.

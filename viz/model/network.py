@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from miniflow.nn import Layer, Module, Neuron, parts
 from miniflow.tape.core import Value
-from viz.output.checks import at_least
+from viz.output.checks import at_least, wrong_type
 from viz.output.options import PictureOptions
 from viz.output.palette import FONT, extent, signed
 from viz.output.pictures import Diagram
@@ -79,7 +79,7 @@ def draw_network(
             the first and the last, with the number of the others between them.
 
     Raises:
-        TypeError: `model` is no Module, or holds no neurons.
+        TypeError: `model` is not a Module, or holds no neurons.
         ValueError: an unknown format, rankdir or theme, or `longest` is too small.
 
     Example:
@@ -109,10 +109,7 @@ def draw_network(
 def _columns_of(model: object) -> list[LayerColumn]:
     """The layers of a model, in the order in which it holds them."""
     if not isinstance(model, Module):
-        raise TypeError(
-            f"draw_network: {model!r:.60} is a {type(model).__name__}, not a Module; "
-            f"{_network_remedy(model)}"
-        )
+        raise wrong_type("draw_network", "model", "a Module", model, _network_remedy(model))
     columns = list(_columns(model, "", set()))
     if not columns:
         raise TypeError(
@@ -189,7 +186,7 @@ def title(model: Module) -> str:
     """A model in one line: its class, its sizes and how many parameters it has.
 
     Raises:
-        TypeError: `model` is no Module, or holds no neurons.
+        TypeError: `model` is not a Module, or holds no neurons.
 
     Example:
         >>> from miniflow.nn import MLP
@@ -361,7 +358,7 @@ class Sheet:
         )
 
 
-class Row(NamedTuple):
+class Circles(NamedTuple):
     """What is drawn of a layer, or of the inputs."""
 
     prefix: str  # of its nodes' names
@@ -391,21 +388,21 @@ class Part:
 
     def draw(self) -> None:
         """Draw it all."""
-        before: Row | None = self.inputs()
+        before: Circles | None = self.inputs()
         for place, k in enumerate(_slots(len(self.chain), MOST_LAYERS), start=1):
             if k is None:
                 self.left_out(place)
                 before = None
                 continue
-            row = self.row(f"n{self.first + k}", place, len(self.chain[k].neurons))
-            self.layer(row, self.chain[k], last=k == len(self.chain) - 1)
+            circles = self.circles(f"n{self.first + k}", place, len(self.chain[k].neurons))
+            self.layer(circles, self.chain[k], last=k == len(self.chain) - 1)
             if before is not None:
-                self.weights(before, row, self.chain[k])
-            before = row
+                self.weights(before, circles, self.chain[k])
+            before = circles
         if before is not None:
             self.outputs(before)
 
-    def row(self, prefix: str, place: int, size: int) -> Row:
+    def circles(self, prefix: str, place: int, size: int) -> Circles:
         """The places of a layer's neurons: in its column, around the middle."""
         slots = _slots(size, self.longest)
         ends = _slot_ends(slots, self.sheet.flat)
@@ -416,47 +413,47 @@ class Part:
         }
         gap = at.pop(None, 0.0)
         places = {k: across for k, across in at.items() if k is not None}
-        return Row(prefix, place * self.pitch, places, size - len(places), gap)
+        return Circles(prefix, place * self.pitch, places, size - len(places), gap)
 
-    def heading(self, row: Row, *lines: str) -> None:
+    def heading(self, circles: Circles, *lines: str) -> None:
         """What stands above a column, and in it where neurons are left out."""
-        spot = self.sheet.turned(row.along, self.top)
-        self.sheet.text(f"{row.prefix}_head", spot, "\n".join(lines))
-        if row.missing:
+        spot = self.sheet.turned(circles.along, self.top)
+        self.sheet.text(f"{circles.prefix}_head", spot, "\n".join(lines))
+        if circles.missing:
             self.sheet.text(
-                f"{row.prefix}_gap",
-                self.sheet.turned(row.along, row.gap),
-                f"… {row.missing:,} more …",
+                f"{circles.prefix}_gap",
+                self.sheet.turned(circles.along, circles.gap),
+                f"… {circles.missing:,} more …",
                 fontcolor=self.sheet.theme.muted,
             )
 
-    def inputs(self) -> Row:
+    def inputs(self) -> Circles:
         """The column of inputs."""
         size, theme = self.chain[0].inputs, self.sheet.theme
-        row = self.row(f"x{self.first}", 0, size)
-        self.heading(row, "inputs" if size > 1 else "input", str(size))
-        for k, across in row.places.items():
-            spot = self.sheet.turned(row.along, across)
+        circles = self.circles(f"x{self.first}", 0, size)
+        self.heading(circles, "inputs" if size > 1 else "input", str(size))
+        for k, across in circles.places.items():
+            spot = self.sheet.turned(circles.along, across)
             label = _subscript("x", k, size)
             self.sheet.circle(
-                row.node(k), spot, label, f"input {k}", theme.input, color=theme.muted
+                circles.node(k), spot, label, f"input {k}", theme.input, color=theme.muted
             )
-        return row
+        return circles
 
-    def layer(self, row: Row, column: LayerColumn, *, last: bool) -> None:
+    def layer(self, circles: Circles, column: LayerColumn, *, last: bool) -> None:
         """The circles of a layer; where activations differ, each says its own."""
         sheet, shared = self.sheet, column.activation
-        self.heading(row, column.name, f"{len(column.neurons)} · {shared or 'mixed'}")
+        self.heading(circles, column.name, f"{len(column.neurons)} · {shared or 'mixed'}")
         fill = sheet.theme.output if last else sheet.theme.computed
-        for k, across in row.places.items():
+        for k, across in circles.places.items():
             path, neuron = column.neurons[k]
             b, own = _data(neuron.b), neuron.activation_name
             label = _brief(b) if shared else f"{_brief(b)}\n{own}"
             tip = f"{_tip(_join(path, 'b'), neuron.b)}   {own}"
-            spot = sheet.turned(row.along, across)
-            sheet.circle(row.node(k), spot, escape(label), tip, fill, **sheet.pen(b, 1.0, 2.5))
+            spot = sheet.turned(circles.along, across)
+            sheet.circle(circles.node(k), spot, escape(label), tip, fill, **sheet.pen(b, 1.0, 2.5))
 
-    def weights(self, tails: Row, heads: Row, column: LayerColumn) -> None:
+    def weights(self, tails: Circles, heads: Circles, column: LayerColumn) -> None:
         """The lines between two columns, the strongest on top; their numbers if they fit."""
         lines = []
         for j in heads.places:
@@ -477,14 +474,14 @@ class Part:
             spot = self.sheet.turned(along, start + share * (end - start))
             self.sheet.text(f"{heads.prefix}_{i}_{j}", spot, _brief(_data(w)), fontsize="8")
 
-    def outputs(self, row: Row) -> None:
+    def outputs(self, circles: Circles) -> None:
         """The arrows that leave the last column."""
         size = len(self.chain[-1].neurons)
-        for k, across in row.places.items():
+        for k, across in circles.places.items():
             name = f"y{self.first}_{k}"
-            spot = self.sheet.turned(row.along + 0.75, across)
+            spot = self.sheet.turned(circles.along + 0.75, across)
             self.sheet.put(name, spot, _subscript("y", k, size), **OUTPUT)
-            self.sheet.diagram.edge(row.node(k), name, dir="forward", arrowsize="0.6")
+            self.sheet.diagram.edge(circles.node(k), name, dir="forward", arrowsize="0.6")
 
     def left_out(self, place: int) -> None:
         """What stands for the layers that are not drawn."""

@@ -15,7 +15,7 @@ from miniflow.ops import real
 from miniflow.tape.core import Value
 from miniflow.tape.grad_mode import no_grad
 from miniflow.util.trees import flatten
-from viz.output.checks import at_least
+from viz.output.checks import at_least, wrong_type
 from viz.output.palette import LIGHT, mix
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ MARKERS = ["o", "^", "s", "D", "v", "P"]
 STYLES = ["-", "--", "-.", ":"]
 DOTS = 2000  # of a layer's gradients that are drawn at most
 MARGIN = 0.12  # around the points, as a share of their range
+SEQUENCES = "a sequence of numbers, a mapping of names to such, or an object with .losses"
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -42,7 +43,7 @@ def plot_history(history: Any, ax: "Axes | None" = None, *, log: bool = False) -
         log: whether the vertical axis is logarithmic.
 
     Raises:
-        TypeError: `history` is none of these.
+        TypeError: `history` is something else.
         ValueError: there is nothing in it.
         ImportError: matplotlib is missing.
 
@@ -122,7 +123,7 @@ def plot_gradients(model: Module, ax: "Axes | None" = None) -> "Axes":
         ax: where to draw; a new figure if left out.
 
     Raises:
-        TypeError: `model` is no Module.
+        TypeError: `model` is not a Module.
         ValueError: it has no parameters.
         ImportError: matplotlib is missing.
 
@@ -199,10 +200,7 @@ def _curves(history: Any) -> dict[str, list[float]]:
     for name, sequence in named.items():
         items = _items(sequence)
         if items is None:
-            raise TypeError(
-                f"plot_history: {sequence!r:.60} is a {type(sequence).__name__}; give a sequence "
-                "of numbers, a mapping of names to such, or an object with .losses"
-            )
+            raise wrong_type("plot_history", "history", SEQUENCES, sequence)
         curves[str(name)] = [_as_number(x, f"plot_history: {name}") for x in items]
     if not any(curves.values()):
         raise ValueError("plot_history: there are no numbers to draw; train for a step first")
@@ -236,11 +234,16 @@ def _checked_samples(x: Any, y: Any) -> tuple[list[list[float]], list[float]]:
     caller = "plot_decision_boundary"
     rows, labels = _items(x) or [], _items(y) or []
     if len(rows) != len(labels) or not rows:
-        raise ValueError(f"{caller}: {len(rows)} samples with {len(labels)} labels")
+        raise ValueError(
+            f"{caller}: x and y must be samples and as many labels, at least one, "
+            f"got {len(rows)} and {len(labels)}"
+        )
     points = [[_as_number(v, f"{caller}: x") for v in _items(row) or [row]] for row in rows]
     for point in points:
         if len(point) != 2 or not all(map(math.isfinite, point)):
-            raise ValueError(f"{caller}: {point!r:.60} is no sample of two finite features")
+            raise ValueError(
+                f"{caller}: a sample in x must be two finite numbers, got {point!r:.60}"
+            )
     return points, [_as_number(label, f"{caller}: y") for label in labels]
 
 
@@ -276,16 +279,16 @@ def _classes(labels: list[float], count: int) -> list[int]:
     if count == 1:
         if len(set(labels)) > 2:
             raise ValueError(
-                f"plot_decision_boundary: {len(set(labels))} different labels, but the model "
-                "returns one score; with one score for each class it tells more than two apart"
+                "plot_decision_boundary: y must have at most two different labels where the model "
+                f"returns one score, got {len(set(labels))}; return one score for each class"
             )
         low = min(labels) if len(set(labels)) == 2 else 0.0
         return [int(label > low) for label in labels]
     for label in labels:
         if label not in range(count):
             raise ValueError(
-                f"plot_decision_boundary: label {label:g} is no class from 0 to {count - 1}, "
-                "the numbers of the model's scores"
+                f"plot_decision_boundary: a label in y must be an int from 0 to {count - 1}, the "
+                f"number of one of the model's scores, got {label:g}"
             )
     return [int(label) for label in labels]
 
@@ -363,10 +366,8 @@ def _scatter(
 def _gradients_by_layer(model: object) -> dict[str, list[float]]:
     """The gradients of each layer's parameters, by its path."""
     if not isinstance(model, Module):
-        raise TypeError(
-            f"plot_gradients: {model!r:.60} is a {type(model).__name__}, not a Module; "
-            "give the model, not its parameters"
-        )
+        remedy = "give the model, not its parameters"
+        raise wrong_type("plot_gradients", "model", "a Module", model, remedy)
     layers: dict[str, list[float]] = {}
     for name, p in model.named_parameters():
         layer = re.sub(r"(^|\.)(neurons\.\d+\.)?(w\.\d+|b)$", "", name)

@@ -33,7 +33,7 @@ class PictureOptions:
         return THEMES[self.theme]
 
     def check(self, caller: str) -> None:
-        """Refuse what is unknown.
+        """Refuse options that are unknown.
 
         Raises:
             ValueError: an option is; the message begins with `caller`.
@@ -41,7 +41,7 @@ class PictureOptions:
         one_of(caller, "rankdir", self.rankdir, DIRECTIONS)
         if str(self.format).lower() not in graphviz.FORMATS:
             raise ValueError(
-                f"{caller}: format {self.format!r:.60} is unknown to Graphviz; "
-                "use 'svg', 'png', 'pdf' or another of graphviz.FORMATS"
+                f"{caller}: format must be 'svg', 'png', 'pdf' or another of graphviz.FORMATS, "
+                f"got {self.format!r:.60}"
             )
         one_of(caller, "theme", self.theme, THEMES)

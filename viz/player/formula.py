@@ -13,7 +13,7 @@ from miniflow.program.python import python_expression
 from miniflow.program.writer import ATOM, SIGN, Text
 from viz.output.text import number_text
 
-LONGEST_RULE = 48  # characters of a derivative's formula: longer ones teach nothing
+LONGEST_FORMULA = 48  # characters of a derivative's formula: longer ones teach nothing
 TERMS = 6  # terms of a sum that are written out
 
 
@@ -148,7 +148,7 @@ def rule(op: Op, k: int, operands: Sequence[str | float], y: str) -> str:
     except TypeError:  # a formula that asks for more than a table's operation
         return ""
     text = _text(found).text
-    return text if len(text) <= LONGEST_RULE else ""
+    return text if len(text) <= LONGEST_FORMULA else ""
 
 
 def _power_rule(base: str, exponent: str | float) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 from miniflow.tape.core import Value
 from miniflow.util.files import write
-from viz.output.checks import one_of, some_limit
+from viz.output.checks import one_of, some_limit, wrong_type
 from viz.output.palette import DARK, LIGHT, THEMES
 from viz.player.recording import Recording
 from viz.player.scene import scene_of, scene_of_recording
@@ -61,7 +61,7 @@ def play(
         The path.
 
     Raises:
-        TypeError: `root` is neither a Value nor a recording.
+        TypeError: `root` is neither a Value nor a recording, or `title` is not a string.
         ValueError: a constant, an empty recording, too many nodes, or an unknown theme.
         RuntimeError: there is no Graphviz, or it failed.
         OSError: the file cannot be written.
@@ -75,6 +75,8 @@ def play(
     """
     one_of("play", "theme", theme, ("auto", *THEMES))
     some_limit("play", "limit", limit)
+    if not isinstance(title, str):
+        raise wrong_type("play", "title", "a string", title)
     if isinstance(root, Recording):
         scene = scene_of_recording(root)
     else:

@@ -20,6 +20,7 @@ from miniflow.program.places import origins, watched
 from miniflow.tape.core import Table, Value, here
 from miniflow.tape.notes import Trace
 from miniflow.tape.reading import place
+from viz.output.checks import a_number, wrong_type
 from viz.player.steps import MOST_NODES, Line, Steps, take_steps
 
 
@@ -53,10 +54,9 @@ class Recording:
 
     def __init__(self, model: Module | None = None, *, limit: int = MOST_NODES) -> None:
         if model is not None and not isinstance(model, Module):
-            raise TypeError(
-                f"record: {model!r:.60} is a {type(model).__name__}, not a Module; give the "
-                "model whose parameters are to be shown, or nothing"
-            )
+            remedy = "give the model whose parameters are to be shown, or nothing"
+            raise wrong_type("record", "model", "a Module", model, remedy)
+        a_number("record", "limit", limit)
         self.model = model
         self.limit = limit
         self.iterations: list[Iteration] = []
@@ -127,9 +127,9 @@ class Recording:
             return None
         table, _ = place(root)
         with table.hold():
-            rows = table.reached([place(root)[1]])
-            if len(rows) > self.limit:
-                self._entries = len(rows)
+            entries = table.reached([place(root)[1]])
+            if len(entries) > self.limit:
+                self._entries = len(entries)
                 return None
             watch = self._watch
             return take_steps(
@@ -138,7 +138,7 @@ class Recording:
                 names=(watch.names() if watch else {})
                 | dict(zip(self._parameters, map(_short_name, self.names), strict=True)),
                 parameters=self._parameters,
-                lines=watch.lines(rows) if watch else {},
+                lines=watch.lines(entries) if watch else {},
                 limit=None,
             )
 
@@ -160,7 +160,7 @@ def record(model: Module | None = None, *, limit: int = MOST_NODES) -> Recording
         What is recorded; it can be played after the block, too.
 
     Raises:
-        TypeError: `model` is no Module.
+        TypeError: `model` is not a Module, or `limit` is not a number.
         RuntimeError: on entering the block: another recording runs on this thread.
 
     Example:
@@ -222,14 +222,14 @@ class _Watch:
 
     def names(self) -> dict[Value, str]:
         """What the code calls its Values, now."""
-        found = {self.table.handle(row): name for row, name in self.assigned.items()}
+        found = {self.table.handle(entry): name for entry, name in self.assigned.items()}
         found.update(_variables_of(self.frame))
         return found
 
-    def lines(self, rows: list[int]) -> dict[int, Line]:
-        """Where each of the rows (newest first) was computed, as far as that is known."""
-        places = origins(self.table, self.notes, rows)
-        return {row: (x.file, x.line) for row, x in places.items() if isinstance(x, Place)}
+    def lines(self, entries: list[int]) -> dict[int, Line]:
+        """Where each of the entries (newest first) was computed, as far as that is known."""
+        places = origins(self.table, self.notes, entries)
+        return {entry: (x.file, x.line) for entry, x in places.items() if isinstance(x, Place)}
 
 
 def _entering() -> FrameType | None:

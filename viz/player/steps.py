@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from miniflow.tape.core import Table, Value, thawed
 from miniflow.tape.pullback import Sweep
 from miniflow.tape.reading import place
+from viz.output.checks import wrong_type
 from viz.output.text import number_text
 from viz.player import formula
 
@@ -129,7 +130,7 @@ def take_steps(
         limit: how many nodes there may be; None for any number.
 
     Raises:
-        TypeError: `root` is no Value.
+        TypeError: `root` is not a Value.
         ValueError: it is a constant, or there are more nodes than `limit`.
 
     Example:
@@ -155,10 +156,7 @@ def take_steps(
 def _check(root: object) -> None:
     if not isinstance(root, Value):
         remedy = "call it and play the result" if callable(root) else "compute it from Values"
-        raise TypeError(
-            f"play: {root!r:.60} is a {type(root).__name__}, neither a Value nor a recording; "
-            f"{remedy}"
-        )
+        raise wrong_type("play", "root", "a Value or a recording", root, remedy)
     if root.op == "constant":
         raise ValueError(
             "play: this Value is a constant, nothing was recorded; compute it outside of "

@@ -191,7 +191,7 @@ def test_every_entry_of_both_is_drawn_once(first, second, fold):
 
 
 def test_refusals_are_in_its_name():
-    with pytest.raises(TypeError, match=r"diff: 3.0 is a float, not a Value"):
+    with pytest.raises(TypeError, match=r"diff: after must be made of Values, got float 3\.0"):
         diff(Value(1.0), 3.0)
     with pytest.raises(ValueError, match="diff: theme must be one of"):
         diff(Value(1.0), Value(1.0), theme="red")

@@ -370,10 +370,10 @@ def test_the_drawing_of_a_large_network_is_small():
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (Value(1.0), "is a Value, not a Module; draw_dot draws"),
+        (Value(1.0), "model must be a Module, got Value .*; draw_dot draws"),
         (MLP, r"make one, as in MLP\(2"),
         ([Neuron(1)], "make the list an attribute of a Module"),
-        (3.0, "3.0 is a float, not a Module; give an MLP"),
+        (3.0, r"model must be a Module, got float 3\.0; give an MLP"),
         (None, "NoneType"),
         (Module(), r"holds no Neuron and no Layer; draw_dot\(model\(x\)\)"),
     ],
@@ -387,7 +387,7 @@ def test_only_networks_are_drawn(model, message):
     ("options", "message"),
     [
         ({"rankdir": "lr"}, "rankdir must be one of LR, TB, RL, BT, got 'lr'"),
-        ({"format": "bogus"}, "format 'bogus' is unknown"),
+        ({"format": "bogus"}, "format must be .*, got 'bogus'"),
         ({"theme": "blue"}, "theme must be one of light, dark, got 'blue'"),
         ({"theme": ["dark"]}, r"theme must be one of light, dark, got \["),
         ({"longest": 2}, "longest must be an int, 3 or more, got 2"),

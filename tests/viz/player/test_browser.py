@@ -219,7 +219,7 @@ def test_the_quiz_marks_answers(tmp_path, opened):
         assert amounts(page) == ["1.0000", "?", "?"]
         assert page.locator("#answer").evaluate("x => x === document.activeElement")
         assert answer(page, "2").startswith("Not yet")
-        assert answer(page, "seven").startswith("That is no number")
+        assert answer(page, "seven").startswith("This page cannot read that")
         assert answer(page, "").startswith("Type a number")
         assert amounts(page)[2] == "?"
         assert answer(page, "1") == "Right: 1.0000."

@@ -57,7 +57,7 @@ function check(event) {
   const found = answerAt(state.step) || { first: true, done: false };
   const right = isRight(answer, exact(x.amount));
   if (!right && Number.isNaN(parsed(answer)) && answer.trim().toLowerCase() !== "nan") {
-    return mark("", "That is no number that this page can read; write 0.25, -3 or 1/4.");
+    return mark("", "This page cannot read that as a number; write 0.25, -3 or 1/4.");
   }
   answers.set(`${state.iteration}:${state.step}`, {
     ...found,
