@@ -49,9 +49,9 @@ def chosen(backend: str, what: str) -> str:
         raise ValueError(f"{what}: backend {backend!r} is none of {', '.join(BACKENDS)}")
     if backend in ("source", "tape"):
         return backend
-    from miniflow.native import tiers as native
+    from miniflow.native.machine import available
 
-    if native.available():
+    if available():
         return backend
     if backend == "native":
         raise ImportError(f"{what}: backend 'native' needs llvmlite: pip install 'miniflow[jit]'")
@@ -157,16 +157,16 @@ class Evaluator:
     def _compile(self) -> Function:
         if self.backend == "source":
             return Source(self.program)
-        from miniflow.native.tiers import Scalar
+        from miniflow.native.builtin import Scalar
 
         return Scalar(self.program, fma=self.fma)
 
 
 def in_background(job: Callable[[], None]) -> None:
     """Have something compiled by and by."""
-    from miniflow.native import tiers as native
+    from miniflow.native import tiers
 
-    native.worker.put(job)
+    tiers.worker.put(job)
 
 
 # --- paths --------------------------------------------------------------------
@@ -592,7 +592,7 @@ class Compiled(Called):
 
     def otherwise(self, *args: Any, **kwargs: Any) -> Any:
         """A call that machine code cannot answer."""
-        from miniflow.native.tiers import raise_error
+        from miniflow.native.python_rows import raise_error
 
         raise_error()
         return self.run(*args, **kwargs)
@@ -634,7 +634,7 @@ class Jitted(Compiled):
 
     def _link(self, path: Path, parent: Path | None, guard: int) -> None:
         """Make a path's built-in function and lead to it from where it is reached."""
-        from miniflow.native.tiers import entry
+        from miniflow.native.builtin import entry
 
         reached = not self.full if parent is None else parent.entry is not None
         if path.program.captured or not reached:  # its result is on the tape, or it is never called

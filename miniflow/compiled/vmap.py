@@ -448,7 +448,7 @@ class Run:
 
     def _native(self, program: Code, shape: Shape, call: Any) -> Any:
         """The machine code of a path."""
-        from miniflow.native.tiers import Batched
+        from miniflow.native.batch_function import Batched
 
         owner, fma, precise = self.owner, self.family.fma, self.options.precise
         if owner is None:

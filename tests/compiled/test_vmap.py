@@ -16,7 +16,7 @@ import pytest
 
 import miniflow.math as m
 from miniflow import Value, grad, jit, no_grad, vmap
-from miniflow.native import tiers as native
+from miniflow.native import link, machine, tiers
 from support.batches import (
     ROWS,
     SIZES,
@@ -48,7 +48,7 @@ inf, nan = math.inf, math.nan
 def no_llvmlite(monkeypatch):
     """As if llvmlite were not installed."""
     settle()
-    caches = native.llvm, native.available, paths._warn_once
+    caches = machine.llvm, machine.available, paths._warn_once
     monkeypatch.setitem(sys.modules, "llvmlite.binding", None)
     for f in caches:
         f.cache_clear()
@@ -278,10 +278,10 @@ def test_code_is_exchanged_in_the_middle_of_large_batches():
 
 def test_a_job_that_fails_leaves_the_first_tier(monkeypatch):
     jobs = []
-    monkeypatch.setattr(native.worker, "put", jobs.append)
+    monkeypatch.setattr(tiers.worker, "put", jobs.append)
     g = exact(m.exp)
     expected = g(XS)
-    monkeypatch.setattr(native.Library, "__init__", mock.Mock(side_effect=MemoryError("no room")))
+    monkeypatch.setattr(link.Library, "__init__", mock.Mock(side_effect=MemoryError("no room")))
     with pytest.warns((RuntimeWarning, UserWarning), match="optimised code.*no room"):
         jobs[0]()
     assert g.ready(0)

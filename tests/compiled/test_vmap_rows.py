@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from miniflow import ops, vmap
 from miniflow.native import kernel as emit
-from miniflow.native import tiers as native
+from miniflow.native import probe, tiers
 from miniflow.native import vector_math as lanes
 from miniflow.ops import TABLE
 from miniflow.program.expand import decomposition, expanded
@@ -64,7 +64,7 @@ def optimised(name):
 
 def vectored(name):
     """The functions of several lanes that a row is made of."""
-    known, fast = emit.ROWS.keys() | native.inline(), native.vectors() | native.inline()
+    known, fast = emit.ROWS.keys() | probe.inline(), probe.vectors() | probe.inline()
     if name in known:
         return {name} & fast
     inner = decomposition(TABLE[name])
@@ -107,7 +107,7 @@ def test_rows_fast(name):
 
 @pytest.mark.parametrize("name", ROWS)
 def test_rows_before_they_are_optimised(name, monkeypatch):
-    monkeypatch.setattr(native.worker, "put", lambda job: None)
+    monkeypatch.setattr(tiers.worker, "put", lambda job: None)
     f, fast, columns = mapped(name, precise=True), mapped(name), specials(name)
     check_sizes(lambda xs: assert_alike(f(*xs), values(name, xs)), columns)
     check_fast(name, fast, columns)

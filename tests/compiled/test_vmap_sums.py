@@ -12,7 +12,7 @@ import miniflow.math as m
 from miniflow import vmap
 from miniflow.compiled import vmap as batch
 from miniflow.native import batch as loops
-from miniflow.native import tiers as native
+from miniflow.native import tiers
 from support.batches import (
     LARGE,
     SIZES,
@@ -48,7 +48,7 @@ def test_the_order_of_addition_matters():
 )
 def test_sums_are_added_in_the_documented_order(tier, threads, monkeypatch):
     if tier == "first":
-        monkeypatch.setattr(native.worker, "put", lambda job: None)
+        monkeypatch.setattr(tiers.worker, "put", lambda job: None)
     g, mean = [exact(summand, reduce=how, threads=threads) for how in ("sum", "mean")]
     xs, ys = scattered(20003, 2)
     g(xs, ys), mean(xs, ys)

@@ -18,7 +18,7 @@ import pytest
 
 from miniflow import jit
 from miniflow.native import kernel as emit
-from miniflow.native import tiers as native
+from miniflow.native import tiers
 from miniflow.native import wrapper as callers
 from miniflow.tape.core import here
 
@@ -59,7 +59,7 @@ def at_the_bench():
     """A block in which code stays in its first tier until the bench is told to finish."""
     bench = Bench()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(native, "worker", bench)
+        patch.setattr(tiers, "worker", bench)
         yield bench
 
 
