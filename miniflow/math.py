@@ -80,47 +80,47 @@ from miniflow.ops import (
     where,
 )
 from miniflow.tape.core import Value as _Value
-from miniflow.tape.core import dot as _dot
+from miniflow.tape.core import dot_entry as _dot_entry
 
-Number = Any  # a real number or a Value: the answer is a float, or a Value if one went in
+Scalar = Any  # a real number or a Value: the answer is a float, or a Value if one went in
 
 
-def floor(x: Number) -> Any:
+def floor(x: Scalar) -> Any:
     """The largest whole number <= x: an int, or for a Value a (flat) Value."""
     return _ops.floor(x) if x.__class__ is _Value else _math.floor(x)
 
 
-def ceil(x: Number) -> Any:
+def ceil(x: Scalar) -> Any:
     """The smallest whole number >= x: an int, or for a Value a (flat) Value."""
     return _ops.ceil(x) if x.__class__ is _Value else _math.ceil(x)
 
 
-def trunc(x: Number) -> Any:
+def trunc(x: Scalar) -> Any:
     """Drop the fraction of x: an int, or for a Value a (flat) Value."""
     return _ops.trunc(x) if x.__class__ is _Value else _math.trunc(x)
 
 
-def log(x: Number, base: Number | None = None) -> Number:
+def log(x: Scalar, base: Scalar | None = None) -> Scalar:
     """The natural logarithm of x, or its logarithm to `base`."""
     return _ops.log(x) if base is None else _ops.div(_ops.log(x), _ops.log(base))
 
 
-def leaky_relu(x: Number, slope: Number = 0.01) -> Number:
+def leaky_relu(x: Scalar, slope: Scalar = 0.01) -> Scalar:
     """The number x where it is positive, slope*x elsewhere."""
     return _ops.leaky_relu(x, slope)
 
 
-def elu(x: Number, alpha: Number = 1.0) -> Number:
+def elu(x: Scalar, alpha: Scalar = 1.0) -> Scalar:
     """The number x where it is positive, alpha*expm1(x) elsewhere."""
     return _ops.elu(x, alpha)
 
 
-def modf(x: Number) -> tuple[Number, Number]:
+def modf(x: Scalar) -> tuple[Scalar, Scalar]:
     """The fraction and the whole part of x, both with its sign."""
     return copysign(0.0, x) if isinf(x) else fmod(x, 1.0), _ops.trunc(x)
 
 
-def ldexp(x: Number, i: int) -> Number:
+def ldexp(x: Scalar, i: int) -> Scalar:
     """Multiply x by 2 to the power of the integer `i`."""
     # beyond +-3000 every float has become 0 or infinite
     return _ops.ldexp(x, sorted((-3000, _operator.index(i), 3000))[1])
@@ -139,7 +139,7 @@ def _fold(op: Callable[[Any, Any], Any], items: list[Any]) -> Any:
     return _reduce(op, rest, first if first.__class__ is _Value else _ops.real(first))
 
 
-def max(*xs: Any) -> Number:
+def max(*xs: Any) -> Scalar:
     """The largest of the numbers, or of one iterable's; ties share the derivative.
 
     NaN if one of them is NaN. Among n equal ones the shares are halved from the left.
@@ -147,24 +147,24 @@ def max(*xs: Any) -> Number:
     return _fold(maximum, _listed(xs, "max"))
 
 
-def min(*xs: Any) -> Number:
+def min(*xs: Any) -> Scalar:
     """The smallest of the numbers, or of one iterable's; ties share the derivative."""
     return _fold(minimum, _listed(xs, "min"))
 
 
-def hypot(*xs: Number) -> Number:
+def hypot(*xs: Scalar) -> Scalar:
     """The Euclidean length of the vector of the numbers; 0.0 for none."""
     if len(xs) == 1:
         return fabs(xs[0])
     return _fold(_ops.hypot, list(xs)) if xs else 0.0
 
 
-def dist(p: Iterable[Number], q: Iterable[Number]) -> Number:
+def dist(p: Iterable[Scalar], q: Iterable[Scalar]) -> Scalar:
     """The Euclidean distance of two points with the same number of coordinates."""
     return hypot(*[a - b for a, b in zip(*_lists(p, q, "dist"), strict=True)])
 
 
-def sum(xs: Iterable[Number], start: Number = 0.0) -> Number:
+def sum(xs: Iterable[Scalar], start: Scalar = 0.0) -> Scalar:
     """The sum from left to right: one entry, however many numbers; `start` for none."""
     items = list(xs)
     if start.__class__ is _Value or start != 0:
@@ -172,26 +172,26 @@ def sum(xs: Iterable[Number], start: Number = 0.0) -> Number:
     return _ops.sum(*items) if items else 0.0
 
 
-def fsum(xs: Iterable[Number]) -> Number:
+def fsum(xs: Iterable[Scalar]) -> Scalar:
     """The sum without rounding errors but the last one: one entry; 0.0 for none."""
     items = list(xs)
     return _ops.fsum(*items) if items else 0.0
 
 
-def dot(xs: Iterable[Number], ws: Iterable[Number]) -> Number:
+def dot(xs: Iterable[Scalar], ws: Iterable[Scalar]) -> Scalar:
     """The sum of products x*w, from left to right: one entry; 0.0 for none.
 
     Raises:
         ValueError: the lengths differ.
     """
     first, second = _lists(xs, ws, "dot")
-    return _dot(first, second) if first else 0.0
+    return _dot_entry(first, second) if first else 0.0
 
 
 sumprod = dot
 
 
-def prod(xs: Iterable[Number], *, start: Number = 1) -> Number:
+def prod(xs: Iterable[Scalar], *, start: Scalar = 1) -> Scalar:
     """The product from left to right; `start` for none."""
     items = list(xs)
     if start.__class__ is _Value or start != 1:
@@ -210,22 +210,22 @@ def _lists(xs: Iterable[Any], ys: Iterable[Any], name: str) -> tuple[list[Any], 
 # --- what has no derivative but makes sense: of Values, comparisons --------------
 
 
-def isfinite(x: Number) -> bool:
+def isfinite(x: Scalar) -> bool:
     """Whether x is neither infinite nor NaN."""
     return bool(abs(x) < inf) if x.__class__ is _Value else _math.isfinite(_ops.real(x))
 
 
-def isinf(x: Number) -> bool:
+def isinf(x: Scalar) -> bool:
     """Whether x is an infinity."""
     return bool(abs(x) == inf) if x.__class__ is _Value else _math.isinf(_ops.real(x))
 
 
-def isnan(x: Number) -> bool:
+def isnan(x: Scalar) -> bool:
     """Whether x is NaN."""
     return bool(x != x) if x.__class__ is _Value else _math.isnan(_ops.real(x))
 
 
-def isclose(a: Number, b: Number, *, rel_tol: float = 1e-09, abs_tol: float = 0.0) -> bool:
+def isclose(a: Scalar, b: Scalar, *, rel_tol: float = 1e-09, abs_tol: float = 0.0) -> bool:
     """Whether a and b are within a relative or an absolute tolerance."""
     if a.__class__ is not _Value and b.__class__ is not _Value:
         return _math.isclose(_ops.real(a), _ops.real(b), rel_tol=rel_tol, abs_tol=abs_tol)
@@ -239,7 +239,7 @@ def isclose(a: Number, b: Number, *, rel_tol: float = 1e-09, abs_tol: float = 0.
     return bool(gap <= rel_tol * size) or bool(gap <= abs_tol)
 
 
-def ulp(x: Number) -> float:
+def ulp(x: Scalar) -> float:
     """The value of the last bit of x."""
     return _math.ulp(x.data if x.__class__ is _Value else _ops.real(x))
 

@@ -276,7 +276,7 @@ class Neuron(Module, scoped=False):
             ValueError: x has another length.
         """
         w = self.w
-        x = x if type(x) is list else list(_row(x))
+        x = x if type(x) is list else list(_inputs(x))
         if len(x) != len(w):
             raise ValueError(f"Neuron: got {len(x)} inputs, it has {len(w)} weights")
         return neuron(w, x, self.b, self.activation if self.nonlin else None)  # type: ignore[no-any-return]
@@ -310,7 +310,7 @@ class Layer(Module):
     def __call__(self, x: Sequence[Any]) -> Any:
         constant = current().constant
         x = [
-            v if type(v) is Value else constant(ops.real(v)) for v in _row(x)
+            v if type(v) is Value else constant(ops.real(v)) for v in _inputs(x)
         ]  # once for all neurons
         size, usual = len(x), Neuron.__call__ is _neuron_call
         out = [
@@ -454,7 +454,7 @@ def _size(name: str, size: Any) -> int:
     return number
 
 
-def _row(x: Any) -> Sequence[Any]:
+def _inputs(x: Any) -> Sequence[Any]:
     """A module's inputs; of a single one, the number itself will do."""
     if isinstance(x, (dict, str)) or x is None:
         raise TypeError(f"inputs: {x!r:.60} is a {type(x).__name__}, not a list of numbers")
@@ -550,7 +550,7 @@ def cross_entropy(logits: Sequence[Sequence[Any]], classes: Sequence[int]) -> An
     if not hasattr(classes, "__len__"):
         return cross_entropy([logits], [classes])  # type: ignore[list-item]
     pairs = _pairs("cross_entropy", logits, classes)
-    return _mean([_surprise(row, _chosen(row, k), k) for row, k in pairs])
+    return _mean([_surprise(row, _logit(row, k), k) for row, k in pairs])
 
 
 def _surprise(row: Sequence[Any], chosen: Any, k: int) -> Any:
@@ -559,7 +559,7 @@ def _surprise(row: Sequence[Any], chosen: Any, k: int) -> Any:
     return math.softplus(reduce(math.logaddexp, leads)) if leads else 0.0 * chosen
 
 
-def _chosen(row: Sequence[Any], k: Any) -> Any:
+def _logit(row: Sequence[Any], k: Any) -> Any:
     if not hasattr(k, "__index__") or k.__class__ is Value:
         raise TypeError(f"cross_entropy: class {k!r:.60} is no integer")
     if not hasattr(row, "__len__"):

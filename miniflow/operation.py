@@ -157,10 +157,10 @@ class Op:
         return f"<operation {self.name}>"
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        return _row, (self.name,)
+        return _row_called, (self.name,)
 
 
-def _row(name: str) -> Op:
+def _row_called(name: str) -> Op:
     """The row called `name`: what a pickled Op refers to."""
     return TABLE[name]
 
@@ -226,7 +226,7 @@ def define(
     )
     arity = -1 if each else len(rules)
     text = value if isinstance(value, str) else ""
-    function = _function(text, arity) if isinstance(value, str) else value
+    function = _evaluated(text, arity) if isinstance(value, str) else value
     if limit is not None:
         function = limited(function, limit)
     op = row(
@@ -234,11 +234,11 @@ def define(
         domain=domain or (REAL,) * len(rules), defaults=defaults, text=text, python=python, c=c,
         commutative=commutative, packable=packable,
     )  # fmt: skip
-    TABLE[name] = numbered(op)
+    TABLE[name] = register(op)
     return op
 
 
-def _function(text: str, arity: int) -> Callable[..., float]:
+def _evaluated(text: str, arity: int) -> Callable[..., float]:
     """A Python expression as a function of so many operands."""
     parameters = ", ".join(OPERANDS[arity])
     return eval(f"lambda {parameters}: {text}", dict(NAMESPACE))  # type: ignore[no-any-return]
@@ -256,7 +256,7 @@ def limited(f: Callable[..., float], limit: Callable[..., float] | float) -> Cal
     return value
 
 
-def numbered(op: Op) -> Op:
+def register(op: Op) -> Op:
     """The operation, with a code of its own."""
     op.code = len(BY_CODE)
     BY_CODE.append(op)
@@ -268,10 +268,10 @@ def _nothing(*operands: float) -> float:
 
 
 # What stands on a tape and is no operation; an entry that has never been used is a constant's.
-constant = numbered(Op("constant", _nothing, (), 0))
-leaf = numbered(Op("leaf", _nothing, (), 0))
-shared = numbered(Op("shared", _nothing, (), 0))  # another thread's leaf, as one tape sees it
-numbered(Op("other", _nothing, (_nothing,), -1))
+constant = register(Op("constant", _nothing, (), 0))
+leaf = register(Op("leaf", _nothing, (), 0))
+shared = register(Op("shared", _nothing, (), 0))  # another thread's leaf, as one tape sees it
+register(Op("other", _nothing, (_nothing,), -1))
 
 
 # --- numbers --------------------------------------------------------------------
@@ -300,10 +300,10 @@ def real(x: Any, what: str = "data") -> float:
             return float(x)
     except OverflowError as error:
         raise OverflowError(f"{what}: a number too large for a float") from error
-    raise TypeError(f"{what}: {x!r:.60} is a {type(x).__name__}, not a real number{_remedy(x)}")
+    raise TypeError(f"{what}: {x!r:.60} is a {type(x).__name__}, not a real number{_conversion(x)}")
 
 
-def _remedy(x: Any) -> str:
+def _conversion(x: Any) -> str:
     """How to make a real number of `x`, where that is clear."""
     if recorded(x):
         return "; pass its .data, or use the Value itself"

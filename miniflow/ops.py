@@ -207,20 +207,20 @@ def _cbrt_slope(x: Any, y: Any) -> Any:
 
 def _unit(a: Any, b: Any) -> Any:
     infinite = equal(absolute(a), inf) * less(absolute(b), inf)
-    scale = _scale(maximum(absolute(a), absolute(b)))
+    scale = _power_of_two(maximum(absolute(a), absolute(b)))
     length = hypot(a * scale, b * scale)
     cosine = div(where(infinite, 1.0, a * scale), where(length, length, 1.0))
     return where(infinite, sign(a), cosine)
 
 
-def _scale(size: Any) -> Any:
+def _power_of_two(size: Any) -> Any:
     """A power of 2 that keeps lengths of that size from overflowing and losing digits."""
     return where(less(size, 1e-280), 2.0**600, where(less(1e280, size), 2.0**-600, 1.0))
 
 
 def _over_length(x: Any, a: Any, b: Any, factor: Any = 1.0) -> Any:
     """The quotient factor * x / hypot(a, b)."""
-    scale = _scale(maximum(absolute(a), absolute(b)))
+    scale = _power_of_two(maximum(absolute(a), absolute(b)))
     return factor * div(x, hypot(a * scale, b * scale)) * scale
 
 

@@ -464,7 +464,7 @@ def test_import_star():
 def call_price(spot, strike, years, rate, volatility):
     """Black-Scholes, as a scalar program has it: only its import of math was changed."""
     root = volatility * math.sqrt(years)
-    d1 = (math.log(spot / strike) + (rate + volatility**2 / 2) * years) / root
+    d1 = (math.log(spot / strike) + (rate + volatility * volatility / 2) * years) / root
     d2 = d1 - root
     first = (1 + math.erf(d1 / math.sqrt(2))) / 2
     second = (1 + math.erf(d2 / math.sqrt(2))) / 2
@@ -490,6 +490,7 @@ MARKET = st.tuples(
 
 @given(market=MARKET)
 @example(market=(100.0, 100.0, 1.0, 0.05, 0.2))
+@example(market=(50.0, 51.0, 1.0, 0.0, 0.9616454320178864))  # where pow(v, 2) is not v * v
 def test_a_ported_program_gives_the_greeks(market):
     slopes, gamma = greeks(*market)
     values = [Value(x) for x in market]

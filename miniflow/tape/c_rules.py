@@ -10,7 +10,7 @@ from miniflow.program.expand import expanded
 from miniflow.program.freeze import freeze
 from miniflow.program.ir import Code
 from miniflow.program.structures import HOLE
-from miniflow.tape.choose import digest
+from miniflow.tape.choose import source_digest
 
 PARAMETERS = {1: ("a",), 2: ("a", "b"), 3: ("a", "b", "c")}
 ARITHMETIC = {*csource.INFIX, "neg"}
@@ -29,7 +29,7 @@ def _traced(f: Callable[..., Any], count: int) -> Code | None:
     return program if simple and not program.guards else None
 
 
-def text() -> str:
+def rules_text() -> str:
     """The table's rows of one to three operands as C: what the compiled engine computes with.
 
     Arrays by an operation's code, its value and its partials, for each number of operands;
@@ -63,7 +63,7 @@ def text() -> str:
         kind = {**TYPES, 4: "Quaternary"}[arity]
         lines = ",\n".join([f"    {x}" for x in items])
         arrays.append(f"static const {kind} {name}[] = {{\n{lines}\n}};\n")
-    count = f'#define BUILTINS {len(ops.BY_CODE)}\n#define MADE_OF "{digest()}"\n'
+    count = f'#define BUILTINS {len(ops.BY_CODE)}\n#define MADE_OF "{source_digest()}"\n'
     codes = "".join(f"#define CODE_{op.name} {code}\n" for code, op in enumerate(ops.BY_CODE))
     return "\n".join([count, codes, *helpers.values(), *functions, _switch(cases), *arrays])
 
@@ -122,4 +122,4 @@ def _formula(rule: Any) -> Callable[..., Any]:
 
 
 if __name__ == "__main__":  # as the installation calls it
-    print(text())
+    print(rules_text())

@@ -42,7 +42,7 @@ def _package() -> str:
     return os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120
 
 
-def digest() -> str:
+def source_digest() -> str:
     """What a compiled engine is made of, in short (hashlib takes longer to import)."""
     found = 0
     for path in sources():
@@ -52,7 +52,7 @@ def digest() -> str:
     return f"{found:08x}"
 
 
-def load() -> ModuleType:
+def chosen_engine() -> ModuleType:
     """The engine, as `miniflow.tape.core`.
 
     Raises:
@@ -75,7 +75,7 @@ def load() -> ModuleType:
     if len(built) == len(MODULES):
         try:
             core = importlib.import_module("miniflow.tape.core")
-            if core.made_of == digest():
+            if core.made_of == source_digest():
                 return core
             reason = "it was compiled from other files than these"
         except ImportError as error:
@@ -123,4 +123,4 @@ def _as_it_is() -> ModuleType:
 
 
 if __name__ == "miniflow.tape.choose":  # the installation only asks what there is to be built
-    core = load()
+    core = chosen_engine()

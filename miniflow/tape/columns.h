@@ -9,7 +9,9 @@
 
 #define nobody NULL /* the owner of an entry that no Value stands for */
 
-enum { PENDING = 1, DONE = 2 }; /* marks of a sweep, as in core.py */
+/* Codes of what is no operation, and marks of a sweep: as in columns.py. */
+enum { CONSTANT = 0, LEAF = 1, SHARED = 2 };
+enum { PENDING = 1, DONE = 2 };
 
 /* As storage.pxd has them; `prepare_handles` checks that it is so. */
 typedef struct {
@@ -35,6 +37,29 @@ typedef struct {
 static inline void set_entry(void *owner, Py_ssize_t entry)
 {
     if (owner != NULL) ((HandleHead *)owner)->entry = entry;
+}
+
+/* Pages of a column that were never written to take no memory: they stay so where a number does
+   not change. */
+static inline void move_number(double *column, Py_ssize_t to, Py_ssize_t from)
+{
+    if (memcmp(column + to, column + from, sizeof(double))) column[to] = column[from];
+}
+
+static inline void clear_numbers(double *column, Py_ssize_t start, Py_ssize_t stop)
+{
+    static const double zero = 0.0;
+    for (; start < stop; start++) {
+        if (memcmp(column + start, &zero, sizeof(double))) column[start] = 0.0;
+    }
+}
+
+/* How many marks there are before entry n, if `blocks` has that for every 16th entry. */
+static inline int marks_before(const char *marks, const int *blocks, Py_ssize_t n)
+{
+    int found = blocks[n >> 4];
+    for (Py_ssize_t k = n & ~(Py_ssize_t)15; k < n; k++) found += marks[k];
+    return found;
 }
 
 /* The last entry before `stop` that a sweep has yet to replay, -1 if there is none. */

@@ -13,26 +13,26 @@ entry: CPython clears weak references first. (The compiled engine's bare pointer
 """
 
 import gc
+from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import compress, islice, repeat
+from itertools import accumulate, compress, islice, repeat
 from operator import call, is_not
 from threading import get_ident
 from typing import Any
 from weakref import ref
 
-from miniflow.ops import BUILTIN, BY_CODE, Op
+from miniflow.ops import BUILTIN, BY_CODE, Op, constant, leaf, shared
 
 __all__ = [
-    "ARITY", "DIRECT", "MADE_OF", "answer", "arities", "binary", "commit", "cython", "dot_of_own",
-    "evaluate", "following", "gather", "get_ident", "holding", "install", "known", "last", "living",
-    "made", "new", "nobody", "numbered", "owned", "partial1", "partial2", "pending_entry",
-    "pointer", "prepare", "pull_wide", "quick", "release", "resize", "stand_for", "unary", "unmark",
+    "ARITY", "CONSTANT", "DIRECT", "DONE", "LEAF", "MADE_OF", "PENDING", "SHARED", "answer",
+    "arities", "binary", "commit", "cython", "dot_of_own", "evaluate", "following", "gather",
+    "get_ident", "holding", "install", "known", "last", "living", "made", "new", "new_number",
+    "nobody", "numbered", "owned", "partial1", "partial2", "pending_entry", "pointer",
+    "prepare", "pull_wide", "quick", "release", "resize", "stand_for", "unary", "unmark",
     "usable", "value1", "value2",
 ]  # fmt: skip
-
-Table = Any  # the classes of tables are built on this file
 
 
 class cython:  # noqa: N801
@@ -52,6 +52,9 @@ install = setattr  # a method of the class of Values
 new: Any = object.__new__  # a Value without a tape
 pointer = ref  # what the owner column has of a Value
 nobody: Any = ref(_Gone())  # the owner of an entry that no Value stands for
+
+CONSTANT, LEAF, SHARED = constant.code, leaf.code, shared.code  # of what is no operation
+PENDING, DONE = 1, 2  # marks of a sweep: to be replayed; a leaf that was reached
 
 # The rules of operations, by their codes.
 ARITY: list[int] = []  # how many operands
@@ -95,7 +98,7 @@ _values: list[type] = []
 _general: list[Any] = []
 
 
-def prepare(kind: type, table: Table, nowhere: Table, general: Any, call: Any) -> None:
+def prepare(kind: type, table: Any, nowhere: Any, general: Any, call: Any) -> None:
     """Make the class of Values ready."""
     from miniflow.tape.refusals import subclass
 
@@ -203,7 +206,7 @@ def living(owner: Any) -> Any:
     return owner()
 
 
-def stand_for(table: Table, n: int) -> Any:
+def stand_for(table: Any, n: int) -> Any:
     """A new Value for an entry that has none."""
     while True:
         reference = table.owner[n]
@@ -225,7 +228,7 @@ def stand_for(table: Table, n: int) -> Any:
 
 
 @contextmanager
-def holding(table: Table) -> Iterator[None]:
+def holding(table: Any) -> Iterator[None]:
     """A context that holds the entries of a table in place.
 
     A signal handler may break in where a context ends; a generator's end comes all the same.
@@ -241,12 +244,12 @@ def holding(table: Table) -> Iterator[None]:
 BLANKS = (("operation", 0), ("left", 0), ("right", 0), ("value", 0.0), ("adjoint", 0.0))
 
 
-def columns(table: Table) -> list[tuple[list[Any], Any]]:
+def columns(table: Any) -> list[tuple[list[Any], Any]]:
     """Every column of entries with what an unused place of it holds."""
     return [(getattr(table, name), blank) for name, blank in (*BLANKS, ("owner", nobody))]
 
 
-def resize(table: Table, capacity: int) -> None:
+def resize(table: Any, capacity: int) -> None:
     """Give every column that many entries, or at least as many as are in use."""
     if not hasattr(table, "mark"):
         table.mark, table.owner, table.pool = bytearray(), [], []
@@ -258,7 +261,7 @@ def resize(table: Table, capacity: int) -> None:
         _shorten(table, capacity)
 
 
-def _lengthen(table: Table, capacity: int) -> None:
+def _lengthen(table: Any, capacity: int) -> None:
     while True:
         version = table.version
         for column, blank in columns(table):
@@ -272,7 +275,7 @@ def _lengthen(table: Table, capacity: int) -> None:
             return
 
 
-def _shorten(table: Table, capacity: int) -> None:
+def _shorten(table: Any, capacity: int) -> None:
     tail = slice(capacity, None)
     if table.count <= capacity:
         # atomic
@@ -287,7 +290,7 @@ def _shorten(table: Table, capacity: int) -> None:
         del table.mark[tail]
 
 
-def release(table: Table) -> None:
+def release(table: Any) -> None:
     """Give the columns' memory back."""
 
 
@@ -304,31 +307,35 @@ def pending_entry(mark: bytearray, stop: int) -> int:
     return mark.rfind(1, 0, stop)
 
 
-def following(table: Table, n: int) -> int:
+def following(table: Any, n: int) -> int:
     """The next entry that a sweep has to replay, from `n` down."""
     return pending_entry(table.mark, n + 1)
 
 
-def unmark(table: Table) -> None:
+def unmark(table: Any) -> None:
     """Take all marks away."""
     table.mark[:] = bytes(len(table.mark))
 
 
-def owned(table: Table, count: int) -> bytearray:
+def owned(table: Any, count: int) -> bytearray:
     """A mark for each of `count` entries for which a Value stands."""
     return bytearray(map(is_not, map(call, islice(table.owner, count)), repeat(None)))
 
 
-def numbered(marks: bytearray) -> Any:
-    """The number that each marked entry will have once the others are gone."""
-    entries = list(compress(range(len(marks)), marks))
-    return dict(zip(entries, range(len(entries)), strict=True))
+def numbered(marks: bytearray) -> "array[int]":
+    """The number that each marked entry will have once the others are gone; and how many stay."""
+    return array("i", accumulate(marks, initial=0))
+
+
+def new_number(places: "array[int]", marks: bytearray, n: int) -> int:
+    """That number of one entry."""
+    return places[n]
 
 
 # --- entries with any number of operands --------------------------------------
 
 
-def usable(table: Table, operands: Iterable[Any], what: str) -> list[Any]:
+def usable(table: Any, operands: Iterable[Any], what: str) -> list[Any]:
     """The operands as Values that can be used here and floats."""
     return [x if type(x) is float else table.operand(x, what) for x in operands]
 
@@ -338,11 +345,11 @@ def evaluate(op: Op, operands: list[Any]) -> float:
     return op.number(*[x if type(x) is float else x._tape.value[x._entry] for x in operands])
 
 
-def dot_of_own(table: Table, xs: list[Any], ws: list[Any]) -> Any:
+def dot_of_own(table: Any, xs: list[Any], ws: list[Any]) -> Any:
     """A quicker way to record a dot product, if there is one: here there is none."""
 
 
-def gather(table: Table, operands: list[Any]) -> int:
+def gather(table: Any, operands: list[Any]) -> int:
     """Put the operands' entries into the pool, in one piece; where they begin."""
     entries = [table.entry_of(x) for x in operands]
     count = len(entries)
@@ -353,7 +360,7 @@ def gather(table: Table, operands: list[Any]) -> int:
     return start
 
 
-def pull_wide(table: Table, n: int) -> None:
+def pull_wide(table: Any, n: int) -> None:
     """Pass on the adjoint of an entry of any kind."""
     table._pull_any(n)
 
@@ -362,13 +369,13 @@ def pull_wide(table: Table, n: int) -> None:
 
 
 def commit(
-    table: Table, version: int, held: int, marks: bytearray, places: dict[int, int], sides: Any
+    table: Any, version: int, held: int, marks: bytearray, places: "array[int]", sides: Any
 ) -> bool:
     """Move the marked entries together, drop the others and take over side tables.
 
     False, with nothing changed, if the table is no longer what it was for `marks`.
     """
-    count, kept = len(marks), len(places)
+    count, kept = len(marks), places[-1]
     owners = map(call, compress(islice(table.owner, count), marks))
     pairs = [(x, n) for n, x in enumerate(owners) if x is not None]
     moves = map(type(pairs[0][0])._entry.__set__, *zip(*pairs, strict=True)) if pairs else iter(())
@@ -405,7 +412,7 @@ def commit(
 
 
 def _renumbered(
-    table: Table, operation: list[int], left: list[int], right: list[int], places: dict[int, int]
+    table: Any, operation: list[int], left: list[int], right: list[int], places: "array[int]"
 ) -> tuple[list[int], list[int], list[int]]:
     """The operands of the entries that are kept, by their new numbers; and the new pool."""
     lefts: list[int] = []
@@ -417,7 +424,7 @@ def _renumbered(
             a, b = len(pool), len(entries)
             pool += entries
         elif ARITY[code]:  # what else has a number there has it from a sweep: `chain`
-            a, b = places.get(a, 0), places.get(b, 0)
+            a, b = places[a], places[b] if ARITY[code] == 2 else 0
         lefts.append(a)
         rights.append(b)
     return lefts, rights, pool

@@ -9,12 +9,17 @@ from miniflow.tape.storage cimport Handle, Storage, is_leaf, plain, resize
 
 
 cdef extern from "columns.h":
+    const int CONSTANT
+    const int SHARED
     Py_ssize_t last_mark(const char *marks, Py_ssize_t stop)
     void *nobody
+    int marks_before(const char *marks, const int *blocks, Py_ssize_t n)
+    void move_number(double *column, Py_ssize_t to, Py_ssize_t start)
+    void clear_numbers(double *column, Py_ssize_t start, Py_ssize_t stop)
     void set_entry(void *owner, Py_ssize_t entry)
 
 
-cdef int CONSTANT, SHARED, OTHER
+cdef int OTHER
 
 
 cdef class Compaction(Storage):
@@ -63,15 +68,23 @@ cdef inline bytearray owned(Storage table, Py_ssize_t count):
 
 
 cdef inline array numbered(bytearray marks):
-    """The number that each marked entry will have once the others are gone."""
+    """What tells the number that each marked entry will have once the others are gone."""
     cdef Py_ssize_t count = len(marks), n
-    cdef array places = clone(array("i"), count, False)
+    cdef array places = clone(array("i"), count // 16 + 1, False)
     cdef char *mark = PyByteArray_AS_STRING(marks)
     cdef int kept = 0
     for n in range(count):
-        places.data.as_ints[n] = kept
+        if n % 16 == 0:
+            places.data.as_ints[n // 16] = kept
         kept += mark[n]
+    if count % 16 == 0:
+        places.data.as_ints[count // 16] = kept
     return places
+
+
+cdef inline int new_number(array places, bytearray marks, Py_ssize_t n):
+    """That number of one entry."""
+    return marks_before(PyByteArray_AS_STRING(marks), places.data.as_ints, n)
 
 
 cdef inline bint commit(
@@ -82,7 +95,7 @@ cdef inline bint commit(
     False, with nothing changed, if the table is no longer what it was for `marks`.
     """
     cdef Py_ssize_t count = len(marks), n, k, start
-    cdef int *place = places.data.as_ints
+    cdef int *blocks = places.data.as_ints
     cdef char *mark = PyByteArray_AS_STRING(marks)
     cdef int arity, pooled = 0, kept = 0
     cdef Py_ssize_t noted = 0
@@ -99,23 +112,23 @@ cdef inline bint commit(
         arity = table.arity[table.operation[n]]
         table.operation[kept] = table.operation[n]
         if arity == 1 or arity == 2:
-            table.left[kept] = place[table.left[n]]
-            table.right[kept] = place[table.right[n]] if arity == 2 else 0
+            table.left[kept] = marks_before(mark, blocks, table.left[n])
+            table.right[kept] = marks_before(mark, blocks, table.right[n]) if arity == 2 else 0
         elif arity:
             start = table.left[n]
             table.left[kept] = pooled
             table.right[kept] = table.right[n]
             for k in range(table.right[kept]):
-                table.pool[pooled] = place[table.pool[start + k]]
+                table.pool[pooled] = marks_before(mark, blocks, table.pool[start + k])
                 pooled += 1
         table.value[kept] = table.value[n]
-        table.adjoint[kept] = table.adjoint[n]
+        move_number(table.adjoint, kept, n)
         table.owner[kept] = table.owner[n]
         set_entry(table.owner[kept], kept)
         kept += 1
     # entries given up are unused ones again
     memset(table.operation + kept, 0, (count - kept) * sizeof(int))
-    memset(table.adjoint + kept, 0, (count - kept) * sizeof(double))
+    clear_numbers(table.adjoint, kept, count)
     memset(table.owner + kept, 0, (count - kept) * sizeof(void *))
     table.labels, table.grads, table.homes, table.others, table.scopes, table.names = sides
     table.pooled = pooled

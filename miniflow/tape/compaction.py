@@ -7,7 +7,7 @@ works with numbers of entries holds them in place meanwhile.
 
 from typing import TYPE_CHECKING, Any
 
-from miniflow.ops import OTHER, constant, shared
+from miniflow.ops import OTHER
 from miniflow.tape import storage
 from miniflow.tape.storage import Handle, Storage, is_leaf, plain
 
@@ -17,9 +17,19 @@ else:
     from miniflow.tape.columns import cython
 
 if not cython.compiled:
-    from miniflow.tape.columns import commit, holding, last, nobody, numbered, owned, resize
+    from miniflow.tape.columns import (
+        CONSTANT,
+        SHARED,
+        commit,
+        holding,
+        last,
+        new_number,
+        nobody,
+        numbered,
+        owned,
+        resize,
+    )
 
-CONSTANT, SHARED = constant.code, shared.code
 SLACK = 4 if cython.compiled else 2  # lists take memory for entries that are not in use, too
 
 
@@ -148,7 +158,11 @@ class Compaction(Storage):
         count = len(marks)
         places = numbered(marks)
         sides: Any = [
-            {places[n]: x for n, x in side.copy().items() if n < count and marks[n]}
+            {
+                new_number(places, marks, n): x
+                for n, x in side.copy().items()
+                if n < count and marks[n]
+            }
             for side in (self.labels, self.grads, self.homes, self.others)
         ]
         scopes = {

@@ -46,7 +46,15 @@ cdef extern from "sweep.h":
     Py_ssize_t replay_arithmetic(void *table, Py_ssize_t n)
 
 
-cdef int CONSTANT, LEAF, SHARED, OTHER, PENDING, DONE
+cdef extern from "columns.h":
+    const int CONSTANT
+    const int LEAF
+    const int SHARED
+    const int PENDING
+    const int DONE
+
+
+cdef int OTHER
 
 
 cdef class Number(Readable):
@@ -81,7 +89,7 @@ cdef Table latest
 @cython.locals(table=Table)
 cpdef Table current()
 cpdef thawed(what)
-cpdef object dot(list xs, list ws)
+cpdef object dot_entry(list xs, list ws)
 cpdef object neuron(list ws, list xs, object b, object activation)
 
 

@@ -40,8 +40,6 @@ if not cython.compiled:
 
 engine = "compiled" if cython.compiled else "python"
 made_of = MADE_OF.decode()  # what a compiled engine was made of, in short
-PENDING, DONE = 1, 2  # marks of a sweep: to be replayed; a leaf that was reached
-CONSTANT, LEAF, SHARED = ops.constant.code, ops.leaf.code, ops.shared.code
 
 
 # --- a number -------------------------------------------------------------------
@@ -377,7 +375,7 @@ def thawed(what: str) -> None:
         raise refusals.frozen(what)
 
 
-def dot(xs: list[Any], ws: list[Any]) -> Any:
+def dot_entry(xs: list[Any], ws: list[Any]) -> Any:
     """The row `dot` on two lists of the same length, compiled without a third one."""
     entry = dot_of_own(current(), xs, ws)
     return ops.dot(*xs, *ws) if entry is None else entry
@@ -385,7 +383,7 @@ def dot(xs: list[Any], ws: list[Any]) -> Any:
 
 def neuron(ws: list[Any], xs: list[Any], b: Any, activation: Any) -> Any:
     """What ``activation(dot(ws, xs) + b)`` is, compiled with as little Python as can be."""
-    y = dot(ws, xs) + b
+    y = dot_entry(ws, xs) + b
     return y if activation is None else answer(activation, y)
 
 

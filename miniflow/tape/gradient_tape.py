@@ -172,13 +172,13 @@ def _table_text(entries: list[Entry], limit: int = 60) -> str:
         operands = " ".join(map(str, x.operands))
         cells.append((str(x.number), x.op, operands, repr(x.value), repr(x.adjoint), x.label))
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [_line(line, widths) for line in cells]
+    lines = [_table_line(line, widths) for line in cells]
     if cut:
         lines.insert(1 + limit // 2, f"  ... {cut} more ...")
     return "\n".join(lines)
 
 
-def _line(cells: tuple[str, ...], widths: list[int]) -> str:
+def _table_line(cells: tuple[str, ...], widths: list[int]) -> str:
     number, operation, operands, value, adjoint, label = cells
     return (
         f"{number:>{widths[0]}}  {operation:<{widths[1]}}  {operands:<{widths[2]}}  "

@@ -8,10 +8,13 @@ from miniflow.tape.storage cimport Handle, Storage, plain
 
 
 cdef extern from "columns.h":
+    const int CONSTANT
+    const int LEAF
+    const int SHARED
     Py_ssize_t pending_before(const unsigned char *mark, Py_ssize_t stop)
 
 
-cdef int CONSTANT, LEAF, SHARED, OTHER
+cdef int OTHER
 
 
 cdef class Reading(Compaction):

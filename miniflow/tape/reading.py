@@ -25,9 +25,7 @@ else:
     from miniflow.tape.columns import cython
 
 if not cython.compiled:
-    from miniflow.tape.columns import last, pending_entry, unmark
-
-CONSTANT, LEAF, SHARED = ops.constant.code, ops.leaf.code, ops.shared.code
+    from miniflow.tape.columns import CONSTANT, LEAF, SHARED, last, pending_entry, unmark
 
 
 def place(v: Handle) -> tuple[Any, int]:

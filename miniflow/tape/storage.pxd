@@ -8,6 +8,7 @@ from libc.stdlib cimport free
 
 
 cdef extern from "columns.h":
+    const int LEAF
     void shorten(void *pool, Py_ssize_t used, Py_ssize_t *reserved)
     int lengthen(void *column, size_t used, size_t size, size_t item) except -1
 
@@ -28,7 +29,6 @@ cdef extern from "wide.h":
 
 
 cdef Rules RULES  # filled in by the core
-cdef int LEAF
 
 
 cdef class Handle:

@@ -19,7 +19,7 @@ how. What is prepared outside of it is checked against `count` and `version` fir
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from miniflow.ops import Op, leaf
+from miniflow.ops import Op
 from miniflow.tape.notes import Trace
 
 if TYPE_CHECKING:
@@ -28,10 +28,9 @@ else:
     from miniflow.tape.columns import cython
 
 if not cython.compiled:
-    from miniflow.tape.columns import release, resize
+    from miniflow.tape.columns import LEAF, release, resize
 
 SMALLEST = 1 << 13  # entries that a table has room for at least
-LEAF = leaf.code
 
 
 class Handle:

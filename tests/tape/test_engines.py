@@ -451,7 +451,7 @@ def test_lists_that_grow_while_they_are_multiplied():
         Ghost()
         gc.set_threshold(1, 1 << 30, 1 << 30)
         try:
-            tape.dot(xs, ws)
+            tape.dot_entry(xs, ws)
         except (TypeError, ValueError):
             pass
         gc.set_threshold(700)

@@ -57,7 +57,7 @@ def leaky():
         "method of two": lambda: [x.atan2(w) for _ in range(100)],
         "three": lambda: [m.fma(x, w, 1.0) for _ in range(50)],
         "wide": lambda: m.sum([x] * 100),
-        "dot": lambda: [tape.dot([x, w], [w, x]) for _ in range(50)],
+        "dot": lambda: [tape.dot_entry([x, w], [w, x]) for _ in range(50)],
         "own": lambda: [own(x) for _ in range(50)],
         "leaf": lambda: [Value(1.0, "label") for _ in range(100)],
         "backward": lambda: m.sum([m.sin(x * w) for _ in range(50)]).backward(),

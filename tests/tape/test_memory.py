@@ -1,8 +1,13 @@
 """What recording costs in bytes and in rows visited: neither depends on the machine."""
 
+import gc
+import re
 import tracemalloc
+from pathlib import Path
 
-from miniflow import Value, define, ops
+import pytest
+
+from miniflow import Value, define, engine, ops
 
 
 def chain(x, operations):
@@ -74,3 +79,27 @@ def test_a_sweep_visits_only_what_the_result_comes_from():
     assert visited == [4.0, 2.0]
     assert x.grad == 4.0
     assert {v.grad for v in older} == {0.0}
+
+
+def resident():
+    """Memory of this process that is in use, and the most that was, in bytes."""
+    status = Path("/proc/self/status").read_text()
+    return [1024 * int(re.search(rf"{key}:\s+(\d+)", status)[1]) for key in ("VmRSS", "VmHWM")]
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="asks Linux")
+def test_a_compaction_needs_little_room_of_its_own(small_table):
+    table = small_table()
+    x = Value(0.5)
+    operations = 1_000_000 if engine == "compiled" else 200_000
+    kept, dropped = chain(x, operations), chain(x, operations)
+    gc.collect()
+    size = table.count * (33 if engine == "compiled" else 100)
+    del dropped
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is that of now
+    before, _ = resident()
+    table.compact()
+    _, peak = resident()
+    assert table.count < 1.6 * operations
+    assert peak - before < size / (8 if engine == "compiled" else 1.5)
+    assert kept.op == "add"
