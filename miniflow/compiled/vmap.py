@@ -543,7 +543,7 @@ def _axes(in_axes: Any, count: int) -> Any:
 
 def _marked(tree: Any, axis: Any) -> Any:
     """An element's structure with Columns for what runs along the batch; None if it cannot be."""
-    from miniflow.native.batch import Column
+    from miniflow.native.batch_wrapper import Column
 
     if axis is None:
         return tree
@@ -575,7 +575,7 @@ class Vmapped(Compiled):
 
     def array_call(self, path: Path, element: Any) -> Any:
         """How machine code is called with arrays, if it can be."""
-        from miniflow.native.batch import ArrayCall
+        from miniflow.native.batch_wrapper import ArrayCall
 
         trees, named = element
         axes = _axes(self.in_axes, len(trees))

@@ -7,11 +7,13 @@ from functools import partial
 from typing import Any
 
 from miniflow.native import machine, probe
-from miniflow.native.batch import ArrayCall, Batch, makes, takes
+from miniflow.native.batch import Batch
+from miniflow.native.batch_wrapper import ArrayCall, BatchBuiltin, makes, takes
 from miniflow.native.builtin import Entry
-from miniflow.native.kernel import ROWS, Target
+from miniflow.native.emitter import Target
 from miniflow.native.link import Library
 from miniflow.native.python_rows import _missed, raise_error
+from miniflow.native.rows import ROWS
 from miniflow.native.tiers import MachineCode, digest
 from miniflow.program.expand import expanded
 from miniflow.program.ir import Code
@@ -45,7 +47,11 @@ class Batched:
         what = "batch", shape, repr(call), key_of(program.result), fma, *map(sorted, fast)
         steps = (*batch.once.instructions, *batch.program.instructions)
         ops = dict.fromkeys(step.op for step in steps)
-        made = digest(program, *what), lambda: batch.modules(call), ops
+        made = (
+            digest(program, *what),
+            batch.modules if call is None else BatchBuiltin(batch, call).modules,
+            ops,
+        )
         self.entry: Entry | None = None
         if call is None:
             self.code = MachineCode(*made)

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from miniflow.native import machine, probe
-from miniflow.native.kernel import ROWS, Module, Target
+from miniflow.native.emitter import Module, Target
 from miniflow.native.link import Library
 from miniflow.native.machine import lock
 from miniflow.native.python_rows import raise_error
+from miniflow.native.rows import ROWS
 from miniflow.native.tiers import MachineCode, digest
 from miniflow.native.wrapper import SPARE, Builtin
 from miniflow.ops import Op

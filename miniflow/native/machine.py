@@ -7,7 +7,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from miniflow.native.kernel import Module
+from miniflow.native.emitter import Module
 
 FIRST, SECOND = 0, 2  # LLVM's levels of optimisation of the two tiers
 

@@ -8,7 +8,9 @@ Arithmetic on a pack has the answers of arithmetic on its slots, bit for bit.
 
 from collections.abc import Iterator, Sequence
 
-from miniflow.native.kernel import ROWS, STRETCH, Access, Emitter, Kernel, Piece, Target
+from miniflow.native.emitter import Emitter, Target
+from miniflow.native.kernel import STRETCH, Access, Kernel, Piece
+from miniflow.native.rows import ROWS
 from miniflow.program.ir import Code
 from miniflow.program.schedule import demanded
 

@@ -6,8 +6,9 @@ from functools import cache
 from itertools import chain
 
 from miniflow.native import machine
-from miniflow.native.kernel import LIBM, Emitter, Imports, Target
+from miniflow.native.emitter import Emitter, Imports, Target
 from miniflow.native.link import Library, libm, libmvec, vector_name
+from miniflow.native.rows import LIBM
 from miniflow.native.vector_math import FUNCTIONS
 from miniflow.ops import TABLE
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from miniflow.native.kernel import FAILED, MISSED
+from miniflow.native.emitter import FAILED, MISSED
 
 ROW = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.POINTER(ctypes.c_double), ctypes.c_int64)
 

@@ -29,10 +29,10 @@ from typing import Any
 
 from miniflow.native import cache as files
 from miniflow.native import machine, probe
-from miniflow.native.kernel import Module
+from miniflow.native.emitter import Module
+from miniflow.native.layout import LAYOUT
 from miniflow.native.link import Library
 from miniflow.native.machine import FIRST, SECOND, lock
-from miniflow.native.wrapper import LAYOUT
 from miniflow.ops import Op
 from miniflow.program.ir import Code
 

@@ -6,9 +6,6 @@ out*: the first is called where arguments are not what the code is for, the next
 a guard failed, one for each; the last ones make NumPy arrays, or the whole result. Results
 of earlier calls may come after these: one that nobody has any more is filled with new
 numbers, as `zip` does with its tuples.
-
-Layouts of objects are read off the running interpreter and are part of what the code is
-cached by.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +13,23 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any, NamedTuple
 
-from miniflow.native.kernel import FAILED, MISSED, Access, Emitter, Imports, Kernel, Module, Target
+from miniflow.native.emitter import FAILED, MISSED, Emitter, Imports, Module, Target
+from miniflow.native.kernel import Access, Kernel
+from miniflow.native.layout import (
+    ALIGNED_ROWS,
+    BARE,
+    COUNTED,
+    DATA,
+    DTYPE,
+    FLAGS,
+    FLOAT64,
+    ITEMS,
+    NDIM,
+    NUMBER,
+    SHAPE,
+    SIZE,
+    TYPE,
+)
 from miniflow.native.packing import PackedKernel, Packs
 from miniflow.program.ir import Code
 from miniflow.program.structures import HOLE, Numbers
@@ -24,22 +37,6 @@ from miniflow.program.structures import HOLE, Numbers
 STACK = 128  # numbers that a built-in function keeps on the stack; beyond, on the heap
 SPARE = 2  # results of earlier calls that are kept: mostly the caller still has the last one
 FEW = 32  # numbers that such results have at most
-TYPE = object.__basicsize__ - 8  # where an object's type stands in it
-NUMBER = float.__basicsize__ - 8  # where a float's number stands in it
-SIZE = object.__basicsize__  # where a list or tuple says how many items it has
-# where a tuple's items stand in it, and where in a list the place of its items
-ITEMS: dict[type, int] = {tuple: tuple.__basicsize__, list: list.__basicsize__ - 16}
-LAYOUT = TYPE, NUMBER, SIZE, *ITEMS.values()
-# Whether there is nothing else in a tuple that depends on its items (Python 3.14 keeps its hash).
-BARE = ITEMS[tuple] == SIZE + 8
-# Whether objects begin with one reference count (free-threaded Python has two for each).
-COUNTED = TYPE == 8
-# Where NumPy's arrays keep these, since 1.0: compiled extensions rely on it.
-DATA, NDIM, SHAPE, STRIDES, DTYPE, FLAGS = (
-    object.__basicsize__ + x for x in (0, 8, 16, 24, 40, 48)
-)
-ALIGNED_ROWS = 0x101  # C-contiguous and aligned
-FLOAT64 = 12  # NumPy's number for it
 
 SEQUENCES: dict[type, str] = {list: "List", tuple: "Tuple"}
 

@@ -123,9 +123,9 @@ def test_another_function_with_the_same_program_finds_its_code(folder, built):
 
 
 def test_derivatives_pieces_and_rows_of_python_are_loaded_too(folder, built, monkeypatch):
-    from miniflow.native import kernel as emit
+    from miniflow.native import kernel
 
-    monkeypatch.setattr(emit, "PIECE", 4)
+    monkeypatch.setattr(kernel, "PIECE", 4)
 
     def f(x, y):
         return m.gamma(x) * m.sin(y) + m.lgamma(x * y) ** 2

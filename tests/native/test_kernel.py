@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from miniflow import grad, jit, ops
 from miniflow import math as m
-from miniflow.native import kernel as emit
-from miniflow.native import wrapper as callers
+from miniflow.native import rows, wrapper
 from support.machine_code import CUTS, Cut, assert_same, at_the_bench, bits, cut
 from support.random_programs import EDGES, RELATIONS, ROWS, Pair, anything, randoms, sizes
 
@@ -140,12 +139,12 @@ def test_a_wrong_row_would_be_noticed(monkeypatch):
     expected = [f(*xs) for xs in points]
     assert_same(f, points, expected)
     for name, wrong in {
-        "sub": emit.ROWS["add"],
+        "sub": rows.ROWS["add"],
         "mul": lambda e, a, b: e.intrinsic("fma", a, b, e.number(1e-17)),
         "add": lambda e, a, b: e.binary("fadd", e.binary("fadd", a, e.number(0.0)), b),
     }.items():
         with monkeypatch.context() as patch:
-            patch.setitem(emit.ROWS, name, wrong)
+            patch.setitem(rows.ROWS, name, wrong)
             if name == "add":
                 points, expected = [(-0.0, -0.0)], [-0.0]
                 f = lambda a, b: a + b  # noqa: E731
@@ -242,7 +241,7 @@ def test_a_program_of_many_pieces_as_they_are():
 
 def test_more_numbers_than_the_stack_holds():
     """Thousands of inputs and outputs: room on the heap, given back whichever way it ends."""
-    n = callers.STACK + 10
+    n = wrapper.STACK + 10
 
     def f(xs):
         if xs[0] > xs[1]:
