@@ -1,43 +1,53 @@
-"""What the tests share: Hypothesis profiles, small tables, threads, intrusions."""
+"""What the tests share: what they refuse, markers, small tables, threads, intrusions."""
 
 # ruff: noqa: E402 - what must come before other imports comes before them
 
 import functools
 import gc
 import os
+import re
 import sys
 import threading
-from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("support")  # before any part of it is imported
-os.environ["MINIFLOW_CACHE_DIR"] = ""  # compiled code is kept in no files but those of a test
 
-import miniflow
+from support import installed
 
-# some kinds of installation are on no path, and there the folder tests/viz would hide viz
-sys.path.append(str(Path(miniflow.__file__).parent.parent))
+installed.refuse()  # before anything of the package is imported
 
 from miniflow import ops
 from miniflow.tape import core as tape
 from miniflow.tape import storage
+from support import processors, profiles, selection
 from support.intrusions import everywhere, haunted, intruded
 
-SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
-settings.register_profile("default", deadline=None, print_blob=True)
-settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
-settings.register_profile(
-    "thorough",
-    settings.get_profile("default"),
-    max_examples=10_000,
-    suppress_health_check=SLOW,
-)
-settings.load_profile(
-    os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "default")
-)
+def pytest_configure(config):
+    os.environ["MINIFLOW_CACHE_DIR"] = ""  # compiled code is kept in no files but those of a test
+    quick = re.search(r"(?<!not )\bquick\b", config.option.markexpr)
+    profiles.load("quick" if quick else "default")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    selection.mark(items)
+
+
+def pytest_collection_finish():
+    leave_alone()
+
+
+def leave_alone():
+    """Nobody has to look for garbage among what there is: that takes longer than most tests."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    return processors.workers(config.args)
 
 
 @pytest.fixture
@@ -63,11 +73,8 @@ def small_table(monkeypatch):
 
 @pytest.fixture
 def quick_collections():
-    """Garbage is looked for in what the test makes only: what else there is takes time."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
+    """Garbage is looked for in what the test makes only."""
+    leave_alone()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ Terms:
     naive   a formula that is right on paper, and wrong for some doubles
 """
 
+import functools
 import math
 from fractions import Fraction
 from functools import partial
@@ -141,6 +142,7 @@ EDGES = [
 ]
 
 
+@functools.cache
 def near(anchor):
     """Doubles at any distance of `anchor`, as far as they can be told apart."""
     scales = st.integers(-1074, 1024) if anchor == 0 else st.integers(-53, 0)
@@ -149,6 +151,7 @@ def near(anchor):
     return st.builds(lambda sign, d: anchor + sign * d, st.sampled_from((-1.0, 1.0)), distances)
 
 
+@functools.cache
 def numbers(low, high):
     """Finite doubles from `low` to `high`: of ordinary and of any size, and near the ends."""
     parts = [
@@ -164,6 +167,7 @@ def numbers(low, high):
     return st.one_of(parts).map(lambda x: x if inside(x) else -x).filter(inside)
 
 
+@functools.cache
 def neighbours(low, high):
     """Two doubles of a like magnitude."""
 
@@ -184,6 +188,7 @@ def exponents(a):
     return st.tuples(st.just(a), reach.filter(math.isfinite))
 
 
+@functools.cache
 def operands(op):
     """Operands in the domain of a row, where it is smooth."""
     if op.name in ("round_to", "ldexp"):

@@ -8,6 +8,7 @@ from miniflow import Value
 from miniflow import math as m
 from support.jitted import eager, slopes
 from support.machine_code import bits
+from support.profiles import scaled
 from support.scripts import python
 from support.threads import run_all
 
@@ -116,7 +117,7 @@ SWAPPING = """
             y = y * 0.9 if y > k else y + x
         return x * y
 
-    for _ in range(4):
+    for _ in range(ROUNDS):
         g = jit(steps, backend="native")
         points = [(x / 2, y / 2) for x in range(-2, 14, 2) for y in (-3, 9)]
         expected = [g(*xs) for xs in points]
@@ -170,4 +171,4 @@ def test_a_call_at_the_moment_of_the_swap():
 
 def test_swapping_while_threads_call():
     """The second tiers come in one by one while all threads are inside."""
-    assert python(SWAPPING) == "done\n"
+    assert python(SWAPPING.replace("ROUNDS", str(scaled(4)))) == "done\n"

@@ -7,16 +7,16 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import miniflow.math as m
 from miniflow import Value, grad, hessian, hvp, jvp, no_grad, value_and_grad, vmap
 from support.batches import XS, assert_alike, assert_close, number, scattered
+from support.profiles import examples
 
 exact = functools.partial(vmap, precise=True)
-most = settings().max_examples
-few, some = settings(max_examples=most // 8), settings(max_examples=most // 3)
+few, some = examples(12), examples(33)
 
 
 # --- derivatives of elements --------------------------------------------------

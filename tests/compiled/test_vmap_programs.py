@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import miniflow.math as m
@@ -24,11 +24,12 @@ from support.batches import (
     rows,
     scattered,
 )
+from support.profiles import examples
 from support.random_functions import applied
+from support.strategies import either, node, points, recent, several
 
 exact = functools.partial(vmap, precise=True)
-most = settings().max_examples
-few, some = settings(max_examples=most // 8), settings(max_examples=most // 3)
+few, some = examples(12), examples(33)
 
 
 # --- random programs ----------------------------------------------------------
@@ -60,10 +61,10 @@ def programs(draw, longest=16, branches=4):
     names = draw(st.permutations(names))
     steps = []
     for count, name in enumerate(names, inputs):
-        node = st.integers(max(0, count - 4), count - 1) | st.integers(0, count - 1)
+        nodes = either(recent(count, 4), node(count))
         size = 4 if name in RELATIONS else arity(name)
-        others = st.lists(node | numbers, min_size=size - 1, max_size=size - 1)
-        steps.append(Step(name, (draw(node), *draw(others))))
+        others = several(either(nodes, numbers), size - 1)
+        steps.append(Step(name, (draw(nodes), *draw(others))))
     return inputs, steps
 
 
@@ -83,9 +84,9 @@ def computed(steps, xs):
 @st.composite
 def batches(draw, inputs):
     """Columns in which few or many elements, far from and close to each other, are alike."""
-    points = draw(st.lists(st.tuples(*[numbers] * inputs), min_size=1, max_size=12))
-    points = points * draw(st.sampled_from([1, 2, 7]))
-    return [list(column) for column in zip(*points, strict=True)]
+    found = draw(several(points(numbers, inputs), 1, 12))
+    found = found * draw(st.sampled_from([1, 2, 7]))
+    return [list(column) for column in zip(*found, strict=True)]
 
 
 @some

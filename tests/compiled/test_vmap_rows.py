@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from miniflow import ops, vmap
@@ -31,10 +31,10 @@ from support.batches import (
     specials,
     values,
 )
+from support.profiles import examples
 
 exact = functools.partial(vmap, precise=True)
-most = settings().max_examples
-few, some = settings(max_examples=most // 8), settings(max_examples=most // 3)
+few, some = examples(12), examples(33)
 inf, nan = math.inf, math.nan
 
 

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import miniflow.math as m
@@ -24,10 +24,10 @@ from support.batches import (
     summand,
     total,
 )
+from support.profiles import examples
 
 exact = functools.partial(vmap, precise=True)
-most = settings().max_examples
-few, some = settings(max_examples=most // 8), settings(max_examples=most // 3)
+few, some = examples(12), examples(33)
 inf, nan = math.inf, math.nan
 
 
@@ -86,11 +86,15 @@ def test_more_columns_than_a_kernel_gathers(form, branching):
     w = scattered(size, 1, 1)[0]
     ys, *columns = scattered(40, size + 1)
     rows = form(np.stack(columns, axis=1))
+    one_by_one, summed = (
+        exact(f, in_axes=(None, 0, 0)),
+        exact(f, in_axes=(None, 0, 0), reduce="sum"),
+    )
     for n in (1, 7, 8, 15, 16, 17, 33, 40):
         each = zip(rows[:n].tolist(), ys[:n].tolist(), strict=True)
         expected = [f(w.tolist(), row, y) for row, y in each]
-        assert_alike(exact(f, in_axes=(None, 0, 0))(w, rows[:n], ys[:n]), expected)
-        got = exact(f, in_axes=(None, 0, 0), reduce="sum")(w, rows[:n], ys[:n])
+        assert_alike(one_by_one(w, rows[:n], ys[:n]), expected)
+        got = summed(w, rows[:n], ys[:n])
         assert_close(got, sum(expected), sum(map(abs, expected)))
 
 

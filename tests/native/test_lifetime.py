@@ -10,6 +10,7 @@ from miniflow import jit
 from miniflow.compiled.jit import Jitted
 from miniflow.native import machine
 from support.machine_code import at_the_bench
+from support.profiles import scaled
 from support.scripts import python
 
 
@@ -62,7 +63,7 @@ def test_the_background_does_not_build_for_nobody(bench):
 
 
 def test_hundreds_of_functions():
-    for k in range(300):
+    for k in range(scaled(300)):
         f = jit(lambda x, k=k: x * k + 1 if x > 0 else -x * k, backend="native")
         assert (f(2.0), f(-2.0)) == (2.0 * k + 1, 2.0 * k)
     assert f.ready()
@@ -195,11 +196,11 @@ def test_many_paths_and_structures_need_no_deep_stack():
 
 def test_freed_memory_is_not_looked_at():
     """Where freed memory is overwritten at once, dropping functions still crashes nothing."""
-    code = """
+    code = f"""
     import gc
     from miniflow import jit
 
-    for k in range(40):
+    for k in range({scaled(40)}):
         f = jit(lambda x: x + k if x > 0 else x, backend="native")
         assert f(1.0) == 1.0 + k and f(-1.0) == -1.0
         if k % 3 == 0:

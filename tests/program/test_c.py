@@ -14,7 +14,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from miniflow import Value, grad, hessian, jit, trace, value_and_grad
@@ -25,6 +25,7 @@ from miniflow.program.expand import decomposition
 from miniflow.program.ir import PathError
 from support.bits import bits
 from support.formulas import operands, price
+from support.profiles import examples
 from support.random_functions import Fork, Function, anything, functions, points
 
 inf, nan = math.inf, math.nan
@@ -32,7 +33,7 @@ COMPILER = shutil.which("gcc") or shutil.which("cc")
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic"]
 EXACT = ["-ffp-contract=off", "-fno-builtin"]  # what the text itself asks for
 REFUSED = {"fsum", "round_to"}  # Python functions
-FEW = settings(max_examples=40)  # a compiler is called for each
+FEW = examples(40)  # a compiler is called for each
 with_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler")
 names = itertools.count()
 
@@ -206,7 +207,7 @@ def test_captured_values_follow_the_inputs(compiled):
 
 @with_compiler
 @given(st.lists(anything, min_size=1, max_size=20))
-@settings(max_examples=25)
+@examples(25)
 def test_constants_to_the_last_bit(compiled, xs):
     edges = [inf, -inf, nan, -0.0, 5e-324, -5e-324, 2.0**-1022, sys.float_info.max, 0.1, 1e22]
     xs += edges
@@ -299,7 +300,7 @@ def named(function, parameters):
 
 @with_compiler
 @given(st.permutations(AWKWARD), st.integers(1, 8), st.sampled_from([*AWKWARD, "f"]))
-@settings(max_examples=30)
+@examples(30)
 def test_awkward_names(compiled, order, count, function):
     parameters = order[:count]
     xs = [0.5 + k / 16 for k in range(len(parameters))]

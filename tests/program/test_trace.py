@@ -6,7 +6,7 @@ Terms: see `support.random_functions`.
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from miniflow import Value, grad, hessian, hvp, jacobian, jvp, trace, value_and_grad, vjp
@@ -16,6 +16,7 @@ from miniflow.program.ir import PathError
 from support import dual_numbers as smooth
 from support.bits import bits
 from support.formulas import operands, price
+from support.profiles import examples
 from support.programs import variants
 from support.random_functions import functions, points
 
@@ -61,7 +62,7 @@ def test_traced_derivatives_are_eager_derivatives_to_the_bit(f, data):
         assert bits(variant(xs)) == expected, what
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(functions(longest=4), st.data())
 def test_traced_hessians_are_eager_hessians_to_the_bit(f, data):
     xs = data.draw(points(f))

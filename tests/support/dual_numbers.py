@@ -8,6 +8,7 @@ import mpmath
 from hypothesis import strategies as st
 
 import miniflow
+from support.strategies import either, node, recent, several
 
 LIMIT = 50.0  # larger results are not recorded: they would only overflow
 MARGIN = 1e-2  # how far operands stay away from kinks and jumps
@@ -244,17 +245,18 @@ def programs(draw, longest=60):
 @st.composite
 def one_step(draw, count):
     """An operation on at least one of `count` nodes, the later ones more often."""
-    node = st.integers(0, count - 1) | st.integers(max(0, count - 3), count - 1)
+    nodes = either(node(count), recent(count, 3))
+    operand = either(nodes, numbers)
     name = draw(names)
     if name in UNARY:
-        return Step(name, (draw(node),))
+        return Step(name, (draw(nodes),))
     if name == "where":
         # a condition that is a plain number selects at once: between nodes
-        condition = draw(node | numbers)
-        chosen = node if isinstance(condition, float) else node | numbers
+        condition = draw(operand)
+        chosen = nodes if isinstance(condition, float) else operand
         return Step(name, (condition, draw(chosen), draw(chosen)))
     size = 2 if name in BINARY else draw(st.integers(2, 6))
-    operands = [draw(node), *draw(st.lists(node | numbers, min_size=size - 1, max_size=size - 1))]
+    operands = [draw(nodes), *draw(several(operand, size - 1))]
     return Step(name, tuple(operands[::-1] if draw(st.booleans()) else operands))
 
 

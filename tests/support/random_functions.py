@@ -13,6 +13,7 @@ from typing import NamedTuple
 from hypothesis import strategies as st
 
 from miniflow.ops import TABLE
+from support.strategies import either, node, recent, several
 
 inf, nan = math.inf, math.nan
 EDGES = [
@@ -101,22 +102,24 @@ class Function(NamedTuple):
 anything = st.sampled_from(EDGES) | st.floats() | st.floats(-4, 4)
 
 
+exact = st.sampled_from(EXACT).map(Literal)
+
+
 @st.composite
 def operation(draw, count):
     name = draw(st.sampled_from(ROWS))
     arity = TABLE[name].arity
     if arity < 0:
         arity = 2 * draw(st.integers(1, 2)) if name == "dot" else draw(st.integers(1, 4))
-    recent, node = st.integers(max(0, count - 3), count - 1), st.integers(0, count - 1)
-    first, *others = [draw(recent), *[draw(recent | node | anything) for _ in range(arity - 1)]]
+    operand = either(recent(count, 3), node(count), anything)
+    first, *others = [draw(recent(count, 3)), *[draw(operand) for _ in range(arity - 1)]]
     xs = (first, *others)
     return Step(name, xs[::-1] if draw(st.booleans()) else xs)
 
 
 @st.composite
 def fork(draw, count):
-    node = st.integers(0, count - 1)
-    left, right = draw(node | anything), draw(node | anything | st.sampled_from(EXACT).map(Literal))
+    left, right = draw(either(node(count), anything)), draw(either(node(count), anything, exact))
     if draw(st.booleans()) and not isinstance(right, Literal):
         left, right = right, left
     relation = draw(st.sampled_from(list(RELATIONS)))
@@ -136,4 +139,4 @@ def functions(draw, longest=12, forks=True):
 
 
 def points(f):
-    return st.lists(anything, min_size=f.count, max_size=f.count)
+    return several(anything, f.count)

@@ -1,5 +1,6 @@
 """Random programs for machine code: branches, shared parts, nested results."""
 
+import functools
 import math
 import operator
 from collections import namedtuple
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from miniflow import math as m
 from miniflow.ops import TABLE
 from support.random_functions import applied
+from support.strategies import either, node, points, recent, several
 
 ROWS = list(TABLE.values())
 EDGES = [
@@ -49,6 +51,10 @@ BASIC = ["add", "sub", "mul", "div", "maximum", "where", "sum", "dot", "fsum", "
 Pair = namedtuple("Pair", "first second")
 
 
+names = st.sampled_from(BASIC) | st.sampled_from([op.name for op in ROWS])
+
+
+@functools.cache
 def numbers(wild):
     tame = st.floats(-3, 3) | st.integers(-3, 3).map(float)
     return tame | anything if wild else tame
@@ -56,10 +62,10 @@ def numbers(wild):
 
 @st.composite
 def steps(draw, count, wild):
-    name = draw(st.sampled_from(BASIC) | st.sampled_from([op.name for op in ROWS]))
-    node = st.integers(0, count - 1) | st.integers(max(0, count - 4), count - 1)
+    name = draw(names)
     n = draw(st.sampled_from(sizes(TABLE[name])))
-    operands = draw(st.lists(node | node | numbers(wild), min_size=n, max_size=n))
+    nodes = either(node(count), recent(count, 4))
+    operands = draw(several(either(nodes, nodes, numbers(wild)), n))
     return Step(name, tuple(operands))
 
 
@@ -107,6 +113,7 @@ def flat(tree):
     return [] if tree is None or isinstance(tree, str) else [tree]
 
 
+@functools.cache
 def results(count):
     leaf = st.integers(0, count - 1)
     return st.recursive(
@@ -129,14 +136,9 @@ def randoms(draw, longest=25, wild=True):
     for count in range(inputs, inputs + draw(st.integers(1, longest))):
         step = draw(steps(count, wild))
         if draw(st.integers(0, 4)) == 0:
-            node = st.integers(0, count - 1)
-            relation, a, b = (
-                draw(st.sampled_from(RELATIONS)),
-                draw(node),
-                draw(node | numbers(wild)),
-            )
+            relation, a = draw(st.sampled_from(RELATIONS)), draw(node(count))
+            b = draw(either(node(count), numbers(wild)))
             step = Fork(relation, a, b, (step, draw(steps(count, wild))))
         found.append(step)
     result = draw(results(inputs + len(found)))
-    point = st.tuples(*[numbers(wild)] * inputs)
-    return Random(inputs, found, result), draw(st.lists(point, min_size=1, max_size=5))
+    return Random(inputs, found, result), draw(several(points(numbers(wild), inputs), 1, 5))

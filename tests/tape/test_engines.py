@@ -22,7 +22,7 @@ from fractions import Fraction  # noqa: F401 - in OTHERS
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 import miniflow
@@ -41,6 +41,7 @@ from miniflow.ops import TABLE
 from miniflow.tape import core as tape
 from support.bits import bits
 from support.other_engine import agree, answered, which
+from support.profiles import examples
 from support.random_functions import computed, functions, points
 from support.scripts import ran
 
@@ -102,7 +103,7 @@ def test_rows_at_special_operands(same, name):
 
 
 @pytest.mark.parametrize("name", TABLE)
-@settings(max_examples=10)
+@examples(10)
 @given(data=st.data())
 def test_rows_at_any_operands(same, name, data):
     arity = TABLE[name].arity
@@ -155,7 +156,7 @@ def graph(f, xs, others):
     return [*found, bits(nodes), bits([v.grad for v in values])]
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(f=functions(), data=st.data())
 def test_graphs(same, f, data):
     same(graph, f, data.draw(points(f)), data.draw(points(f)))
@@ -181,7 +182,7 @@ def derivatives(f, xs, vs):
     ]
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@examples(40, suppress_health_check=[HealthCheck.too_slow])
 @given(f=functions(longest=5), data=st.data())
 def test_derivatives_and_programs(same, f, data):
     same(derivatives, f, data.draw(points(f)), data.draw(points(f)))

@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import mmap
 import pickle
 import weakref
 from pathlib import Path
@@ -100,8 +101,13 @@ def test_nothing_is_kept(kind):
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells")
 def test_what_is_kept_would_be_noticed():
-    kept = []  # pieces that find no room from earlier on
-    assert kept_small(lambda: kept.append(b"x" * 1_000_000), times=10) > 300_000
+    def keep():
+        piece = mmap.mmap(-1, 1_000_000)  # room that nobody has given back before
+        piece.write(b"x" * len(piece))
+        kept.append(piece)
+
+    kept = []
+    assert kept_small(keep, times=10) > 300_000
 
 
 def test_tables_are_given_back(in_thread):

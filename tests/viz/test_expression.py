@@ -6,10 +6,11 @@ import operator
 import unicodedata
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from miniflow import Value, ops
+from support.profiles import examples
 from viz.expression import BESIDES, CONSTANTS, LONGEST, Expression, ExpressionError
 
 
@@ -266,7 +267,7 @@ def test_a_very_long_expression_is_refused():
 @example("'\\d'")
 @example("0777")
 @example("1__0")
-@settings(max_examples=300)
+@examples(300)
 def test_any_text_is_computed_or_refused_with_a_place(text):
     error = refusal(text)
     if error is not None:

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import miniflow.math as mm
@@ -13,6 +13,7 @@ from miniflow.nn import MLP
 from miniflow.optim import SGD
 from support.diagrams import line, texts
 from support.drawn import graphs
+from support.profiles import examples
 from viz import Diagram, diff, snapshot
 from viz.diagram.compare import compared, match
 
@@ -167,13 +168,13 @@ def test_every_look(theme, compact):
     assert "as before" in picture.graph_attr["label"]
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(graphs())
 def test_a_graph_is_what_it_is(roots):
     assert set(became(roots, roots)) == {"same"}
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(graphs(), graphs(), st.booleans())
 def test_every_entry_of_both_is_drawn_once(first, second, fold):
     before, after = snapshot(first), snapshot(second)

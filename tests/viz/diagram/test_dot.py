@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import miniflow.math as mm
@@ -33,6 +33,7 @@ from support.drawn import (
     readme,
 )
 from support.golden import DIAGRAMS as GOLDEN
+from support.profiles import examples, scaled
 from support.project import INSTALLED, TESTS
 from viz import draw_dot, render
 
@@ -179,7 +180,7 @@ def test_every_node_and_every_edge_is_drawn_exactly_once(roots):
         assert found in ([], [(str(x), str(k)) for x, k in ports])
 
 
-@settings(max_examples=5)
+@examples(5)
 @given(graphs())
 def test_graphviz_reads_every_diagram(roots):
     values, _ = walk(roots)
@@ -260,7 +261,7 @@ def test_labels_come_out_as_written(no_dot, rankdir):
         assert numbers == ["data", "0.0000", "grad", "0.0000"]
 
 
-@settings(max_examples=10)
+@examples(10)
 @given(st.lists(st.text(min_size=1), min_size=20, max_size=100))
 def test_any_text_is_a_label(labels):
     drawn = texts(draw_dot([Value(0.0, label=label) for label in labels]).pipe("svg"))
@@ -305,9 +306,10 @@ def test_a_large_graph_is_drawn_on_request(no_dot, tmp_path):
 
 
 def test_a_very_deep_graph_gives_dot(tmp_path):
-    path = render(chain(100_000), tmp_path / "deep.dot", limit=None)
+    depth = scaled(100_000)
+    path = render(chain(depth), tmp_path / "deep.dot", limit=None)
     with path.open(encoding="utf-8") as lines:
-        assert sum(" -> " in line for line in lines) == 200_000
+        assert sum(" -> " in line for line in lines) == 2 * depth
 
 
 # --- programs -----------------------------------------------------------------

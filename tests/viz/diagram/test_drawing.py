@@ -7,7 +7,7 @@ import textwrap
 import xml.etree.ElementTree as ET
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import miniflow.math as mm
@@ -16,6 +16,7 @@ from miniflow.nn import MLP, Layer
 from miniflow.ops import TABLE
 from support.diagrams import SVG, edges, line, nodes, numbers_in, shown, texts, walk, written
 from support.drawn import AWKWARD, GRAPHS, graphs, several
+from support.profiles import examples
 from support.project import INSTALLED, TESTS
 from viz import draw_dot, render, snapshot
 from viz.output.palette import DARK, LIGHT, signed
@@ -232,7 +233,7 @@ def test_with_any_options_every_node_and_edge_is_drawn_once(roots, options):
     assert sum(edges(drawn).values()) == len(pairs) + (0 if options["compact"] else operations)
 
 
-@settings(max_examples=10)
+@examples(10)
 @given(graphs(), OPTIONS, st.none() | st.booleans())
 def test_graphviz_draws_every_diagram(roots, options, fold):
     drawn = draw_dot(roots, limit=None, fold=fold, **options)

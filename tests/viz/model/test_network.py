@@ -8,13 +8,14 @@ import xml.etree.ElementTree as ET
 import graphviz
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from miniflow import Value
 from miniflow.nn import MLP, Layer, Module, Neuron
 from support.golden import NETWORKS as GOLDEN
 from support.networks import MODELS, long, nest, neuron, small
+from support.profiles import examples
 from viz import Diagram, draw_network, render
 from viz.model.network import _brief, _room, _slots, title
 from viz.output.palette import DARK, LIGHT, pick, signed
@@ -73,7 +74,7 @@ def test_there_is_no_golden_file_without_a_model():
     sizes=st.lists(st.integers(1, 16), min_size=2, max_size=4),
     rankdir=st.sampled_from(["LR", "TB", "RL", "BT"]),
 )
-@settings(max_examples=30)
+@examples(30)
 def test_every_neuron_and_every_weight_is_drawn_once(sizes, rankdir):
     nin, *nouts = sizes
     diagram = draw_network(MLP(nin, nouts, seed=0), rankdir=rankdir)
@@ -89,7 +90,7 @@ def test_every_neuron_and_every_weight_is_drawn_once(sizes, rankdir):
     rankdir=st.sampled_from(["LR", "TB", "RL", "BT"]),
     longest=st.integers(3, 20),
 )
-@settings(max_examples=40)
+@examples(40)
 def test_circles_never_touch_and_layers_are_columns(sizes, rankdir, longest):
     nin, *nouts = sizes
     diagram = draw_network(MLP(nin, nouts, seed=0), rankdir=rankdir, longest=longest)
@@ -107,7 +108,7 @@ def test_circles_never_touch_and_layers_are_columns(sizes, rankdir, longest):
 
 
 @given(sizes=st.lists(st.integers(1, 30), min_size=2, max_size=4), longest=st.integers(3, 20))
-@settings(max_examples=30)
+@examples(30)
 def test_what_is_left_out_is_counted(sizes, longest):
     nin, *nouts = sizes
     diagram = draw_network(MLP(nin, nouts, seed=0), longest=longest)

@@ -9,7 +9,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 
@@ -17,6 +17,7 @@ import miniflow.math as mm
 from miniflow import Value
 from miniflow.native import machine
 from miniflow.nn import MLP, Module, Neuron
+from support.profiles import examples
 from viz import plot_decision_boundary, plot_gradients, plot_history
 from viz.model.plots import SERIES, _scores
 from viz.output.palette import LIGHT
@@ -248,7 +249,7 @@ def test_a_model_that_cannot_be_compiled_is_called(model):
     assert np.array_equal(image(ax), image(same))
 
 
-@settings(max_examples=5)
+@examples(5)
 @given(st.integers(0, 99), st.lists(st.integers(1, 4), min_size=1, max_size=3))
 def test_compiled_scores_are_the_models_own(seed, sizes):
     model = MLP(2, sizes, activation="tanh", seed=seed)

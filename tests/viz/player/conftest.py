@@ -1,5 +1,6 @@
 """A real browser."""
 
+import functools
 from contextlib import contextmanager
 
 import pytest
@@ -25,34 +26,52 @@ def browser():
         found.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def opened(browser):
-    """A context manager: a page in the browser, from its file; nothing may go wrong on it."""
+    """A context manager: a page in the browser, from its file; nothing may go wrong on it.
+
+    A new page is dear, so one of the same kind is used again. A test that does what outlives
+    a page's file (to its clock, to its medium) asks for a fresh one.
+    """
+
+    def made(width=1280, height=800, motion="reduce", scheme="light"):
+        size = {"width": width, "height": height}
+        return browser.new_page(viewport=size, reduced_motion=motion, color_scheme=scheme)
+
+    kept = functools.cache(made)
 
     @contextmanager
-    def visit(path, *, width=1280, height=800, motion="reduce", scheme="light"):
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, reduced_motion=motion, color_scheme=scheme
-        )
-        page = context.new_page()
+    def visit(path, *, fresh=False, **kind):
+        page = made(**kind) if fresh else kept(**kind)
         troubles, requests = [], []
-        page.on("console", lambda x: troubles.append(f"{x.type}: {x.text}"))
-        page.on("pageerror", lambda x: troubles.append(f"error: {x}"))
-        page.on("dialog", lambda x: troubles.append(f"dialog: {x.message}"))
-        page.on("request", lambda x: requests.append(x.url))
+        listeners = listening(troubles, requests)
+        for event, listener in listeners.items():
+            page.on(event, listener)
         try:
             page.goto(path.resolve().as_uri())
             yield page
             assert troubles == []
             assert {x for x in requests if not x.startswith("data:")} == {path.resolve().as_uri()}
         finally:
-            context.close()
+            for event, listener in listeners.items():
+                page.remove_listener(event, listener)
+            page.close() if fresh else page.goto("about:blank")
 
     return visit
 
 
-@pytest.fixture
-def neuron(tmp_path):
+def listening(troubles, requests):
+    """What listens to a page's events."""
+    return {
+        "console": lambda x: troubles.append(f"{x.type}: {x.text}"),
+        "pageerror": lambda x: troubles.append(f"error: {x}"),
+        "dialog": lambda x: troubles.append(f"dialog: {x.message}"),
+        "request": lambda x: requests.append(x.url),
+    }
+
+
+@pytest.fixture(scope="module")
+def neuron(tmp_path_factory):
     """The page of a neuron, its Values after backward(), and its steps."""
     x = [Value(2.0, label="x1"), Value(0.5, label="x2")]
     w = [Value(-1.5, label="w1"), Value(1.0, label="w2")]
@@ -63,13 +82,14 @@ def neuron(tmp_path):
     for v, label in ((s, "s"), (y, "y"), (d, "d"), (loss, "loss")):
         v.label = label
     steps = take_steps(loss)
-    path = viz.play(loss, tmp_path / "neuron.html")
+    path = viz.play(loss, tmp_path_factory.mktemp("neuron") / "neuron.html")
     loss.backward()
     values = {v.label: v for v in (*x, *w, s, y, d, loss)}
     return path, values, steps
 
 
-@pytest.fixture
-def training(tmp_path):
+@pytest.fixture(scope="module")
+def training(tmp_path_factory):
+    """The page of a training, and its recording."""
     _, _, recording = trained(record, rounds=8)
-    return viz.play(recording, tmp_path / "training.html"), recording
+    return viz.play(recording, tmp_path_factory.mktemp("training") / "training.html"), recording

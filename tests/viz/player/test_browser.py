@@ -132,7 +132,7 @@ def test_tab_reaches_every_control_in_reading_order(neuron, opened):
 def test_it_plays_to_the_end_and_pauses(neuron, opened, motion):
     path, _, steps = neuron
     last = len(steps.computed) + len(steps.contributions) + 2
-    with opened(path, motion=motion) as page:
+    with opened(path, motion=motion, fresh=True) as page:
         assert (
             page.locator("#motion").get_attribute("aria-checked") == str(motion != "reduce").lower()
         )

@@ -3,16 +3,20 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 import miniflow.math as mm
 import viz
 from miniflow import Value
 from support.browser import answer, in_browser, shown
 from support.played import graphs
+from support.profiles import examples, scaled
 from viz.output import palette
 from viz.output.text import number
 from viz.player.steps import take_steps
+
+# each width and each scheme first
+SCREENS = [(1280, "light"), (360, "dark"), (1280, "dark"), (360, "light")]
 
 
 def violations(page):
@@ -26,9 +30,8 @@ def violations(page):
 
 
 @in_browser
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 360])
-def test_axe_finds_nothing(neuron, training, opened, scheme, width):
+@pytest.mark.parametrize(("width", "scheme"), SCREENS[: max(2, scaled(4))])
+def test_axe_finds_nothing(neuron, training, opened, width, scheme):
     with opened(neuron[0], width=width, height=740, scheme=scheme) as page:
         page.locator("#transcript summary").click()
         assert violations(page) == []
@@ -89,7 +92,7 @@ def test_themes(tmp_path, opened, asked, scheme):
 
 @in_browser
 def test_on_paper_there_are_no_controls(neuron, opened):
-    with opened(neuron[0]) as page:
+    with opened(neuron[0], fresh=True) as page:
         page.keyboard.press("End")
         page.emulate_media(media="print")
         for name in ("bar", "quiz", "zoom-in"):
@@ -145,22 +148,16 @@ def test_infinities_and_nans_are_shown(tmp_path, opened):
 
 
 @in_browser
-@settings(max_examples=15)
+@examples(15)
 @given(values=graphs())
-def test_random_graphs_are_shown_without_trouble(browser, tmp_path_factory, values):
+def test_random_graphs_are_shown_without_trouble(opened, tmp_path_factory, values):
     path = tmp_path_factory.mktemp("graphs") / "x.html"
     root = values[-1]
     viz.play(root, path)
     steps = take_steps(root)
-    context = browser.new_context(reduced_motion="reduce")
-    page = context.new_page()
-    troubles = []
-    page.on("pageerror", lambda x: troubles.append(str(x)))
-    page.goto(path.as_uri())
-    page.keyboard.press("End")
-    for n, node in enumerate(steps.nodes):
-        if node.kind != "constant":
-            gradient = number(steps.gradients[n]) if n in steps.gradients else "·"
-            assert shown(page, n) == (number(node.value), gradient)
-    context.close()
-    assert troubles == []
+    with opened(path) as page:
+        page.keyboard.press("End")
+        for n, node in enumerate(steps.nodes):
+            if node.kind != "constant":
+                gradient = number(steps.gradients[n]) if n in steps.gradients else "·"
+                assert shown(page, n) == (number(node.value), gradient)

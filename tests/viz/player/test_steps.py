@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import miniflow.math as mm
@@ -11,6 +11,7 @@ import viz
 from miniflow import Value, define, jit, no_grad
 from miniflow.ops import TABLE
 from support.played import graphs
+from support.profiles import examples
 from viz.player import formula, scene
 from viz.player import page as player
 from viz.player.recording import record
@@ -63,7 +64,7 @@ def test_each_contribution_is_made_once_and_they_add_up(values):
     assert set(made) == due
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(graphs())
 def test_every_number_of_a_page_is_the_engines(values):
     steps = take_steps(values[-1])

@@ -37,7 +37,7 @@ def test_the_second_slider_goes_through_the_iterations(training, opened):
 @in_browser
 def test_each_iteration_can_be_stepped_through(training, opened):
     path, recording = training
-    with opened(path) as page:
+    with opened(path, fresh=True) as page:
         root = len(recording.iterations[0].steps.nodes) - 1
         for k in (0, 3, 7):
             page.locator("#iteration").fill(str(k))
