@@ -1,15 +1,15 @@
-"""The loop over a batch, as LLVM IR."""
+"""The loop over a batch, as LLVM IR: groups of lanes, the elements that are left, sums."""
 
 from collections.abc import Callable
 
-from miniflow.native.emitter import Emitter, Imports, Module, Target
+from miniflow.native.emitter import Emitter, Imports, ModuleText, Target
 from miniflow.native.kernel import Access, Kernel
 from miniflow.native.rows import ROWS
 from miniflow.program.expand import expanded
 from miniflow.program.ir import Code
 from miniflow.program.schedule import PARTIALS, Shape, hoisted
 
-# what a kernel gets: columns, uniform numbers and what follows from them (see `_spread` why
+# what a kernel gets: columns, uniform numbers and what follows from them (see `_in_all_lanes` why
 # twice), element, outputs
 BASES = (
     ("ptr", "%columns"), ("ptr", "%strides"), ("ptr", "%uniform"), ("ptr", "%extra"),
@@ -76,7 +76,7 @@ class Batch:
             offset += -(-size // 8) * 8
         self.scratch = offset
 
-    def modules(self, entry: Callable[[], list[str]] | None = None) -> list[Module]:
+    def modules(self, entry: Callable[[], list[str]] | None = None) -> list[ModuleText]:
         """All code: the function ``batch``, what it calls, and the `entry` that calls it."""
         groups = [self.kernel, *([self.double] if self.double else [])]
         kernels = [*groups, *([self.first] if len(self.once) else [])]
@@ -93,10 +93,10 @@ class Batch:
 
     def _load(self, e: Emitter, slot: int) -> str:
         if slot >= self.inputs:
-            return _spread(e, "%extra", slot - self.inputs)
+            return _in_all_lanes(e, "%extra", slot - self.inputs)
         side = self.shape.layout[slot]
         if side is None:
-            return _spread(e, "%uniform", self.uniform.index(slot))
+            return _in_all_lanes(e, "%uniform", self.uniform.index(slot))
         t, lanes, k = e.type, e.lanes, self.batched.index(slot)
         column = e(f"load ptr, ptr {e(f'getelementptr ptr, ptr %columns, i64 {k}')}")
         if side or self.copies:
@@ -338,7 +338,7 @@ class Batch:
         self._put(k, "%out", total)
 
 
-def _spread(e: Emitter, base: str, k: int) -> str:
+def _in_all_lanes(e: Emitter, base: str, k: int) -> str:
     """A number that all elements have in common, in all lanes.
 
     AVX-512 multiplies by a number in memory at no cost, whereas loading it into all lanes first can

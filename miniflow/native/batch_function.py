@@ -8,8 +8,8 @@ from typing import Any
 
 from miniflow.native import machine, probe
 from miniflow.native.batch import Batch
-from miniflow.native.batch_wrapper import ArrayCall, BatchBuiltin, makes, takes
-from miniflow.native.builtin import Entry
+from miniflow.native.batch_wrapper import ArrayCall, BatchWrapper, makes, takes
+from miniflow.native.builtin import BuiltinFunction
 from miniflow.native.emitter import Target
 from miniflow.native.link import Library
 from miniflow.native.python_rows import _missed, raise_error
@@ -23,16 +23,16 @@ from miniflow.program.structures import key as key_of
 _BATCH = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_int64, *[ctypes.c_void_p] * 3)
 
 
-class Batched:
+class BatchFunction:
     """A program run over a batch, as machine code that needs no interpreter lock.
 
     Attributes:
-        entry: the same as a built-in function on arrays, if there can be one.
+        builtin: the same as a built-in function on arrays, if there can be one.
     """
 
     def __init__(
         self, program: Code, shape: Shape, call: ArrayCall | None = None,
-        otherwise: Callable[..., Any] | None = None, *, fma: bool, precise: bool,
+        fallback: Callable[..., Any] | None = None, *, fma: bool, precise: bool,
     ) -> None:  # fmt: skip
         self.outputs = len(program.outputs)
         self.masked = bool(program.guards)
@@ -49,16 +49,16 @@ class Batched:
         ops = dict.fromkeys(step.op for step in steps)
         made = (
             digest(program, *what),
-            batch.modules if call is None else BatchBuiltin(batch, call).modules,
+            batch.modules if call is None else BatchWrapper(batch, call).modules,
             ops,
         )
-        self.entry: Entry | None = None
+        self.builtin: BuiltinFunction | None = None
         if call is None:
             self.code = MachineCode(*made)
         else:
-            ways = [otherwise, partial(new_rows, self.outputs)]
-            self.entry = Entry(program.name, ways, *made)
-            self.code = self.entry.code
+            callables = [fallback, partial(new_rows, self.outputs)]
+            self.builtin = BuiltinFunction(program.name, callables, *made)
+            self.code = self.builtin.code
         self._function: tuple[Library | None, Any] = None, None
 
     def __call__(self, columns: Any, uniform: Any, start: int, count: int, out: Any) -> Any:

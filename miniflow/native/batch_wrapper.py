@@ -5,9 +5,9 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from miniflow.native.batch import Batch, loop
-from miniflow.native.emitter import Module
-from miniflow.native.layout import ALIGNED, DATA, STRIDES
-from miniflow.native.wrapper import SEQUENCES, Caller, Place, arrays, plain, with_helpers
+from miniflow.native.emitter import ModuleText
+from miniflow.native.layout import ALIGNED, DATA, STRIDES, Location
+from miniflow.native.wrapper import SEQUENCES, Wrapper, arrays, is_plain, with_helpers
 from miniflow.program.ir import Code
 from miniflow.program.schedule import BLOCK, Shape
 from miniflow.program.structures import HOLE, Numbers
@@ -15,7 +15,7 @@ from miniflow.program.structures import HOLE, Numbers
 BUSY = 1000  # elements from which on Python's lock is let go
 
 
-class Column(NamedTuple):
+class ColumnLeaf(NamedTuple):
     """Where an array goes that runs along a batch; `shape` is an element's."""
 
     shape: tuple[int, ...]
@@ -24,7 +24,7 @@ class Column(NamedTuple):
 class ArrayCall(NamedTuple):
     """How a batch is called with arrays.
 
-    `args` has a Column for each array that runs along the batch and holes for other numbers;
+    `args` has a ColumnLeaf for each array that runs along the batch and holes for other numbers;
     `limit` is how many elements there may be.
     """
 
@@ -35,22 +35,22 @@ class ArrayCall(NamedTuple):
 
 def takes(tree: Any) -> bool:
     """Whether a structure of arguments is one that the built-in function can take."""
-    if isinstance(tree, Column):
+    if isinstance(tree, ColumnLeaf):
         return True
-    return all(map(takes, tree)) if type(tree) in SEQUENCES else plain(tree)
+    return all(map(takes, tree)) if type(tree) in SEQUENCES else is_plain(tree)
 
 
 def makes(program: Code, shape: Shape) -> bool:
     """Whether the built-in function can make a program's results over a batch."""
     if program.guards or program.captured or not program.outputs:
         return False
-    return plain(program.result) and (shape.total or not list(arrays(program.result)))
+    return is_plain(program.result) and (shape.total or not list(arrays(program.result)))
 
 
-class BatchBuiltin(Caller):
+class BatchWrapper(Wrapper):
     """A built-in function that takes arrays and runs the loop over a batch on them.
 
-    Its ways out: the first for other arguments; the second makes arrays of results, by their
+    Its fallbacks: the first for other arguments; the second makes arrays of results, by their
     length.
     """
 
@@ -62,7 +62,7 @@ class BatchBuiltin(Caller):
         self.length = ""  # how many elements there are, once the first array is known
         self.columns = 0
 
-    def modules(self) -> list[Module]:
+    def modules(self) -> list[ModuleText]:
         """All code: the function ``entry`` and what it calls."""
         return self.batch.modules(lambda: with_helpers(self._entry()))
 
@@ -78,7 +78,7 @@ class BatchBuiltin(Caller):
             e.line(f"{name} = alloca [{size} x {t}], align 64")
         objects = list(self.begin(self.call.args))
         self._room()
-        places = (Place("%in", k) for k in range(len(batch.uniform)))
+        places = (Location("%in", k) for k in range(len(batch.uniform)))
         for tree, x in zip(self.call.args, objects, strict=True):
             self._take(tree, x, places)
         self._demand(e(f"icmp ule i64 {self.length}, {self.call.limit}"))
@@ -102,8 +102,8 @@ class BatchBuiltin(Caller):
             e.line(f"{base} = getelementptr double, ptr %scratch, i64 {offset}")
             offset += size
 
-    def _take(self, tree: Any, x: str, places: Iterator[Place]) -> None:
-        if isinstance(tree, Column):
+    def _take(self, tree: Any, x: str, places: Iterator[Location]) -> None:
+        if isinstance(tree, ColumnLeaf):
             self._take_column(tree, x)
         elif isinstance(tree, Numbers):
             first, *_ = [next(places) for _ in range(tree.size)]
@@ -118,7 +118,7 @@ class BatchBuiltin(Caller):
         self.imports.declare(f"void {name}(ptr, ptr, i64, i1)")
         self.e.line(f"call void {name}(ptr {to}, ptr {start}, i64 {8 * count}, i1 false)")
 
-    def _take_column(self, tree: Column, x: str) -> None:
+    def _take_column(self, tree: ColumnLeaf, x: str) -> None:
         """Note where an array begins and how far its elements are from each other."""
         e, batch = self.e, self.batch
         shape = self._checked(x, 1 + len(tree.shape), ALIGNED)
@@ -160,7 +160,7 @@ class BatchBuiltin(Caller):
         if self.total:
             return [self._array(k, x.shape) for k, x in enumerate(arrays(self.result))]
         count = self._object("PyLong_FromSsize_t", f"i64 {self.length}")
-        maker, made = self._way(f"{self.makers}"), []
+        maker, made = self._callable(f"{self.makers}"), []
         rows = self._call("ptr", "PyObject_CallOneArg", f"ptr {maker}, ptr {count}")
         self._call("void", "Py_DecRef", f"ptr {count}")
         self._demand(e(f"icmp ne ptr {rows}, null"), "lost")
@@ -180,12 +180,12 @@ class BatchBuiltin(Caller):
         if self.call.mean:
             self._share()
         start = number = 0
-        for size in _sizes(self.result):
+        for size in _leaf_sizes(self.result):
             if size is not None:
-                self._copy(f"%r{number}", self._at(Place("%totals", start)), size)
+                self._copy(f"%r{number}", self._at(Location("%totals", start)), size)
                 number += 1
             start += size or 1
-        return self._make(self.result, (Place("%totals", k) for k in range(start)), mine)
+        return self._make(self.result, (Location("%totals", k) for k in range(start)), mine)
 
     def _share(self) -> None:
         """Divide the sums by the number of elements."""
@@ -262,10 +262,10 @@ class BatchBuiltin(Caller):
         loop(e, "blocks", blocks, block)
 
 
-def _sizes(tree: Any) -> list[int | None]:
+def _leaf_sizes(tree: Any) -> list[int | None]:
     """For each leaf of a result None if it is a number, else the size of the array."""
     if tree is HOLE:
         return [None]
     if isinstance(tree, Numbers):
         return [tree.size]
-    return [size for part in tree for size in _sizes(part)]
+    return [size for part in tree for size in _leaf_sizes(part)]

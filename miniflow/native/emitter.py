@@ -13,7 +13,7 @@ from typing import NamedTuple
 FAILED, MISSED = "row.failed", "row.missed"
 
 
-class Module(NamedTuple):
+class ModuleText(NamedTuple):
     """A piece of code: its text, what its table of addresses holds, and what it defines."""
 
     text: str
@@ -170,7 +170,7 @@ class Imports:
         place = e(f"getelementptr ptr, ptr @TABLE, i64 {k}")
         return e(f"load ptr, ptr {place}, !invariant.load !0")
 
-    def module(self, bodies: Iterable[str], exports: Sequence[str], label: str) -> Module:
+    def module(self, bodies: Iterable[str], exports: Sequence[str], label: str) -> ModuleText:
         size = max(len(self.names), 1)
         text = "\n".join(
             [
@@ -181,4 +181,6 @@ class Imports:
             ]
         )
         table = f"{label}.table"
-        return Module(text.replace("@TABLE", f'@"{table}"'), tuple(self.names), (*exports, table))
+        return ModuleText(
+            text.replace("@TABLE", f'@"{table}"'), tuple(self.names), (*exports, table)
+        )

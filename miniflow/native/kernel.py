@@ -8,7 +8,7 @@ holds some inputs or outputs; what later pieces need goes through the base ``%wo
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from miniflow.native.emitter import Emitter, Imports, Module, Target
+from miniflow.native.emitter import Emitter, Imports, ModuleText, Target
 from miniflow.native.rows import CONDITIONS, ROWS, knows
 from miniflow.native.vector_math import FUNCTIONS
 from miniflow.ops import Op
@@ -92,7 +92,7 @@ class Kernel:
         """The piece that checks a guard: the one with the last instruction before it."""
         return next(k for k, piece in enumerate(self.ranges) if guard.position <= piece.stop)
 
-    def modules(self) -> Iterator[Module]:
+    def modules(self) -> Iterator[ModuleText]:
         """The pieces, each in a module of its own."""
         for k in range(len(self.ranges)):
             imports = Imports()

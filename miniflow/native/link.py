@@ -24,7 +24,7 @@ def linker() -> Any:
     return llvm().create_lljit_compiler(target.create_target_machine(jit=True))
 
 
-_numbers = count()
+_library_numbers = count()
 _loaded: dict[int, Any] = {}  # code in memory, by the numbers of tickets
 
 
@@ -56,7 +56,7 @@ class Library:
                 builder.add_object_img(code)
                 for name in exports:
                     builder.export_symbol(name)
-            number = next(_numbers)
+            number = next(_library_numbers)
             tracker = builder.link(linker(), f"miniflow{number}")
             del builder
         names = [name for _, exports in header for name in exports]

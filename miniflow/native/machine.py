@@ -7,7 +7,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from miniflow.native.emitter import Module
+from miniflow.native.emitter import ModuleText
 
 FIRST, SECOND = 0, 2  # LLVM's levels of optimisation of the two tiers
 
@@ -64,7 +64,7 @@ def machine(level: int) -> Any:
     )
 
 
-def compiled(module: Module, level: int) -> bytes:
+def compiled(module: ModuleText, level: int) -> bytes:
     """The object code of a module."""
     with lock, llvm().parse_assembly(module.text) as parsed:
         found: bytes = machine(level).emit_object(parsed)

@@ -8,7 +8,7 @@ from itertools import chain
 from miniflow.native import machine
 from miniflow.native.emitter import Emitter, Imports, Target
 from miniflow.native.link import Library, libm, libmvec, vector_name
-from miniflow.native.rows import LIBM
+from miniflow.native.rows import C_LIBRARY
 from miniflow.native.vector_math import FUNCTIONS
 from miniflow.ops import TABLE
 
@@ -23,7 +23,7 @@ POINTS = [
 ]  # fmt: skip
 
 
-def _samples(name: str) -> list[tuple[float, ...]]:
+def _sample_points(name: str) -> list[tuple[float, ...]]:
     points = [POINTS, POINTS[::-1], POINTS[5:] + POINTS[:5]]
     shifted = [
         (points[0][k], points[1][(3 * k) % len(POINTS)], points[2][k]) for k in range(len(POINTS))
@@ -34,7 +34,7 @@ def _samples(name: str) -> list[tuple[float, ...]]:
 @cache
 def functions() -> frozenset[str]:
     """Rows that the C library computes exactly as the table does."""
-    return frozenset(name for name in LIBM if _agrees(name))
+    return frozenset(name for name in C_LIBRARY if _agrees(name))
 
 
 def _agrees(name: str) -> bool:
@@ -45,7 +45,7 @@ def _agrees(name: str) -> bool:
     row = TABLE[name]
     f.restype, f.argtypes = ctypes.c_double, [ctypes.c_double] * row.arity
     # the row's own square is no matter of the library's
-    points = [x for x in _samples(name) if name != "pow" or x[1] != 2.0]
+    points = [x for x in _sample_points(name) if name != "pow" or x[1] != 2.0]
     return all(_same(f(*x), row.value(*x)) for x in points)
 
 
@@ -96,7 +96,7 @@ def _probe(imports: Imports, target: Target, name: str) -> str:
 def _is_close(library: Library, name: str) -> bool:
     row, width = TABLE[name], machine.lanes()
     probe = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(library[f"probe.{name}"])
-    points = _samples(name)
+    points = _sample_points(name)
     points += points[: -len(points) % width]
     out = (ctypes.c_double * width)()
     for k in range(0, len(points), width):

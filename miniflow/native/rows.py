@@ -76,7 +76,7 @@ def _sum(e: Emitter, *xs: str) -> str:
     return total
 
 
-def _dot(e: Emitter, *xs: str) -> str:
+def _dot_text(e: Emitter, *xs: str) -> str:
     half = len(xs) // 2
     return _sum(e, *[e.binary("fmul", a, b) for a, b in zip(xs[:half], xs[half:], strict=True)])
 
@@ -125,18 +125,18 @@ ROWS: dict[str, Callable[..., str]] = {
     "step": _step,
     "sign": _sign,
     "sum": _sum,
-    "dot": _dot,
+    "dot": _dot_text,
     "degrees": lambda e, x: e.binary("fmul", x, e.number(180.0 / 3.141592653589793)),
     "radians": lambda e, x: e.binary("fmul", x, e.number(3.141592653589793 / 180.0)),
 }
 # Rows that are functions of the C library.
-LIBM = {op.c for op in BUILTIN if op.c and op.name not in ROWS} | {"pow"}
-ROWS |= {name: _libm(name) for name in LIBM} | {"pow": _pow}
+C_LIBRARY = {op.c for op in BUILTIN if op.c and op.name not in ROWS} | {"pow"}
+ROWS |= {name: _libm(name) for name in C_LIBRARY} | {"pow": _pow}
 
 CONDITIONS = {"<": "olt", "<=": "ole", "==": "oeq"}
 
 
 def knows(target: Target, name: str) -> bool:
     """Whether there is code for a row."""
-    known = name in ROWS and (name not in LIBM or name in target.functions)
+    known = name in ROWS and (name not in C_LIBRARY or name in target.functions)
     return known or name in target.inline

@@ -10,6 +10,7 @@ the vector library's, which are up to 4 units in the last place off.
 """
 
 import atexit
+import functools
 import hashlib
 import importlib
 import os
@@ -21,15 +22,13 @@ import weakref
 from array import array
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import cache
 from itertools import chain
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from miniflow.native import cache as files
-from miniflow.native import machine, probe
-from miniflow.native.emitter import Module
+from miniflow.native import cache, machine, probe
+from miniflow.native.emitter import ModuleText
 from miniflow.native.layout import LAYOUT
 from miniflow.native.link import Library
 from miniflow.native.machine import FIRST, SECOND, lock
@@ -48,7 +47,7 @@ class Worker:
         self.stopping = False
 
     def put(self, job: Callable[[], None]) -> None:
-        """Have something done."""
+        """Queue a job."""
         with lock:
             if self.thread is None:
                 self.thread = threading.Thread(target=self._work, name="miniflow", daemon=True)
@@ -95,14 +94,14 @@ class MachineCode:
     """
 
     def __init__(
-        self, key: str, modules: Callable[[], list[Module]], ops: Iterable[Op],
+        self, key: str, modules: Callable[[], list[ModuleText]], ops: Iterable[Op],
         swapped: Callable[[], None] | None = None,
     ) -> None:  # fmt: skip
         self.key = key
         self.ops = tuple(ops)
         self.final = threading.Event()
         self.swapped = swapped
-        kept = files.load(key)
+        kept = cache.load_code(key)
         if kept is not None:
             header, objects = kept
             self.library = Library(objects, header, self.ops)
@@ -119,10 +118,12 @@ class MachineCode:
             objects = [machine.compiled(x, SECOND) for x in texts]
             self.library = Library(objects, header, self.ops)
             self.final.set()
-            files.store(key, header, objects)
+            cache.store_code(key, header, objects)
 
 
-def _optimise(reference: "weakref.ref[MachineCode]", modules: list[Module], header: Any) -> None:
+def _optimise(
+    reference: "weakref.ref[MachineCode]", modules: list[ModuleText], header: Any
+) -> None:
     """Build the second tier, as long as somebody needs it."""
     objects: list[bytes] = []
     try:
@@ -132,7 +133,7 @@ def _optimise(reference: "weakref.ref[MachineCode]", modules: list[Module], head
             objects.append(machine.compiled(module, SECOND))
         code = reference()
         if code is not None:
-            files.store(code.key, header, objects)
+            cache.store_code(code.key, header, objects)
             code.library = Library(objects, header, code.ops)
             if code.swapped is not None:
                 code.swapped()
@@ -144,7 +145,7 @@ def _optimise(reference: "weakref.ref[MachineCode]", modules: list[Module], head
             code.final.set()
 
 
-@cache
+@functools.cache
 def _version() -> bytes:
     """What compiled code depends on besides its program."""
     parts = [

@@ -150,7 +150,7 @@ SWAPPED = """
     tiers.worker = Bench
     f = jit(lambda x: x * 2 if x > 0 else x - 1, backend="native")
     assert [f(1.0), f(-1.0)] * 2 == [2.0, -2.0] * 2
-    paths = [path for family in f.families.values() for path in family.paths]
+    paths = [path for cache in f.caches.values() for path in cache.specializations]
     codes = [code for path in paths for code in path.codes()]
     for code in codes:
         weakref.finalize(code.library, lambda: print(f(3.0), f(-3.0)))

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from miniflow import define, grad, jit, trace
 from miniflow import math as m
-from miniflow.compiled.jit import PATIENCE
+from miniflow.compiled.evaluators import PATIENCE
 from miniflow.native import cache, machine, probe, tiers
 from miniflow.ops import TABLE
 from miniflow.program.program import Program
@@ -196,7 +196,7 @@ def test_two_processes_at_once(folder):
     for process in [started(folder) for _ in range(3)]:
         finished(process)
     assert int(finished(started(folder))) == 0
-    assert all(map(cache.load, files(folder)))
+    assert all(map(cache.load_code, files(folder)))
 
 
 def test_a_process_that_is_killed_leaves_no_half_file(folder):
@@ -209,7 +209,7 @@ def test_a_process_that_is_killed_leaves_no_half_file(folder):
         process.kill()
         process.communicate()
         for name in files(folder):
-            assert name.startswith(".") or cache.load(name) is not None
+            assert name.startswith(".") or cache.load_code(name) is not None
     finished(started(folder))
     assert int(finished(started(folder))) == 0
 
@@ -242,12 +242,12 @@ def test_damaged_files_are_as_good_as_none(damage, folder, built):
     whole = {name: (folder / name).read_bytes() for name in names}
     for name in names:
         (folder / name).write_bytes(damage(whole[name]))
-        assert cache.load(name) is None
+        assert cache.load_code(name) is None
     del built[:]
     assert stored(smooth, *POINTS) == ANSWERS
     assert built
     assert files(folder) == names
-    assert all(map(cache.load, names))
+    assert all(map(cache.load_code, names))
     del built[:]
     assert stored(smooth, *POINTS) == ANSWERS
     assert built == []
@@ -264,14 +264,14 @@ def test_folders_in_the_place_of_files(folder, built):
 @given(st.binary(max_size=300), st.lists(st.binary(max_size=50), max_size=4))
 def test_what_is_stored_is_what_is_loaded(noise, objects):
     header = [[["c.sin", "PyFloat_Type"], ["entry", "entry.table"]]]
-    cache.store("key", header, objects)
-    assert cache.load("key") == (header, objects)
+    cache.store_code("key", header, objects)
+    assert cache.load_code("key") == (header, objects)
     path = cache.folder() / "key"
     path.write_bytes(cache.MAGIC + noise)
-    assert cache.load("key") is None
+    assert cache.load_code("key") is None
     path.write_bytes(noise)
-    assert cache.load("key") is None
-    assert cache.load("another") is None
+    assert cache.load_code("key") is None
+    assert cache.load_code("another") is None
 
 
 # --- where files are ----------------------------------------------------------

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from miniflow import grad, jit, ops
 from miniflow import math as m
-from miniflow.native import rows, wrapper
+from miniflow.native import rows, scalar_wrapper
 from support.machine_code import CUTS, Cut, assert_same, at_the_bench, bits, cut
 from support.random_programs import EDGES, RELATIONS, ROWS, Pair, anything, randoms, sizes
 
@@ -241,7 +241,7 @@ def test_a_program_of_many_pieces_as_they_are():
 
 def test_more_numbers_than_the_stack_holds():
     """Thousands of inputs and outputs: room on the heap, given back whichever way it ends."""
-    n = wrapper.STACK + 10
+    n = scalar_wrapper.STACK + 10
 
     def f(xs):
         if xs[0] > xs[1]:

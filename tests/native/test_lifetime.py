@@ -17,7 +17,10 @@ from support.scripts import python
 def code_of(f):
     """Everything of a function's machine code that can be referred to weakly."""
     codes = [
-        code for family in f.families.values() for path in family.paths for code in path.codes()
+        code
+        for cache in f.caches.values()
+        for path in cache.specializations
+        for code in path.codes()
     ]
     assert codes
     return [weakref.ref(x) for code in codes for x in (code, code.library)]

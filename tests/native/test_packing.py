@@ -11,7 +11,7 @@ import miniflow.math as m
 from miniflow import jit, trace, value_and_grad
 from miniflow.native import machine
 from miniflow.native.packing import Packs
-from miniflow.native.wrapper import places
+from miniflow.native.wrapper import locations_of
 
 WIDTHS = [2, 4, 8]
 SIZE = 17
@@ -20,8 +20,8 @@ SIZE = 17
 def packs(f, *xs, width=8):
     """The packs of a function at some arguments."""
     program = trace(f, *xs)
-    sources = list(places(program.arguments[0], "%in", "%a"))
-    return Packs(program, width, sources, list(places(program.result, "%out", "%r")))
+    sources = list(locations_of(program.arguments[0], "%in", "%a"))
+    return Packs(program, width, sources, list(locations_of(program.result, "%out", "%r")))
 
 
 def bits(tree):

@@ -165,7 +165,7 @@ def reduced(ys, reduce):
 
 
 def total(ys):
-    """The sum in the order that the docstring of `miniflow.compiled.vmap` gives."""
+    """The sum in the order that the docstring of `miniflow.compiled.batch_run` gives."""
     found = 0.0
     for start in range(0, len(ys), 8192):
         partial = [0.0] * 8

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from miniflow import jit
-from miniflow.native import kernel, tiers, wrapper
+from miniflow.native import kernel, scalar_wrapper, tiers
 from miniflow.tape.core import here
 
 
@@ -67,7 +67,7 @@ class Cut(NamedTuple):
     stack: int
 
 
-WHOLE = Cut(kernel.PIECE, kernel.STRETCH, wrapper.STACK)
+WHOLE = Cut(kernel.PIECE, kernel.STRETCH, scalar_wrapper.STACK)
 CUTS = [WHOLE, Cut(5, 3, 4), Cut(1, 1, 1), Cut(7, 2, 4096)]
 
 
@@ -76,7 +76,7 @@ def cut(how):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "PIECE", how.piece)
         patch.setattr(kernel, "STRETCH", how.stretch)
-        patch.setattr(wrapper, "STACK", how.stack)
+        patch.setattr(scalar_wrapper, "STACK", how.stack)
         yield
 
 
