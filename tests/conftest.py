@@ -18,6 +18,8 @@ from support import installed
 installed.refuse()  # before anything of the package is imported
 
 from miniflow import ops
+from miniflow.program.check import check
+from miniflow.program.ir import Code
 from miniflow.tape import core as tape
 from miniflow.tape import storage
 from support import processors, profiles, selection
@@ -48,6 +50,21 @@ def leave_alone():
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
     return processors.workers(config.args)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def checked_code():
+    """Every pass is checked: whatever code it makes keeps the rules of the IR."""
+    made = Code.__init__
+
+    @functools.wraps(made)
+    def init(self, *args, **kwargs):
+        made(self, *args, **kwargs)
+        check(self)
+
+    Code.__init__ = init
+    yield
+    Code.__init__ = made
 
 
 @pytest.fixture

@@ -14,19 +14,16 @@ import sys
 import pytest
 
 import miniflow
-from support.project import INSTALLED, ROOT
-
-PACKAGES = ["miniflow", "viz"]
-FILES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
-
-
-def dotted(path):
-    """The name under which a source file is imported."""
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-MODULES = [dotted(path) for path in FILES]
+from support.project import (
+    FILES,
+    INSTALLED,
+    MODULES,
+    PACKAGES,
+    ROOT,
+    dotted,
+    imported,
+    imported_modules,
+)
 
 # --- imports ------------------------------------------------------------------
 
@@ -64,29 +61,10 @@ def room(module):
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 
 
-def imported(path):
-    """Dotted names of what a file imports anywhere: (name, whether at its top level)."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    top = set(map(id, tree.body))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, id(node) in top) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            for alias in node.names:
-                whole = f"{base}.{alias.name}"
-                yield (whole if whole in MODULES else base), id(node) in top
-
-
-def ours(path):
-    """The project's modules that a file imports."""
-    return {name for name, _ in imported(path) if name.split(".")[0] in PACKAGES}
-
-
 @pytest.mark.parametrize("path", FILES, ids=dotted)
 def test_imports_lead_to_lower_rooms(path):
     mine = room(dotted(path))
-    for name in ours(path):
+    for name in imported_modules(path):
         assert room(name) == mine or FLOOR[room(name)] < FLOOR[mine], name
 
 

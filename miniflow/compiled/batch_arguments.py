@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any
 
 from miniflow.ops import real
-from miniflow.program.structures import HOLE, Numbers, is_number, split
+from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf, flatten_numbers, is_number
 from miniflow.tape.core import Value, current
 from miniflow.util.trees import children, is_array, rebuild
 
@@ -19,7 +19,7 @@ class BatchArguments:
     """The arguments of one call, taken apart.
 
     Attributes:
-        element: the structure of one element's arguments, with holes.
+        element: the structure of one element's arguments, as a treedef.
         count: how many elements there are.
         arrays: what runs along the batch: ``(place, array)``, elements first; `place` is the
             number of the array's first number among an element's.
@@ -68,11 +68,11 @@ class BatchArguments:
         if is_array(tree) and tree.dtype == float:  # no need to look at each number
             self.uniform.append((self.place, tree.ravel()))
             self.place += tree.size
-            return Numbers(tree.shape)
-        numbers, skeleton = split(tree)
+            return ArrayLeaf(tree.shape)
+        numbers, treedef = flatten_numbers(tree)
         self.uniform.append((self.place, numbers))
         self.place += len(numbers)
-        return skeleton
+        return treedef
 
     def _column(self, tree: Any, axis: Any) -> Any:
         """An array of which each element gets a slice."""
@@ -100,8 +100,8 @@ class BatchArguments:
         self.count = len(tree)
         shape = tree.shape[1:]
         self.arrays.append((self.place, tree))
-        numbers = Numbers(shape) if shape else HOLE
-        self.place += numbers.size if isinstance(numbers, Numbers) else 1
+        numbers = ArrayLeaf(shape) if shape else NUMBER_LEAF
+        self.place += numbers.size if isinstance(numbers, ArrayLeaf) else 1
         return numbers
 
     # --- one element --------------------------------------------------------------

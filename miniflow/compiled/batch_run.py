@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 from miniflow.compiled.batch_arguments import BatchArguments, BatchColumns, axes_for, batch_number
 from miniflow.compiled.function import CompiledFunction
 from miniflow.compiled.paths import Chain, Specialization, SpecializationCache, captured_numbers
-from miniflow.program.ir import Code, Function, PathError
+from miniflow.program.ir import Code, PathError
 from miniflow.program.schedule import BLOCK, PARTIALS, Shape
-from miniflow.program.structures import HOLE, Numbers, key, split
+from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf, flatten_numbers, treedef_key
+from miniflow.program.trace import Function
 from miniflow.tape.core import Value
 
 SPREAD = 1 << 23  # instructions x elements from which on several threads are worth it
@@ -94,7 +95,7 @@ def _marked(tree: Any, axis: Any) -> Any:
 
     if axis is None:
         return tree
-    if tree is HOLE or isinstance(tree, Numbers):
+    if tree is NUMBER_LEAF or isinstance(tree, ArrayLeaf):
         return ColumnLeaf(getattr(tree, "shape", ())) if axis == 0 else None
     if type(tree) not in (list, tuple) or isinstance(axis, dict):
         return None
@@ -167,7 +168,7 @@ class BatchRun:
             total, count = self.options.total, self.arguments.count
             self.out = numpy.zeros(outputs if total else (outputs, count))
             self.result = result
-        if key(result) != key(self.result) or outputs != len(self.out):
+        if treedef_key(result) != treedef_key(self.result) or outputs != len(self.out):
             raise TypeError(
                 f"vmap: f returns {self.result!r:.80} for some elements and {result!r:.80} for "
                 "others; return one structure for all"
@@ -191,7 +192,7 @@ class BatchRun:
         if found is not None:
             self._enter(found[0], len(found[2]))
         else:
-            numbers, result = split(self.cache.eager(self._point(0)))
+            numbers, result = flatten_numbers(self.cache.eager(self._point(0)))
             self._take(result, len(numbers))
 
     def _enter(self, path: Specialization, outputs: int) -> None:
@@ -212,7 +213,7 @@ class BatchRun:
             raise RuntimeError("vmap: too many paths to differentiate; use where, maximum ...")
         else:
             path, places = None, slice(None)
-            numbers, result = split(self.cache.eager(self._point(i)))
+            numbers, result = flatten_numbers(self.cache.eager(self._point(i)))
             self._take(result, len(numbers))
             outputs = [batch_number(x) for x in numbers]
         with numpy.errstate(all="ignore"):

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from miniflow.program import python as source
-from miniflow.program.ir import RELATIONS, Code, Function
+from miniflow.program.ir import RELATIONS, Code
+from miniflow.program.python import FLAT, is_foreign, python_text
 from miniflow.program.replay import Replay
+from miniflow.program.trace import Function
 from miniflow.tape.core import engine
 
 PATIENCE = 3  # calls of a program that are replayed before it is worth compiling
@@ -62,14 +63,10 @@ class PythonSource:
 
     def __init__(self, program: Code) -> None:
         self.program = program
-        rows = {
-            step.op.name: step.op.value
-            for step in program.instructions
-            if source.is_foreign(step.op)
-        }
-        code = compile(source.text(program, flat=True), f"<{program.name}>", "exec")
+        rows = {step.op.name: step.op.value for step in program.instructions if is_foreign(step.op)}
+        code = compile(python_text(program, flat=True), f"<{program.name}>", "exec")
         exec(code, rows)
-        self.function: Function = rows[source.FLAT]
+        self.function: Function = rows[FLAT]
 
     def __call__(self, xs: list[float]) -> list[float]:
         try:

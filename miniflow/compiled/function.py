@@ -8,8 +8,8 @@ from typing import Any
 
 from miniflow.compiled.called import Called
 from miniflow.compiled.paths import SpecializationCache
-from miniflow.program.ir import Function
-from miniflow.program.structures import key
+from miniflow.program.structures import treedef_key
+from miniflow.program.trace import Function
 
 LINKED = 16  # structures of arguments that machine code takes without asking
 
@@ -37,7 +37,7 @@ class CompiledFunction(Called):
 
     def cache_for(self, arguments: Any) -> SpecializationCache:
         """The specializations for arguments of that structure."""
-        name = key(arguments)
+        name = treedef_key(arguments)
         found = self.caches.get(name)
         if found is None:
             with self.lock:

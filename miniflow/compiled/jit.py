@@ -6,9 +6,9 @@ from miniflow.compiled.entries import call_specialized
 from miniflow.compiled.evaluators import choose_backend
 from miniflow.compiled.function import CompiledFunction
 from miniflow.compiled.paths import Specialization, SpecializationCache, jit_number
-from miniflow.program.ir import Function
 from miniflow.program.program import Program
-from miniflow.program.structures import split
+from miniflow.program.structures import flatten_numbers
+from miniflow.program.trace import Function
 from miniflow.tape.core import here
 
 
@@ -22,12 +22,12 @@ class Jitted(CompiledFunction):
         """A call of any arguments."""
         if here.table.trace is not None:  # a part of another program
             return self.f(*args, **kwargs)
-        numbers, arguments = split((args, kwargs))
+        numbers, arguments = flatten_numbers((args, kwargs))
         return call_specialized(self.cache_for(arguments), numbers)
 
     def program(self, *args: Any, **kwargs: Any) -> Program:
         """The program of the path that is taken at these arguments."""
-        numbers, arguments = split((args, kwargs))
+        numbers, arguments = flatten_numbers((args, kwargs))
         found = self.cache_for(arguments).find((), [jit_number(x) for x in numbers])
         if found is None:
             raise RuntimeError(f"{self!r}: too many paths")

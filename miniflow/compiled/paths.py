@@ -16,8 +16,9 @@ from typing import Any
 
 from miniflow.compiled.evaluators import LARGEST, PATIENCE, Evaluator, caller_level, in_background
 from miniflow.program.freeze import freeze
-from miniflow.program.ir import Code, Function, PathError
-from miniflow.program.structures import HOLE, key
+from miniflow.program.ir import Code, PathError
+from miniflow.program.structures import NUMBER_LEAF, treedef_key
+from miniflow.program.trace import Function
 from miniflow.tape.core import Value, current, here
 from miniflow.tape.pullback import pullback
 
@@ -41,7 +42,7 @@ class Specialization:
         self.program = program
         self.parent = parent  # the path that leads here
         self.point = point  # where it was recorded: inputs, captured numbers
-        self.result = key(program.result)
+        self.result = treedef_key(program.result)
         self.backend = backend
         self.fma = fma
         self.link: Callable[[], None] | None = None  # what makes its built-in function
@@ -139,7 +140,7 @@ def derivative(program: Code, output: int, xs: list[float]) -> Code:
             pullback([y], [1.0], values, recorded=True) if y.__class__ is Value else [0.0] * count
         )
 
-    return freeze(partials, xs, (([HOLE] * count,), {}))
+    return freeze(partials, xs, (([NUMBER_LEAF] * count,), {}))
 
 
 class SpecializationCache:

@@ -11,8 +11,14 @@ from miniflow.compiled.entries import EntryOp, OutputOp, call_specialized
 from miniflow.compiled.evaluators import choose_backend
 from miniflow.compiled.function import CompiledFunction
 from miniflow.compiled.paths import Chain, SpecializationCache
-from miniflow.program.ir import Function
-from miniflow.program.structures import HOLE, Numbers, fill, is_setting, split
+from miniflow.program.structures import (
+    NUMBER_LEAF,
+    ArrayLeaf,
+    flatten_numbers,
+    is_static_array,
+    unflatten_numbers,
+)
+from miniflow.program.trace import Function
 from miniflow.tape.core import Value, here
 from miniflow.util.trees import children, rebuild
 
@@ -99,7 +105,8 @@ class Vmapped(CompiledFunction):
         cache = self.cache_for(arguments.element)
         if here.table.trace is not None and arguments.count:  # a part of another program
             return self._stack(
-                arguments, lambda xs: self.f(*(y := fill(arguments.element, xs))[0], **y[1])
+                arguments,
+                lambda xs: self.f(*(y := unflatten_numbers(arguments.element, xs))[0], **y[1]),
             )
         if arguments.values:
             return self._stack(arguments, partial(call_specialized, cache))
@@ -138,7 +145,7 @@ class Vmapped(CompiledFunction):
             else float(y)
             for k, y in enumerate(self._shared(run.out, arguments))
         ]
-        return fill(run.result, totals)
+        return unflatten_numbers(run.result, totals)
 
     def _dependent(self, arguments: BatchArguments, run: BatchRun) -> list[bool]:
         """For each output whether it depends on a Value."""
@@ -153,8 +160,8 @@ class Vmapped(CompiledFunction):
     def _stack(self, arguments: BatchArguments, f: Callable[[list[Any]], Any]) -> Any:
         """Each element on its own, with Values."""
         same = arguments.same
-        results = [split(f(arguments.numbers(i, same))) for i in range(arguments.count)]
-        if any(skeleton != results[0][1] for _, skeleton in results):
+        results = [flatten_numbers(f(arguments.numbers(i, same))) for i in range(arguments.count)]
+        if any(treedef != results[0][1] for _, treedef in results):
             raise TypeError("vmap: f returns other structures for some elements than for others")
         if not results:
             raise ValueError("vmap: a batch of no elements has no Values")
@@ -181,13 +188,13 @@ def assemble(result: Any, rows: Any, *, total: bool) -> Any:
         return rows[start - count : start]
 
     def build(tree: Any) -> Any:
-        if tree is HOLE:
+        if tree is NUMBER_LEAF:
             x = take(1)[0]
             return x if x.__class__ is Value or not total else float(x)
-        if isinstance(tree, Numbers):
+        if isinstance(tree, ArrayLeaf):
             parts = take(tree.size).T
             return parts.reshape(tree.shape if total else (len(parts), *tree.shape))
-        if is_setting(tree):
+        if is_static_array(tree):
             return tree.copy()
         parts = children(tree)
         return tree if parts is None else rebuild(tree, [build(part) for part in parts])

@@ -18,7 +18,7 @@ from miniflow.native.tiers import MachineCode, digest
 from miniflow.program.expand import expanded
 from miniflow.program.ir import Code
 from miniflow.program.schedule import Shape
-from miniflow.program.structures import key as key_of
+from miniflow.program.structures import treedef_key
 
 _BATCH = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_int64, *[ctypes.c_void_p] * 3)
 
@@ -44,7 +44,7 @@ class BatchFunction:
         if call is not None and not (makes(program, shape) and all(map(takes, call.args))):
             call = None
         self.scratch = batch.scratch
-        what = "batch", shape, repr(call), key_of(program.result), fma, *map(sorted, fast)
+        what = "batch", shape, repr(call), treedef_key(program.result), fma, *map(sorted, fast)
         steps = (*batch.once.instructions, *batch.program.instructions)
         ops = dict.fromkeys(step.op for step in steps)
         made = (

@@ -10,7 +10,7 @@ from miniflow.native.layout import ALIGNED, DATA, STRIDES, Location
 from miniflow.native.wrapper import SEQUENCES, Wrapper, arrays, is_plain, with_helpers
 from miniflow.program.ir import Code
 from miniflow.program.schedule import BLOCK, Shape
-from miniflow.program.structures import HOLE, Numbers
+from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf
 
 BUSY = 1000  # elements from which on Python's lock is let go
 
@@ -24,7 +24,7 @@ class ColumnLeaf(NamedTuple):
 class ArrayCall(NamedTuple):
     """How a batch is called with arrays.
 
-    `args` has a ColumnLeaf for each array that runs along the batch and holes for other numbers;
+    `args` has a ColumnLeaf for each array that runs along the batch and leaves for other numbers;
     `limit` is how many elements there may be.
     """
 
@@ -105,7 +105,7 @@ class BatchWrapper(Wrapper):
     def _take(self, tree: Any, x: str, places: Iterator[Location]) -> None:
         if isinstance(tree, ColumnLeaf):
             self._take_column(tree, x)
-        elif isinstance(tree, Numbers):
+        elif isinstance(tree, ArrayLeaf):
             first, *_ = [next(places) for _ in range(tree.size)]
             base = f"%a{self.e.count}"
             self._take_array(tree, x, base)
@@ -201,7 +201,7 @@ class BatchWrapper(Wrapper):
 
     def _gather(self, tree: Any, made: Iterator[str]) -> str:
         """Arrays in a structure of lists and tuples."""
-        if tree is HOLE:
+        if tree is NUMBER_LEAF:
             return next(made)
         return self._sequence(type(tree), [self._gather(part, made) for part in tree])
 
@@ -264,8 +264,8 @@ class BatchWrapper(Wrapper):
 
 def _leaf_sizes(tree: Any) -> list[int | None]:
     """For each leaf of a result None if it is a number, else the size of the array."""
-    if tree is HOLE:
+    if tree is NUMBER_LEAF:
         return [None]
-    if isinstance(tree, Numbers):
+    if isinstance(tree, ArrayLeaf):
         return [tree.size]
     return [size for part in tree for size in _leaf_sizes(part)]

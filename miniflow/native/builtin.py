@@ -16,8 +16,7 @@ from miniflow.native.tiers import MachineCode, digest
 from miniflow.ops import Op
 from miniflow.program.expand import expanded
 from miniflow.program.ir import Code, PathError
-from miniflow.program.structures import HOLE
-from miniflow.program.structures import key as key_of
+from miniflow.program.structures import NUMBER_LEAF, treedef_key
 
 
 class _Method(ctypes.Structure):
@@ -101,7 +100,9 @@ def make_builtin(program: Code, fallback: Callable[..., Any], *, fma: bool) -> B
     )
     callables = [fallback, *[fallback] * len(program.guards), program.rebuild, *[None] * SPARE]
     ops = dict.fromkeys(step.op for step in made.program.instructions)
-    key = digest(program, "entry", key_of(program.arguments), key_of(made.result), made.whole, fma)
+    key = digest(
+        program, "entry", treedef_key(program.arguments), treedef_key(made.result), made.whole, fma
+    )
     return BuiltinFunction(program.name, callables, key, made.modules, ops)
 
 
@@ -115,9 +116,9 @@ class ScalarFunction:
     """A program as a function from a list of floats (inputs, captured) to a list of floats."""
 
     def __init__(self, program: Code, *, fma: bool) -> None:
-        holes = [HOLE] * (program.inputs + len(program.captured))
+        leaves = [NUMBER_LEAF] * (program.inputs + len(program.captured))
         flat = Code(
-            program.name, ("xs",), ((holes,), {}), [HOLE] * len(program.outputs), (),
+            program.name, ("xs",), ((leaves,), {}), [NUMBER_LEAF] * len(program.outputs), (),
             program.constants, program.instructions, program.outputs, program.guards, {},
             program.places,
         )  # fmt: skip

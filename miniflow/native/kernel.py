@@ -12,7 +12,7 @@ from miniflow.native.emitter import Emitter, Imports, ModuleText, Target
 from miniflow.native.rows import CONDITIONS, ROWS, knows
 from miniflow.native.vector_math import FUNCTIONS
 from miniflow.ops import Op
-from miniflow.program.ir import Code, Guard
+from miniflow.program.ir import Code, Guard, Instruction, Step
 
 STRETCH = 200  # instructions in one basic block
 PIECE = 1000  # instructions of a program in one function, if it has more than twice as many
@@ -24,6 +24,18 @@ class Access(NamedTuple):
     bases: tuple[tuple[str, str], ...]  # types and names
     load: Callable[[Emitter, int], str]  # of an input slot
     store: Callable[[Emitter, int, str], None]  # of an output by its number
+
+
+def _cut(program: Code) -> list[list[Step]]:
+    """The steps of each piece; a guard belongs to the last instruction before it."""
+    count = len(program)
+    pieces = -(-count // PIECE) if count > 2 * PIECE else 1
+    size = max(1, -(-count // pieces))
+    found: list[list[Step]] = [[] for _ in range(pieces)]
+    for n, step in program.steps():
+        last = n - program.first if isinstance(step, Instruction) else step.position - 1
+        found[max(last, 0) // size].append((n, step))
+    return found
 
 
 class Kernel:
@@ -39,10 +51,7 @@ class Kernel:
         self.access = access
         self.name = name
         self.width = target.width  # of registers
-        count = len(program)
-        pieces = -(-count // PIECE) if count > 2 * PIECE else 1
-        size = max(1, -(-count // pieces))
-        self.ranges = [range(k * size, min((k + 1) * size, count)) for k in range(pieces)]
+        self.pieces = _cut(program)
         self.shared, self.room = self._shared()
         self.stores: dict[int, list[int]] = {}
         for k, slot in enumerate(program.outputs):
@@ -51,7 +60,7 @@ class Kernel:
     @property
     def whole(self) -> bool:
         """Whether there is only one piece."""
-        return len(self.ranges) == 1
+        return len(self.pieces) == 1
 
     @property
     def calls_python(self) -> bool:
@@ -60,15 +69,15 @@ class Kernel:
 
     def _shared(self) -> tuple[dict[int, int], int]:
         """For each number that a later piece needs its place in ``%work``; how many places."""
-        first, last = self.program.first, self._last()
+        last = self._last()
         places: dict[int, int] = {}
         free: list[int] = []
         ends: dict[int, list[int]] = {}
         count = 0
-        for k, piece in enumerate(self.ranges):
+        for k, piece in enumerate(self.pieces):
             free += ends.pop(k, [])  # of numbers that nothing needs from here on
-            for slot in range(first + piece.start, first + piece.stop):
-                if last.get(slot, k) > k:
+            for slot, step in piece:
+                if isinstance(step, Instruction) and last.get(slot, k) > k:
                     if not free:
                         free.append(count)
                         count += 1
@@ -78,23 +87,12 @@ class Kernel:
 
     def _last(self) -> dict[int, int]:
         """For each slot the last piece that needs it."""
-        last: dict[int, int] = {}
-        for k, piece in enumerate(self.ranges):
-            for step in piece:
-                for x in self.program.instructions[step].operands:
-                    last[x] = k
-        for guard in self.program.guards:
-            for x in (guard.left, guard.right):
-                last[x] = max(last.get(x, 0), self.piece_of(guard))
-        return last
-
-    def piece_of(self, guard: Guard) -> int:
-        """The piece that checks a guard: the one with the last instruction before it."""
-        return next(k for k, piece in enumerate(self.ranges) if guard.position <= piece.stop)
+        pieces = enumerate(self.pieces)
+        return {x: k for k, piece in pieces for _, step in piece for x in step.operands}
 
     def modules(self) -> Iterator[ModuleText]:
         """The pieces, each in a module of its own."""
-        for k in range(len(self.ranges)):
+        for k in range(len(self.pieces)):
             imports = Imports()
             name = f"{self.name}{k}"
             yield imports.module([self.piece(imports, k)], [name], name)
@@ -132,11 +130,11 @@ class Kernel:
         types = [t.split()[0] for t, _ in self.parameters()]
         given = ", ".join([f"{t} {x}" for t, x in zip(types, arguments, strict=True)])
         results = []
-        for k in range(len(self.ranges)):
+        for k in range(len(self.pieces)):
             name = f"{self.name}{k}"
             f = f"@{name}" if self.whole else e.module.address(e, f"here.{name}")
             results.append(e(f"call i64 {f}({given})"))
-            if self.program.guards and self.target.lanes == 1 and k < len(self.ranges) - 1:
+            if self.program.guards and self.target.lanes == 1 and k < len(self.pieces) - 1:
                 ok = e(f"icmp eq i64 {results[-1]}, 0")
                 e.line(f"store i64 {results[-1]}, ptr %which")
                 e.line(f"br i1 {ok}, label %run{k + 1}, label %failed\nrun{k + 1}:")
@@ -159,10 +157,8 @@ class Piece:
         self.program = kernel.program
         self.e = e
         self.k = k
-        self.range = kernel.ranges[k]
+        self.steps = kernel.pieces[k]
         self.known: dict[int, str] = {}  # slots whose numbers are at hand
-        guards = enumerate(self.program.guards)
-        self.guards = [x for x in guards if kernel.piece_of(x[1]) == k][::-1]
         self.failed: list[str] = []
 
     def emit(self) -> list[str]:
@@ -172,19 +168,18 @@ class Piece:
             for slot in self.kernel.stores:
                 if slot < first:
                     self.keep(slot)
-        for step in self.range:
-            if step % STRETCH == 0:
+        for slot, step in self.steps:
+            if isinstance(step, Guard):
+                self.check(slot, step)
+                continue
+            if (slot - first) % STRETCH == 0:
                 self.pause()
-            self.check(step)
-            op, operands = self.program.instructions[step]
-            slot = first + step
-            self.known[slot] = self.row(op, [self.get(x) for x in operands])
+            self.known[slot] = self.row(step.op, [self.get(x) for x in step.operands])
             if slot in self.kernel.shared:
                 self.e.line(
                     f"store {self.e.type} {self.known[slot]}, ptr {self.place(slot)}, align 8"
                 )
             self.keep(slot)
-        self.check(self.range.stop)
         return self.failed
 
     def pause(self) -> None:
@@ -225,17 +220,15 @@ class Piece:
             return FUNCTIONS[op.name](self.e, *xs)
         return ROWS[op.name](self.e, *xs) if knows(target, op.name) else self.e.python(op.name, xs)
 
-    def check(self, step: int) -> None:
-        """The guards that come before an instruction."""
+    def check(self, n: int, guard: Guard) -> None:
+        """Guard number n."""
         e = self.e
-        while self.guards and self.guards[-1][1].position <= step:
-            n, guard = self.guards.pop()
-            relation = CONDITIONS[guard.relation]
-            holds = e.compare(relation, self.get(guard.left), self.get(guard.right))
-            if e.lanes > 1:
-                expected = f"splat (i1 {str(guard.holds).lower()})"
-                self.failed.append(e.logic("xor", holds, expected))
-                continue
-            ways = ("go", "out") if guard.holds else ("out", "go")
-            e.line(f"br i1 {holds}, label %{ways[0]}{n}, label %{ways[1]}{n}")
-            e.line(f"out{n}:\nret i64 {n + 1}\ngo{n}:")
+        relation = CONDITIONS[guard.relation]
+        holds = e.compare(relation, self.get(guard.left), self.get(guard.right))
+        if e.lanes > 1:
+            expected = f"splat (i1 {str(guard.holds).lower()})"
+            self.failed.append(e.logic("xor", holds, expected))
+            return
+        ways = ("go", "out") if guard.holds else ("out", "go")
+        e.line(f"br i1 {holds}, label %{ways[0]}{n}, label %{ways[1]}{n}")
+        e.line(f"out{n}:\nret i64 {n + 1}\ngo{n}:")

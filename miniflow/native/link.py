@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any
 
 from miniflow.native.machine import llvm, lock
-from miniflow.native.python_rows import COUNTS, c_function
+from miniflow.native.python_rows import COUNTS, c_callback
 from miniflow.ops import TABLE, Op
 
 POINTER = ctypes.sizeof(ctypes.c_void_p)
@@ -78,7 +78,7 @@ class Library:
             self.kept.append(COUNTS[name])
             return ctypes.addressof(COUNTS[name])
         if kind == "row":
-            callback = c_function(rows[rest].value)
+            callback = c_callback(rows[rest].value)
             self.kept.append(callback)
             return _pointer(callback)
         if kind == "here":

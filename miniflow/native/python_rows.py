@@ -17,7 +17,7 @@ _missed = ctypes.c_int64()  # calls of rows that did not get into Python
 COUNTS = {FAILED: _failed, MISSED: _missed}
 
 
-def c_function(value: Callable[..., float]) -> Any:
+def c_callback(value: Callable[..., float]) -> Any:
     """A row that Python computes, as a C function."""
 
     def row(operands: Any, n: int) -> float:

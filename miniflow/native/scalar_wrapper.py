@@ -9,7 +9,7 @@ from miniflow.native.layout import BARE, COUNTED, NUMBER
 from miniflow.native.packing import PackedKernel, Packs
 from miniflow.native.wrapper import Wrapper, arrays, is_plain, locations_of, with_helpers
 from miniflow.program.ir import Code
-from miniflow.program.structures import HOLE
+from miniflow.program.structures import NUMBER_LEAF
 
 STACK = 128  # numbers that a built-in function keeps on the stack; beyond, on the heap
 SPARE = 2  # results of earlier calls that are kept: mostly the caller still has the last one
@@ -20,7 +20,7 @@ def reusable(tree: Any) -> bool:
     """Whether a structure is made of floats and tuples only, which cannot be changed."""
     if type(tree) is tuple:
         return BARE and len(tree) > 0 and all(map(reusable, tree))
-    return tree is HOLE
+    return tree is NUMBER_LEAF
 
 
 class ScalarWrapper(Wrapper):
@@ -28,7 +28,7 @@ class ScalarWrapper(Wrapper):
 
     def __init__(self, program: Code, target: Target, width: int = 1) -> None:
         self.whole = is_plain(program.result)
-        result = program.result if self.whole else [HOLE] * len(program.outputs)
+        result = program.result if self.whole else [NUMBER_LEAF] * len(program.outputs)
         super().__init__(result, 1 + len(program.guards), Imports(), target)
         self.program = program
         self.sources = list(locations_of(program.arguments[0], "%in", "%a"))
@@ -148,7 +148,7 @@ class ScalarWrapper(Wrapper):
         e = self.e
         references = e(f"load i64, ptr {x}")
         self._demand(e(f"icmp eq i64 {references}, 1"), "anew")
-        if tree is HOLE:
+        if tree is NUMBER_LEAF:
             yield e(f"getelementptr i8, ptr {x}, i64 {NUMBER}")
             return
         items = self._items(tuple, x)

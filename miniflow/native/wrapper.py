@@ -28,25 +28,25 @@ from miniflow.native.layout import (
     TYPE,
     Location,
 )
-from miniflow.program.structures import HOLE, Numbers
+from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf
 
 SEQUENCES: dict[type, str] = {list: "List", tuple: "Tuple"}
 
 
 def is_plain(tree: Any) -> bool:
     """Whether a structure is one that the built-in function can take and make."""
-    if isinstance(tree, Numbers):
+    if isinstance(tree, ArrayLeaf):
         return tree.size > 0
     if type(tree) in SEQUENCES:
         return all(map(is_plain, tree))
-    return tree is HOLE
+    return tree is NUMBER_LEAF
 
 
-def arrays(tree: Any) -> Iterator[Numbers]:
+def arrays(tree: Any) -> Iterator[ArrayLeaf]:
     """The arrays in a structure, in the order of their numbers."""
-    if isinstance(tree, Numbers):
+    if isinstance(tree, ArrayLeaf):
         yield tree
-    elif tree is not HOLE:
+    elif tree is not NUMBER_LEAF:
         for part in tree:
             yield from arrays(part)
 
@@ -174,11 +174,11 @@ class Wrapper:
     def _take(self, tree: Any, x: str, places: Iterator[Location]) -> None:
         """Take the numbers out of an object."""
         e = self.e
-        if tree is HOLE:
+        if tree is NUMBER_LEAF:
             self._type(x, "PyFloat_Type")
             number = e(f"load double, ptr {e(f'getelementptr i8, ptr {x}, i64 {NUMBER}')}")
             e.line(f"store double {number}, ptr {self._at(next(places))}")
-        elif isinstance(tree, Numbers):
+        elif isinstance(tree, ArrayLeaf):
             first, *_ = [next(places) for _ in range(tree.size)]
             self._take_array(tree, x, first.base)
         else:
@@ -188,7 +188,7 @@ class Wrapper:
             if not tree:
                 return
             items = self._items(type(tree), x)
-            if all(part is HOLE for part in tree):
+            if all(part is NUMBER_LEAF for part in tree):
                 self._take_all(items, [next(places) for _ in tree])
                 return
             for k, part in enumerate(tree):
@@ -223,7 +223,7 @@ class Wrapper:
         self._demand(e(f"icmp eq i32 {found}, {flags}"))
         return field("ptr", SHAPE)
 
-    def _take_array(self, tree: Numbers, x: str, base: str) -> None:
+    def _take_array(self, tree: ArrayLeaf, x: str, base: str) -> None:
         """Use an array's numbers where they are."""
         e = self.e
         shape = self._checked(x, len(tree.shape), ALIGNED_ROWS)
@@ -249,14 +249,14 @@ class Wrapper:
     def _make(self, tree: Any, places: Iterator[Location], made: Iterator[str]) -> str:
         """The object of a result."""
         e = self.e
-        if tree is HOLE:
+        if tree is NUMBER_LEAF:
             number = e(f"load double, ptr {self._at(next(places))}")
             return self._object("PyFloat_FromDouble", f"double {number}")
-        if isinstance(tree, Numbers):
+        if isinstance(tree, ArrayLeaf):
             for _ in range(tree.size):
                 next(places)
             return next(made)
-        if tree and all(part is HOLE for part in tree):
+        if tree and all(part is NUMBER_LEAF for part in tree):
             first, *_ = [next(places) for _ in tree]
             found = self._empty(type(tree), len(tree))
             make = self.imports.address(e, "PyFloat_FromDouble")
@@ -285,9 +285,9 @@ def locations_of(tree: Any, base: str, array: str) -> Iterator[Location]:
     numbers, names = count(), count()
 
     def walk(part: Any) -> Iterator[Location]:
-        if part is HOLE:
+        if part is NUMBER_LEAF:
             yield Location(base, next(numbers))
-        elif isinstance(part, Numbers):
+        elif isinstance(part, ArrayLeaf):
             name = f"{array}{next(names)}"
             yield from [Location(name, k) for k in range(part.size)]
         else:

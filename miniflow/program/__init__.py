@@ -1,1 +1,19 @@
-"""A recording, frozen."""
+"""A recording, frozen: a program, to be simplified, printed, run.
+
+trace.py        `trace`: one call of a function as a program
+program.py      `Program`: what a user calls, prints and draws
+ir.py           code: instructions and guards on slots, and their grammar
+check.py        whether code keeps the rules of the IR
+freeze.py       what a call has recorded, as code
+simplify.py     the builder of code: instructions simplified, and only those needed
+expand.py       an operation as simpler ones
+schedule.py     what a batch computes once, what for each element, and in which order
+structures.py   numbers apart from the lists, dicts and arrays that hold them
+places.py       where entries come from: lines, variables, scopes
+names.py        identifiers
+writer.py       what the printers have in common
+python.py       code as Python
+c.py            code as C
+kinds.py        the table's rows on arrays, fractions, decimals, mpmath's numbers
+replay.py       the interpreter; replay.pxd is the same in C
+"""

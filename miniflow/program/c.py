@@ -17,30 +17,30 @@ from typing import Any
 from miniflow import ops
 from miniflow.operation import OPERANDS
 from miniflow.ops import TABLE, Op
-from miniflow.program import python as source
 from miniflow.program.expand import decomposition
-from miniflow.program.ir import Code, Guard, Place
-from miniflow.program.python import (
+from miniflow.program.ir import Code, Guard
+from miniflow.program.python import python_number
+from miniflow.program.writer import (
     ATOM,
     CHOICE,
     COMPARISON,
+    INFIX,
     INLINE,
-    MANY,
     PRODUCT,
     SIGN,
     WIDTH,
     Text,
-    chained,
+    Writer,
+    common_expression,
+    comparison,
+    enclosed,
     infix,
-    operand,
 )
 
 # Characters of an expression that is written where it is used, in the engine's rules: what
 # only one side of a choice needs is computed on that side alone.
-LONGEST = 400
+LONGEST_RULE = 400
 
-INFIX = {name: source.INFIX[name] for name in ("add", "sub", "mul", "div")}
-RELATIONS = {op.name: op.symbol for op in (ops.less, ops.equal)}
 NUMBER_OF_TRUTH = " ? 1.0 : 0.0"
 
 # Functions of the C library that Python has otherwise, by a few units in the last place.
@@ -77,7 +77,7 @@ def _in_c(node: Any) -> str:
 
 
 # Rows for which C has no name: functions of their own.
-HELPERS = {
+C_FUNCTIONS = {
     "pow": "double a, double b) { return b == 2.0 ? a * a : pow(a, b); }",
     "mod": """double a, double b)
 {
@@ -101,9 +101,12 @@ HELPERS = {
     return ldexp(x, i > 9999.0 ? 9999 : i < -9999.0 ? -9999 : (int)i);
 }""",
 }
-HELPERS |= {op.name: _from_python(op) for op in TABLE.values() if _from_python(op)}
-# Rows written without a name of their own, besides those of INFIX and RELATIONS.
-PLAIN = {"neg", "pos", "stop_gradient", "where", "sum", "dot", "degrees", "radians"}
+C_FUNCTIONS |= {op.name: _from_python(op) for op in TABLE.values() if _from_python(op)}
+# Rows written without a name of their own.
+C_UNNAMED = {
+    *INFIX, "neg", "pos", "stop_gradient", "less", "equal", "where", "sum", "dot", "degrees",
+    "radians",
+}  # fmt: skip
 
 # Names that mean something to C, or to its library.
 _TAKEN = """
@@ -125,67 +128,112 @@ toascii tolower toupper vfprintf vprintf vscanf vsnprintf vsprintf vsscanf cabs 
 cproj creal cexp clog cpow csqrt ccos csin ctan ccosh csinh ctanh cacos casin catan cacosh
 casinh catanh
 """
-WORDS = {*CALLS.values(), *_TAKEN.split()}
+C_WORDS = {*CALLS.values(), *_TAKEN.split()}
 
 
-def known(op: Op) -> bool:
+def has_c(op: Op) -> bool:
     """Whether there is C for a row, bit for bit."""
-    named = op.name in {*INFIX, *RELATIONS, *HELPERS, *PLAIN}
-    return op in ops.BUILTIN and bool(op.c or named)
+    return op in ops.BUILTIN and bool(op.c or op.name in C_UNNAMED or op.name in C_FUNCTIONS)
 
 
-def number(x: float) -> Text:
+def c_number(x: float) -> Text:
     """A constant, to the last bit."""
     if math.isinf(x):
         return Text("INFINITY", ATOM) if x > 0 else Text("-INFINITY", SIGN)
-    return source.number(x) if x == x else Text("NAN", ATOM)
+    return python_number(x) if x == x else Text("NAN", ATOM)
 
 
-def identifier(name: str) -> str:
+def c_identifier(name: str) -> str:
     """The nearest name that C leaves to others."""
     name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     good = name.isidentifier() and not re.match("_|mf_|M_|FP_", name)
     return name if good else f"v{name}"
 
 
-def expression(op: Op, xs: list[Text]) -> Text:
+# --- expressions --------------------------------------------------------------
+
+
+def c_expression(op: Op, xs: list[Text]) -> Text:
     """An operation on expressions."""
-    name = op.name
-    if name in INFIX:
-        return infix(*INFIX[name], *xs)
-    if name in RELATIONS:
-        return Text(infix(RELATIONS[name], COMPARISON, *xs).text + NUMBER_OF_TRUTH, CHOICE)
+    name, found = op.name, common_expression(op, xs)
+    if found is not None:
+        return found
+    if name in ("less", "equal"):
+        return Text(comparison(op.symbol, *xs).text + NUMBER_OF_TRUTH, CHOICE)
     if name == "where":
         c, a, b = xs
-        return Text(f"{_test(c)} ? {operand(a, COMPARISON)} : {operand(b, CHOICE)}", CHOICE)
+        return Text(f"{_test(c)} ? {enclosed(a, COMPARISON)} : {enclosed(b, CHOICE)}", CHOICE)
     if name == "neg":
-        return Text(f"-{operand(xs[0], ATOM)}", SIGN)
-    if name in ("pos", "stop_gradient"):
-        return xs[0]
+        return Text(f"-{enclosed(xs[0], ATOM)}", SIGN)
     if name in ("degrees", "radians"):
         factor = 180.0 / math.pi if name == "degrees" else math.pi / 180.0
-        return infix("*", PRODUCT, xs[0], number(factor))
-    if name == "sum":
-        return chained(xs)
-    if name == "dot":
-        half = len(xs) // 2
-        return chained([infix("*", PRODUCT, *pair) for pair in zip(xs, xs[half:], strict=False)])
-    if name == "pow" and re.fullmatch(r"-?[\d.e+-]+", xs[1].text):
-        if xs[1].text != "2.0":
-            return Text(f"pow({xs[0].text}, {xs[1].text})", ATOM)
-        if xs[0].text.isidentifier():
-            return infix("*", PRODUCT, xs[0], xs[0])
-    return Text(f"{CALLS.get(name, f'mf_{name}')}({', '.join([x.text for x in xs])})", ATOM)
+        return infix("*", PRODUCT, xs[0], c_number(factor))
+    return _c_power(*xs) if name == "pow" else _call(CALLS.get(name, f"mf_{name}"), xs)
+
+
+def _call(function: str, xs: list[Text]) -> Text:
+    return Text(f"{function}({', '.join([x.text for x in xs])})", ATOM)
+
+
+def _c_power(a: Text, b: Text) -> Text:
+    if b.text == "2.0" and a.text.isidentifier():  # the table's square, to the last bit
+        return infix("*", PRODUCT, a, a)
+    simple = re.fullmatch(r"-?[\d.e+-]+", b.text) and b.text != "2.0"
+    return _call("pow" if simple else "mf_pow", [a, b])
 
 
 def _test(x: Text) -> str:
     """Whether a number is not 0, as C asks."""
     if x.binds == CHOICE and x.text.count("?") == 1 and x.text.endswith(NUMBER_OF_TRUTH):
         return x.text.removesuffix(NUMBER_OF_TRUTH)
-    return f"{operand(x, COMPARISON + 1)} != 0.0"
+    return f"{enclosed(x, COMPARISON + 1)} != 0.0"
 
 
-def wrapped(text: str) -> list[str]:
+# --- statements ---------------------------------------------------------------
+
+
+class CWriter(Writer):
+    """The statements of a C function; numbers go in by names or expressions.
+
+    Attributes:
+        helpers: rows that are called as functions of their own.
+    """
+
+    def __init__(
+        self, code: Code, function: str, parameters: Iterable[str] = (), inline: int = INLINE
+    ) -> None:
+        super().__init__(code, {*C_WORDS, function}, parameters)
+        self.inline = inline
+        self.helpers: dict[str, Op] = {}
+
+    def identifier(self, name: str) -> str:
+        return c_identifier(name)
+
+    def number(self, x: float) -> Text:
+        return c_number(x)
+
+    def expression(self, op: Op, xs: list[Text]) -> Text:
+        text = c_expression(op, xs)
+        if text.text.startswith(f"mf_{op.name}("):
+            self.helpers[op.name] = op
+        return text
+
+    def statement(self, name: str, text: str) -> list[str]:
+        return _folded(f"const double {name} = {text};")
+
+    def remark(self, text: str) -> str:
+        return remark(text)
+
+    def departure(self, k: int, guard: Guard) -> list[str]:
+        test = comparison(guard.relation, self.texts[guard.left], self.texts[guard.right]).text
+        return _folded(f"if ({f'!({test})' if guard.holds else test}) return {k + 1};")
+
+    def is_short(self, slot: int, text: Text) -> bool:
+        last = slot == self.code.first + len(self.code) - 1
+        return (last and slot in self.code.outputs) or super().is_short(slot, text)
+
+
+def _folded(text: str) -> list[str]:
     """A statement in as many lines as it needs."""
     if len(text) <= WIDTH:
         return [text]
@@ -201,101 +249,43 @@ def remark(text: str) -> str:
     return f"/* {text.replace('*/', '* /').replace('/*', '/ *')} */"
 
 
-class Writer(source.Writer):
-    """The statements of one program; numbers go in by names or expressions."""
-
-    def __init__(
-        self,
-        program: Code,
-        function: str,
-        parameters: Iterable[str] = (),
-        inline: int = INLINE,
-    ) -> None:
-        super().__init__(program, ())
-        self.inline = inline
-        self.helpers: dict[str, Op] = {}  # rows that are called as functions of their own
-        self.names = dict(enumerate(parameters))
-        self.taken = {*WORDS, function, *self.names.values()}
-        for slot, name in program.names.items():
-            if slot not in self.names:
-                self.names[slot] = self.free(identifier(name))
-
-    def inputs(self) -> list[str]:
-        names = super().inputs()
-        self.texts[len(names) :] = map(number, self.program.constants)
-        return names
-
-    def step(self, position: int, op: Op, operands: tuple[int, ...]) -> None:
-        slot = self.program.first + position
-        xs = [self.texts[x] for x in operands]
-        long = op.name in ("sum", "dot") and len(xs) > MANY
-        text = self.long_sum(op, xs) if long else expression(op, xs)
-        if f"mf_{op.name}(" in text.text:
-            self.helpers[op.name] = op
-        name = self.names.get(slot)
-        once = self.uses[slot] == 1 and slot not in self.squared
-        last = position == len(self.program) - 1 and slot in self.program.outputs
-        short = last or len(text.text) <= self.inline
-        alias = op.name in ("pos", "stop_gradient") and text.binds == ATOM
-        if not (alias or (name is None and once and short)):
-            self.comment(self.program.places[position])
-            name = self.names[slot] = name or self.fresh("t")
-            self.lines += wrapped(f"const double {name} = {text.text};")
-            text = Text(name, ATOM)
-        self.texts.append(text)
-
-    def long_sum(self, op: Op, xs: list[Text]) -> Text:
-        """A long sum from left to right, in lines of its own."""
-        if op.name == "dot":
-            half = len(xs) // 2
-            xs = [infix("*", PRODUCT, *x) for x in zip(xs[:half], xs[half:], strict=True)]
-        total = Text(self.fresh("t"), ATOM)
-        self.lines += wrapped(f"double {total.text} = {chained(xs[:MANY]).text};")
-        for k in range(MANY, len(xs), MANY):
-            terms = chained([total, *xs[k : k + MANY]])
-            self.lines += wrapped(f"{total.text} = {terms.text};")
-        return total
-
-    def comment(self, place: Place | None) -> None:
-        start = len(self.lines)
-        super().comment(place)
-        self.lines[start:] = [line and remark(line[2:]) for line in self.lines[start:]]
-
-    def guard(self, k: int, guard: Guard) -> None:
-        test = infix(guard.relation, COMPARISON, self.texts[guard.left], self.texts[guard.right])
-        denied = f"!({test.text})" if guard.holds else test.text
-        self.lines += wrapped(f"if ({denied}) return {k + 1};")
+# --- functions ----------------------------------------------------------------
 
 
-def text(program: Code) -> str:
-    """The program as a C99 function, with what it needs above it.
+def c_text(code: Code) -> str:
+    """The code as a C99 function, with what it needs above it.
 
     Raises:
         TypeError: an operation is a Python function.
     """
-    for op in dict.fromkeys(step.op for step in program.instructions):
-        if not (known(op) or (op in ops.BUILTIN and op.name in NEARLY) or decomposition(op)):
-            raise TypeError(
-                f"c_source: {op.name} is a function of Python, there is no C for it; write it in "
-                "the table's own operations, or leave it outside of the program"
-            )
-    name = identifier(program.name)
-    while name in WORDS:
+    for op in dict.fromkeys(step.op for step in code.instructions):
+        _check_c(op)
+    name = c_identifier(code.name)
+    while name in C_WORDS:
         name += "_"
-    writer = Writer(program, name)
+    writer = CWriter(code, name)
     inputs = writer.inputs()
     used = [(k, x) for k, x in enumerate(inputs) if writer.uses[k]]
     writer.lines += [f"const double {x} = in[{k}];" for k, x in used]
     writer.body()
-    outputs = [writer.texts[x].text for x in program.outputs]
+    outputs = [writer.texts[x].text for x in code.outputs]
     unused = [f"(void){x};" for x, n in (("in", len(used)), ("out", len(outputs))) if not n]
-    results = [line for k, y in enumerate(outputs) for line in wrapped(f"out[{k}] = {y};")]
+    results = [line for k, y in enumerate(outputs) for line in _folded(f"out[{k}] = {y};")]
     helpers: dict[str, str] = {}
-    _define(writer.helpers.values(), helpers)
+    _add_c_helpers(writer.helpers.values(), helpers)
     head = f"int {name}(const double *in, double *out)"
-    function = _head(program) + _block(head, [*unused, *writer.lines, *results, "return 0;"])
+    function = _head(code) + _block(head, [*unused, *writer.lines, *results, "return 0;"])
     flags = remark("with -ffp-contract=off -fno-builtin the answers are miniflow's, bit for bit")
     return "\n".join([f"{flags}\n#include <math.h>\n", *helpers.values(), function])
+
+
+def _check_c(op: Op) -> None:
+    """Refuse a row that there is no C for."""
+    if not (has_c(op) or (op in ops.BUILTIN and op.name in NEARLY) or decomposition(op)):
+        raise TypeError(
+            f"c_source: {op.name} is a function of Python, there is no C for it; write it in "
+            "the table's own operations, or leave it outside of the program"
+        )
 
 
 def _block(head: str, lines: list[str]) -> str:
@@ -304,35 +294,37 @@ def _block(head: str, lines: list[str]) -> str:
     return f"{head}\n{{\n{body}}}\n"
 
 
-def _head(program: Code) -> str:
+def _head(code: Code) -> str:
     """What to know of the function."""
-    live = f", and {len(program.captured)} captured" if program.captured else ""
-    fails = "; k + 1, and leaves out as it is, where guard k fails" if program.guards else ""
-    return remark(
-        f"{program.inputs} numbers{live} in, {len(program.outputs)} out. Returns 0{fails}."
-    ) + "\n"  # fmt: skip
+    live = f", and {len(code.captured)} captured" if code.captured else ""
+    fails = "; k + 1, and leaves out as it is, where guard k fails" if code.guards else ""
+    words = f"{code.inputs} numbers{live} in, {len(code.outputs)} out. Returns 0{fails}."
+    return remark(words) + "\n"
 
 
-def _define(found: Iterable[Op], helpers: dict[str, str]) -> None:
+def _add_c_helpers(found: Iterable[Op], helpers: dict[str, str]) -> None:
     """Add a definition for each row that C does not have, innermost first."""
     for op in found:
-        inner = None if op.name in HELPERS else decomposition(op)
-        if inner is None:
-            helpers[op.name] = f"static double mf_{op.name}({HELPERS[op.name]}\n"
+        code = None if op.name in C_FUNCTIONS else decomposition(op)
+        if code is None:
+            helpers[op.name] = f"static double mf_{op.name}({C_FUNCTIONS[op.name]}\n"
         elif op.name not in helpers:
-            helpers[op.name] = function(f"mf_{op.name}", inner, helpers)
+            helpers[op.name] = c_function(f"mf_{op.name}", code, helpers)
 
 
-def function(
-    name: str, program: Code, helpers: dict[str, str],
-    parameters: Iterable[str] = (), inline: int = INLINE,
+def c_function(
+    name: str, code: Code, helpers: dict[str, str], parameters: Iterable[str] = (),
+    inline: int = INLINE,
 ) -> str:  # fmt: skip
-    """A program without guards and with one output as a function of numbers."""
-    writer = Writer(program, name, parameters, inline)
+    """Code without guards and with one output as a function of numbers.
+
+    What it calls is added to `helpers`: texts by the names of rows.
+    """
+    writer = CWriter(code, name, parameters, inline)
     inputs = writer.inputs()
     writer.body()
-    _define(writer.helpers.values(), helpers)
+    _add_c_helpers(writer.helpers.values(), helpers)
     unused = [f"(void){x};" for k, x in enumerate(inputs) if not writer.uses[k]]
-    result = wrapped(f"return {writer.texts[program.outputs[0]].text};")
+    result = _folded(f"return {writer.texts[code.outputs[0]].text};")
     head = f"static double {name}({', '.join([f'double {x}' for x in inputs])})"
     return _block(head, [*unused, *writer.lines, *result])

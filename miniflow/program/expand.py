@@ -3,16 +3,25 @@
 The *decomposition* of a row of the operation table is its value as code of other rows.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from miniflow import ops
 from miniflow.ops import Op
 from miniflow.program.freeze import freeze
 from miniflow.program.ir import Code, Guard
 from miniflow.program.simplify import Builder
-from miniflow.program.structures import HOLE
+from miniflow.program.structures import NUMBER_LEAF
 
 _decompositions: dict[Op, Code | None] = {}
+
+
+def formula_code(f: Callable[..., Any], count: int) -> Code | None:
+    """A formula of so many numbers as code; None where it calls functions of floats."""
+    try:
+        return freeze(f, [0.5] * count, ((NUMBER_LEAF,) * count, {}))
+    except TypeError:
+        return None
 
 
 def decomposition(op: Op) -> Code | None:
@@ -26,40 +35,31 @@ def _decomposition(op: Op) -> Code | None:
     # what a user's function of floats does with Values may be something else
     if op.arity < 1 or op not in ops.BUILTIN:
         return None
-    try:
-        program = freeze(op.value, [0.5] * op.arity, ((HOLE,) * op.arity, {}))
-    except TypeError:  # it calls functions of floats
+    code = formula_code(op.value, op.arity)
+    if code is None or any(step.op is op for step in code.instructions):
         return None
-    simple = all(x.op is not op for x in program.instructions)
-    alone = not (program.guards or program.captured) and len(program.outputs) == 1
-    return program if simple and alone else None
+    alone = not (code.guards or code.captured) and len(code.outputs) == 1
+    return code if alone else None
 
 
-def expanded(program: Code, known: Iterable[str]) -> Code:
-    """The same code in terms of rows that are `known`, and of those without a decomposition."""
+def expanded(code: Code, known: Iterable[str]) -> Code:
+    """The same code with rows that are not `known` decomposed, as far as they can be."""
     known = frozenset(known)
-    if all(x.op.name in known for x in program.instructions):
-        return program
-    builder = Builder(program.inputs)
-    nodes = list(range(program.inputs))
-    nodes += [builder.capture(v) for v in program.captured]
-    nodes += [builder.constant(x) for x in program.constants]
-    guards = list(program.guards)[::-1]
-    for position, (op, operands) in enumerate(program.instructions):
-        while guards and guards[-1].position <= position:
-            _copy_guard(builder, nodes, guards.pop())
-        nodes.append(_insert(builder, op, tuple([nodes[x] for x in operands]), known))
-    while guards:
-        _copy_guard(builder, nodes, guards.pop())
-    names = {nodes[slot]: name for slot, name in program.names.items()}
-    outputs = [nodes[x] for x in program.outputs]
-    head = program.name, program.parameters, program.arguments, program.result
-    return builder.program(*head, outputs, names)
-
-
-def _copy_guard(builder: Builder, nodes: list[int], guard: Guard) -> None:
-    """Take over a guard as it is: their numbers stay the same."""
-    builder.guards.append((guard.relation, nodes[guard.left], nodes[guard.right], guard.holds))
+    if all(step.op.name in known for step in code.instructions):
+        return code
+    builder = Builder(code.inputs)
+    nodes = list(range(code.inputs))
+    nodes += [builder.capture(v) for v in code.captured]
+    nodes += [builder.constant(x) for x in code.constants]
+    for _, step in code.steps():
+        if isinstance(step, Guard):
+            builder.guards.append(step.renumbered(nodes))  # all are kept: so are their numbers
+        else:
+            operands = tuple([nodes[x] for x in step.operands])
+            nodes.append(_insert(builder, step.op, operands, known))
+    names = {nodes[slot]: name for slot, name in code.names.items()}
+    outputs = [nodes[x] for x in code.outputs]
+    return builder.code(code.name, code.parameters, code.arguments, code.result, outputs, names)
 
 
 def _insert(builder: Builder, op: Op, operands: tuple[int, ...], known: frozenset[str]) -> int:

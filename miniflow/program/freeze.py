@@ -1,22 +1,33 @@
-"""Recording one call of a function, and freezing it as code."""
+"""One call of a function, recorded on the tape and frozen as code.
+
+The tape has an *entry* for each operation. Those that the outputs and the guards come from
+become instructions; a Value from outside becomes a captured one, a plain number a constant.
+"""
 
 import gc
 import operator
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 from enum import Enum
 from math import inf, nextafter
 from typing import Any
 
 from miniflow.ops import real, shared
-from miniflow.program.ir import Code
-from miniflow.program.names import function_name, leaf_names, origins, parameter_names, watched
+from miniflow.program.ir import Code, in_order
+from miniflow.program.names import argument_names, function_name, input_names
+from miniflow.program.places import origins, watched
 from miniflow.program.simplify import Builder
-from miniflow.program.structures import Hole, Numbers, fill, is_setting, key, split
+from miniflow.program.structures import (
+    ArrayLeaf,
+    NumberLeaf,
+    flatten_numbers,
+    is_static_array,
+    treedef_key,
+    unflatten_numbers,
+)
 from miniflow.tape.core import Table, Value, here
 from miniflow.tape.notes import Trace
 from miniflow.util.trees import children
-
-Function = Callable[..., Any]
 
 # each comparison: what it is in terms of those, whether sides change and whether it is denied
 COMPARISONS = {
@@ -27,113 +38,167 @@ COMPARISONS = {
     operator.eq: ("==", False, False),
     operator.ne: ("==", False, True),
 }
+# What a result may consist of: leaves, and what cannot have Values in it.
+PLAIN_PARTS = (NumberLeaf, ArrayLeaf, str, bytes, bool, complex, Enum, type(None), type)
 
 
-def freeze(f: Function, numbers: list[float], arguments: Any) -> Code:
-    """The code of a call of `f` with numbers in the holes of its arguments."""
+def freeze(f: Callable[..., Any], numbers: list[float], arguments: Any) -> Code:
+    """The code of one call of a function.
+
+    Args:
+        f: the function.
+        numbers: the numbers among its arguments.
+        arguments: the treedef of its arguments, ``(args, kwargs)``.
+
+    Raises:
+        TypeError: f is not a function, a static argument is not hashable, or f does or returns
+            what cannot be traced.
+        RuntimeError: f does what a program could not do again; or it keeps what it computes.
+    """
     if not callable(f):
-        raise TypeError(f"trace: {f!r:.60} is not a function")
-    key(arguments)  # raises where a part is neither number nor setting
+        raise TypeError(f"trace: f must be a function, got {type(f).__name__}")
+    treedef_key(arguments)  # raises where a static argument is not hashable
     table = here.table
     with table.hold():
         start, opened = table.count, table.opened
-        program = _record(table, f, numbers, arguments)
+        code = _recorded(table, f, numbers, arguments)
         if not table.cut(start, opened):
             gc.collect()  # Values in cycles
             if not table.cut(start, opened):
                 raise RuntimeError(
-                    f"{program.name}: it keeps a Value outside that it has computed: its gradient "
+                    f"{code.name}: it keeps a Value outside that it has computed: its gradient "
                     "would end there, and its number never change; return it instead"
                 )
-        return program
+        return code
 
 
-def _record(table: Table, f: Function, numbers: list[float], arguments: Any) -> Code:
+def _recorded(table: Table, f: Callable[..., Any], numbers: list[float], arguments: Any) -> Code:
+    """Record the call, and freeze it while its entries are there."""
     outer, muted = table.trace, table.muted
     notes = Trace()
     table.trace, table.muted = None, 0
     try:
         inputs = [Value(x) for x in numbers]
-        args, kwargs = fill(arguments, inputs)
-        parameters = parameter_names(f, arguments)
-        trees = zip(parameters, [*arguments[0], *arguments[1].values()], strict=True)
-        leaves = [leaf for name, tree in trees for leaf in leaf_names(name, tree)]
-        names = dict(zip([x._entry for x in inputs], leaves, strict=True))
-        start = table.count
+        args, kwargs = unflatten_numbers(arguments, inputs)
+        parameters = argument_names(f, arguments)
+        names = dict(
+            zip([x._entry for x in inputs], input_names(parameters, arguments), strict=True)
+        )
+        recorded = Recorded(table, notes, inputs)
         table.trace = notes
         with watched(table, notes, names):
             out = f(*args, **kwargs)
         table.trace = None
-        return _frozen(
-            table, notes, names, start, (function_name(f), parameters, arguments), inputs, out
-        )
+        return recorded.code(function_name(f), parameters, arguments, out, names)
     finally:
         notes.guards.clear()  # Values go as soon as they can
         table.trace, table.muted = outer, muted
 
 
-def _frozen(
-    table: Table, notes: Trace, names: dict[int, str], start: int,
-    head: tuple[str, list[str], Any], inputs: list[Value], out: Any,
-) -> Code:  # fmt: skip
-    """The code of what was recorded from row `start` on."""
-    name = head[0]
-    values, result = split(out)
-    _check_result(name, result)
-    outputs = [_output(name, y) for y in values]
-    builder = Builder(len(inputs))
-    nodes = {x._entry: k for k, x in enumerate(inputs)}
-    sides = [x for guard in notes.guards for x in guard[1:3] if x.__class__ is Value]
-    wanted = [x._entry for x in (*outputs, *sides) if x.__class__ is Value]
-    rows = [row for row in table.reached(wanted, start) if row >= start]
-    places = origins(table, notes, rows)
+class Recorded:
+    """What is recorded of one call, on its way to code.
 
-    def node(row: int) -> int:
-        """The node of a row: computed before, from outside, or a constant."""
-        if row not in nodes:
-            op = table.op(row)
-            live = op is shared or row < start
-            nodes[row] = (
-                builder.capture(table.handle(row))
-                if live
-                else builder.constant(table.value_of(row))
-            )
-        return nodes[row]
+    Attributes:
+        table: the tape, on which the call begins with the next entry.
+        notes: the comparisons, and what the entries come from.
+        nodes: what entries are for the builder.
+    """
 
-    guards = iter(notes.guards)
-    guard = next(guards, None)
-    for row in reversed(rows):
-        while guard is not None and guard[4] <= row:
-            _guard(builder, node, guard)
-            guard = next(guards, None)
-        op = table.op(row)
-        if op.arity:
-            operands = tuple([node(x) for x in table.operands(row)])
-            builder.place = places[row]
-            nodes[row] = builder.emit(op, operands)
-    while guard is not None:
-        _guard(builder, node, guard)
-        guard = next(guards, None)
-    found = [node(y._entry) if y.__class__ is Value else builder.constant(y) for y in outputs]
-    called: dict[int, str] = {}
-    for row, text in (*table.labels.copy().items(), *names.items()):
-        if text and row in nodes:
-            called.setdefault(nodes[row], text)
-    for adjoint, row in notes.adjoints:
-        if adjoint in nodes and nodes.get(row) in called:
-            called.setdefault(nodes[adjoint], f"d_{called[nodes[row]]}")
-    called |= {node: v.label for node, v in builder.captured.items() if v.label}
-    return builder.program(*head, result, found, called)
+    def __init__(self, table: Table, notes: Trace, inputs: list[Value]) -> None:
+        self.table = table
+        self.notes = notes
+        self.start = table.count
+        self.builder = Builder(len(inputs))
+        self.nodes = {x._entry: k for k, x in enumerate(inputs)}
+
+    def code(
+        self, name: str, parameters: list[str], arguments: Any, out: Any, names: dict[int, str]
+    ) -> Code:
+        """The code that computes `out`; `names` has some entries'."""
+        values, result = flatten_numbers(out)
+        _check_result(name, result)
+        outputs = [_output(name, y) for y in values]
+        self._emit([x for x in (*outputs, *self._compared()) if x.__class__ is Value])
+        found = [self._side(y) for y in outputs]
+        called = self._names(names)
+        return self.builder.code(name, parameters, arguments, result, found, called)
+
+    def _compared(self) -> Iterator[Any]:
+        """The sides of all comparisons."""
+        return (x for guard in self.notes.guards for x in guard[1:3])
+
+    def _emit(self, wanted: list[Value]) -> None:
+        """Instructions for what is wanted, and guards, as they were recorded."""
+        table, nodes, builder = self.table, self.nodes, self.builder
+        start = self.start
+        entries = [n for n in table.reached([x._entry for x in wanted], start) if n >= start]
+        places = origins(table, self.notes, entries)
+        entries.reverse()
+        positions = [bisect_left(entries, guard[4]) for guard in self.notes.guards]
+        for n in in_order(entries, self.notes.guards, positions):
+            if not isinstance(n, int):
+                self._guard(*n)
+                continue
+            op = table.op(n)
+            if op.arity:
+                builder.place = places[n]
+                operands = tuple(
+                    [nodes[x] if x in nodes else self._leaf(x) for x in table.operands(n)]
+                )
+                nodes[n] = builder.emit(op, operands)
+
+    def _leaf(self, n: int) -> int:
+        """The node of an entry that this call has not computed: from outside, or a constant."""
+        if self.table.op(n) is shared or n < self.start:
+            node = self.builder.capture(self.table.handle(n))
+        else:
+            node = self.builder.constant(self.table.value_of(n))
+        self.nodes[n] = node
+        return node
+
+    def _side(self, x: Any) -> int:
+        """The node of a Value, or of a plain number."""
+        if x.__class__ is not Value:
+            return self.builder.constant(x)
+        n = x._entry
+        return self.nodes[n] if n in self.nodes else self._leaf(n)
+
+    def _guard(self, holds: Any, a: Value, b: Any, answer: Any, _: int) -> None:
+        """A comparison of Values as a guard."""
+        relation, swapped, denied = COMPARISONS[holds]
+        if b.__class__ is not Value:
+            below, above = _neighbours(b)
+            if below != above:  # no float, so it is never equal: compare with the next one
+                if relation == "==":
+                    return
+                relation, b = "<=", above if swapped else below
+            else:
+                b = below
+        left, right = self._side(a), self._side(b)
+        if swapped:
+            left, right = right, left
+        self.builder.guard(relation, left, right, bool(answer) is not denied)
+
+    def _names(self, names: dict[int, str]) -> dict[int, str]:
+        """What nodes are called: by labels, by variables, as adjoints of what has a name."""
+        nodes = self.nodes
+        called: dict[int, str] = {}
+        for n, text in (*self.table.labels.copy().items(), *names.items()):
+            if text and n in nodes:
+                called.setdefault(nodes[n], text)
+        for adjoint, n in self.notes.adjoints:
+            if adjoint in nodes and nodes.get(n) in called:
+                called.setdefault(nodes[adjoint], f"d_{called[nodes[n]]}")
+        return called | {node: v.label for node, v in self.builder.captured.items() if v.label}
 
 
 def _check_result(name: str, result: Any) -> None:
     """Refuse results that may have hidden Values in them: they would be this call's for ever."""
-    parts = None if is_setting(result) else children(result)
+    parts = None if is_static_array(result) else children(result)
     for part in parts or ():
         _check_result(name, part)
-    known = (Hole, Numbers, str, bytes, bool, complex, Enum, type(None), type)
-    is_bool = type(result).__module__ == "numpy"
-    if parts is None and not isinstance(result, known) and not is_bool:
+    of_numpy = type(result).__module__ == "numpy"  # its bools, and arrays of them
+    if parts is None and not isinstance(result, PLAIN_PARTS) and not of_numpy:
         raise TypeError(
             f"{name}: it returned a {type(result).__name__}; a traced function returns numbers, "
             "strings, bools or None, in lists, tuples, dicts and arrays"
@@ -145,25 +210,6 @@ def _output(name: str, y: Any) -> Any:
     if y.__class__ is Value:
         return y if y._tape is here.table else +y
     return real(y, f"{name}: a result")
-
-
-def _guard(builder: Builder, node: Callable[[int], int], guard: Any) -> None:
-    """Add a comparison of Values that was met to the program."""
-    holds, a, b, answer, _ = guard
-    relation, swapped, denied = COMPARISONS[holds]
-    if b.__class__ is not Value:
-        below, above = _neighbours(b)
-        if below != above:  # no float, so it is never equal: compare with the next one
-            if relation == "==":
-                return
-            relation, b = "<=", above if swapped else below
-        else:
-            b = below
-    left = node(a._entry)
-    right = node(b._entry) if b.__class__ is Value else builder.constant(b)
-    if swapped:
-        left, right = right, left
-    builder.guard(relation, left, right, bool(answer) is not denied)
 
 
 def _neighbours(x: Any) -> tuple[float, float]:

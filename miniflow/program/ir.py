@@ -1,21 +1,58 @@
-"""The intermediate representation: what a function did once, frozen.
+"""The intermediate representation (IR): what a function did in one call, frozen.
 
-Numbers stand in *slots*, counted in this order: inputs, captured Values, constants, and one
-for the result of each instruction. A *guard* is a comparison that came out one way while
-tracing: code is one path through its function, and says so where a call would take another.
+A piece of *code* is one path through a function. As text it looks like this:
+
+    program f
+      x: input
+      w: captured
+      guard 0: x < 2.0
+      %3 = mul x w
+      y = sin %3
+      return y, %3
+
+The grammar of the text:
+
+    code        = "program" NAME input* step* "return" slots
+    input       = slot ":" ("input" | "captured")
+    step        = guard | instruction
+    guard       = "guard" NUMBER ":" ["not"] slot relation slot
+    relation    = "<" | "<=" | "==" | ">" | ">="
+    instruction = slot "=" OPERATION slot+
+    slots       = [slot ("," slot)*]
+    slot        = NAME | "%" NUMBER | CONSTANT
+
+Numbers stand in *slots*, counted in this order: inputs, captured Values, constants, and one for
+the result of each instruction. The text shows a slot by its name, by its number, or, of a
+constant, by what is in it. An *instruction* is a row of the operation table and the slots of its
+operands. A *guard* is a comparison of two slots that came out one way while tracing: where it
+comes out the other way, the function takes another path, and this code is not for it.
+
+The rules, which `check` checks: a slot is defined once, before it is used; an instruction has as
+many operands as its row says; a guard stands as early as it can, behind the instructions that it
+needs and behind the guard before it.
 """
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from itertools import count, islice
+from typing import Any, NamedTuple, TypeVar
 
 from miniflow.operation import Op
-from miniflow.program.structures import fill, key, size
+from miniflow.program.structures import count_numbers, treedef_key, unflatten_numbers
 from miniflow.tape.core import Value
 from miniflow.tape.storage import plain
 
-Function = Callable[..., Any]
+RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    "==": operator.eq,
+}
+LISTED = 1000  # lines of a listing
+
+Slots = Mapping[int, int] | Sequence[int]  # which slot takes the place of each
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 class Instruction(NamedTuple):
@@ -23,6 +60,10 @@ class Instruction(NamedTuple):
 
     op: Op
     operands: tuple[int, ...]
+
+    def renumbered(self, slots: Slots) -> "Instruction":
+        """The same where slot x has become slots[x]."""
+        return Instruction(self.op, tuple([slots[x] for x in self.operands]))
 
 
 class Guard(NamedTuple):
@@ -35,7 +76,19 @@ class Guard(NamedTuple):
     left: int
     right: int
     holds: bool
-    position: int
+    position: int = 0
+
+    @property
+    def operands(self) -> tuple[int, int]:
+        """The two slots."""
+        return self.left, self.right
+
+    def renumbered(self, slots: Slots) -> "Guard":
+        """The same where slot x has become slots[x]; `placed` gives it a position."""
+        return Guard(self.relation, slots[self.left], slots[self.right], self.holds)
+
+
+Step = tuple[int, Instruction | Guard]  # with the slot of its result, or a guard's number
 
 
 class Place(NamedTuple):
@@ -45,13 +98,6 @@ class Place(NamedTuple):
     line: int
     sweep: int = 0
     scope: tuple[str, ...] = ()
-
-
-RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    "==": operator.eq,
-}
 
 
 class PathError(RuntimeError):
@@ -69,15 +115,41 @@ class PathError(RuntimeError):
         return type(self), (str(self), self.guard)
 
 
+# --- the order of steps -------------------------------------------------------
+
+
+def placed(guards: Iterable[Guard], slots: Slots, first: int) -> Iterator[Guard]:
+    """Guards where slot x has become slots[x], each as early as it can be.
+
+    It stands after the instructions that it needs, the first of which has slot `first`, and
+    after the guard before it.
+    """
+    position = 0
+    for relation, a, b, holds, _ in guards:
+        left, right = slots[a], slots[b]
+        position = max(position, left - first + 1, right - first + 1)
+        yield Guard(relation, left, right, holds, position)
+
+
+def in_order(items: Iterable[A], guards: Iterable[B], positions: Iterable[int]) -> Iterator[A | B]:
+    """Items and guards as they happen: guard k comes after positions[k] of the items."""
+    rest, done = iter(items), 0
+    for guard, position in zip(guards, positions, strict=True):
+        yield from islice(rest, position - done)
+        yield guard
+        done = position
+    yield from rest
+
+
 class Code:
     """One path through a function: immutable, hashable by content.
 
     Attributes:
         name: the function's.
         parameters: the names of its arguments.
-        arguments: ``(args, kwargs)`` with a hole in the place of each number.
-        result: the structure that is returned, with a hole for each output.
-        captured: Values from outside that the function used; read anew at each call.
+        arguments: the treedef of its arguments, ``(args, kwargs)``.
+        result: the treedef of what it returns; a leaf for each output.
+        captured: Values from outside that the function used; read again at each call.
         constants: plain numbers.
         instructions: what is computed, in order.
         outputs: the slots of the results.
@@ -107,13 +179,11 @@ class Code:
 
     def __setattr__(self, name: str, value: object) -> None:
         if "frozen" in vars(self):
-            raise AttributeError(
-                f"{type(self).__name__}.{name}: a program is immutable; trace another one"
-            )
+            raise AttributeError(f"Program.{name}: a program is immutable; trace another one")
         super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"{type(self).__name__}.{name}: a program is immutable")
+        raise AttributeError(f"Program.{name}: a program is immutable")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (
@@ -121,12 +191,12 @@ class Code:
             self.constants, self.instructions, self.outputs, self.guards, self.names, self.places,
         )  # fmt: skip
 
-    # --- content --------------------------------------------------------------
+    # --- content ----------------------------------------------------------------
 
     @cached_property
     def inputs(self) -> int:
         """The number of inputs."""
-        return size(self.arguments)
+        return count_numbers(self.arguments)
 
     @cached_property
     def first(self) -> int:
@@ -135,7 +205,7 @@ class Code:
 
     @cached_property
     def code(self) -> tuple[Any, ...]:
-        """What is computed, as plain numbers and strings: programs are equal if these are."""
+        """What is computed, as plain numbers and strings: equal code computes the same."""
         return (
             self.inputs,
             len(self.captured),
@@ -147,7 +217,8 @@ class Code:
 
     @cached_property
     def _content(self) -> tuple[Any, ...]:
-        return self.code, key(self.arguments), key(self.result), tuple(map(id, self.captured))
+        structures = treedef_key(self.arguments), treedef_key(self.result)
+        return self.code, structures, tuple(map(id, self.captured))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Code):
@@ -166,35 +237,55 @@ class Code:
         start = self.first - len(self.constants)
         return self.constants[slot - start] if start <= slot < self.first else None
 
+    @cached_property
+    def order(self) -> tuple[Instruction | Guard, ...]:
+        """Instructions and guards in the order in which they happen."""
+        positions = [guard.position for guard in self.guards]
+        return tuple(in_order(self.instructions, self.guards, positions))
+
+    def steps(self) -> Iterator[Step]:
+        """The same with numbers: the slot of an instruction's result, the number of a guard."""
+        slots, guards = count(self.first), count()
+        for step in self.order:
+            yield next(guards if step.__class__ is Guard else slots), step
+
+    # --- running ----------------------------------------------------------------
+
     def live(self) -> list[float]:
         """The numbers that the captured Values have now."""
         return [plain(v) for v in self.captured]
-
-    # --- running --------------------------------------------------------------
 
     def evaluate(self, xs: list[float]) -> list[float]:
         """The outputs at plain numbers: the inputs', then the captured Values'."""
         return self.run(xs, lambda op: op.value)
 
     def run(
-        self, xs: Iterable[Any], function: Callable[[Op], Function],
+        self, xs: Iterable[Any], function: Callable[[Op], Callable[..., Any]],
         constants: Iterable[Any] | None = None,
     ) -> list[Any]:  # fmt: skip
-        """The outputs at any numbers, by what `function` says operations do to them."""
+        """The outputs at any numbers, by what `function` says operations do to them.
+
+        Args:
+            xs: the inputs' numbers, then the captured Values'.
+            function: for a row of the table a function of such numbers.
+            constants: the constants as such numbers; floats if left out.
+
+        Raises:
+            PathError: a guard fails.
+        """
         slots = [*xs, *(self.constants if constants is None else constants)]
-        guards = iter(enumerate(self.guards))
-        k, guard = next(guards, (0, None))
-        for position, (op, operands) in enumerate(self.instructions):
-            while guard is not None and guard.position <= position:
-                self._check(k, guard, slots)
-                k, guard = next(guards, (0, None))
-            slots.append(function(op)(*[slots[x] for x in operands]))
-        while guard is not None:
-            self._check(k, guard, slots)
-            k, guard = next(guards, (0, None))
+        k = 0  # the next guard
+        for step in self.order:
+            if step.__class__ is Guard:
+                self._check(k, step, slots)
+                k += 1
+            else:
+                op, operands = step  # type: ignore[misc]
+                slots.append(function(op)(*[slots[x] for x in operands]))
         return [slots[x] for x in self.outputs]
 
     def _check(self, k: int, guard: Guard, slots: list[Any]) -> None:
+        """Raise where guard k does not come out as on this path."""
         answer = RELATIONS[guard.relation](slots[guard.left], slots[guard.right])
         if hasattr(answer, "all"):  # an array: all of its elements take the path, or none does
             answer = guard.holds if (answer == guard.holds).all() else not guard.holds
@@ -212,48 +303,50 @@ class Code:
 
     def rebuild(self, outputs: Iterable[Any]) -> Any:
         """The result in its structure."""
-        return fill(self.result, outputs)
+        return unflatten_numbers(self.result, outputs)
 
-    # --- reading --------------------------------------------------------------
+    # --- text -------------------------------------------------------------------
 
     def called(self, slot: int) -> str:
-        """What a slot is called: a name, a constant's number, or its place."""
+        """What a slot is called: its name or number; or the constant that is in it."""
         constant = self.constant(slot)
         return self.names.get(slot, f"%{slot}") if constant is None else repr(constant)
 
+    def sides(self, guard: Guard) -> tuple[int, str, int]:
+        """A guard's comparison, with a constant on the right."""
+        left, sign, right = guard.left, guard.relation, guard.right
+        if self.constant(left) is None:
+            return left, sign, right
+        return right, sign.replace("<", ">"), left
+
     def condition(self, guard: Guard) -> str:
-        """A guard in words; a constant stands on the right."""
-        left, right, sign = self.called(guard.left), self.called(guard.right), guard.relation
-        if left[-1].isdigit() and not left.isidentifier():
-            left, right, sign = right, left, sign.replace("<", ">")
-        return f"{left} {sign} {right}" if guard.holds else f"not {left} {sign} {right}"
+        """A guard in words."""
+        left, sign, right = self.sides(guard)
+        words = f"{self.called(left)} {sign} {self.called(right)}"
+        return words if guard.holds else f"not {words}"
+
+    def _line(self, n: int, step: Instruction | Guard) -> str:
+        """A step in words."""
+        if isinstance(step, Guard):
+            return f"  guard {n}: {self.condition(step)}"
+        operands = " ".join(map(self.called, step.operands))
+        return f"  {self.called(n)} = {step.op.name} {operands}"
 
     def __str__(self) -> str:
-        return listing(self)
+        kinds = ["input"] * self.inputs + ["captured"] * len(self.captured)
+        lines = [
+            f"program {self.name}",
+            *[f"  {self.called(slot)}: {kind}" for slot, kind in enumerate(kinds)],
+            *[self._line(n, step) for n, step in self.steps()],
+            f"  return {', '.join(map(self.called, self.outputs))}",
+        ]
+        if len(lines) > LISTED:
+            cut = len(lines) - LISTED
+            lines[LISTED // 2 : LISTED // 2 + cut] = [f"  ... {cut} more ..."]
+        return "\n".join(lines)
 
     def __repr__(self) -> str:
         return (
             f"<{type(self).__name__} {self.name}: {self.inputs} inputs, {len(self.captured)} "
             f"captured, {len(self)} instructions, {len(self.guards)} guards>"
         )
-
-
-def listing(code: Code, limit: int = 1000) -> str:
-    """Code as a table: one line for each input, guard and instruction."""
-    start = code.first - len(code.constants)
-    lines = [f"program {code.name}"]
-    for slot in range(start):
-        kind = "input" if slot < code.inputs else "captured"
-        lines.append(f"  {code.called(slot)}: {kind}")
-    guards = list(enumerate(code.guards))[::-1]
-    for position, (op, operands) in enumerate(code.instructions):
-        while guards and guards[-1][1].position <= position:
-            lines.append(f"  guard {guards[-1][0]}: {code.condition(guards.pop()[1])}")
-        names = " ".join([code.called(x) for x in operands])
-        lines.append(f"  {code.called(code.first + position)} = {op.name} {names}")
-    lines += [f"  guard {k}: {code.condition(guard)}" for k, guard in reversed(guards)]
-    lines.append(f"  return {', '.join([code.called(x) for x in code.outputs])}")
-    if len(lines) > limit:
-        cut = len(lines) - limit
-        lines[limit // 2 : limit // 2 + cut] = [f"  ... {cut} more ..."]
-    return "\n".join(lines)

@@ -5,12 +5,12 @@ from typing import Any
 
 from miniflow import ops
 from miniflow.ops import real
-from miniflow.program import c as csource
-from miniflow.program import python as source
+from miniflow.program.c import c_text
 from miniflow.program.expand import expanded
 from miniflow.program.ir import Code
 from miniflow.program.kinds import arithmetic
-from miniflow.program.structures import match
+from miniflow.program.python import python_text
+from miniflow.program.structures import match_numbers
 from miniflow.tape.core import Value
 
 
@@ -44,7 +44,7 @@ class Program(Code):
             PathError: the function takes another path there.
             TypeError: the structure differs, or an operation is unknown to such numbers.
         """
-        xs = match(self.name, (args, kwargs), self.arguments)
+        xs = match_numbers(self.name, (args, kwargs), self.arguments)
         live = any(x.__class__ is Value for x in (*xs, *self.captured))
         if live and arithmetic([x for x in xs if x.__class__ is not Value]) is not None:
             raise TypeError(
@@ -68,7 +68,7 @@ class Program(Code):
 
     def source(self) -> str:
         """The program as Python that runs without miniflow: a function of the same name."""
-        return source.text(self)
+        return python_text(self)
 
     def c_source(self) -> str:
         """The program as C99 that stands alone: ``int name(const double *in, double *out)``.
@@ -81,4 +81,4 @@ class Program(Code):
         Raises:
             TypeError: an operation is a Python function.
         """
-        return csource.text(self)
+        return c_text(self)

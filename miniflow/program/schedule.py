@@ -5,8 +5,8 @@ from itertools import chain
 from typing import NamedTuple
 
 from miniflow.ops import Op
-from miniflow.program.ir import Code, Guard, Instruction
-from miniflow.program.structures import HOLE
+from miniflow.program.ir import Code, Guard, Instruction, placed
+from miniflow.program.structures import NUMBER_LEAF
 
 BLOCK = 8192  # elements of a batch that are added up at once, and that a thread takes at a time
 PARTIALS = 8  # a sum over a batch is that of so many: element i adds to number i % PARTIALS
@@ -38,7 +38,7 @@ def hoisted(program: Code, varies: Sequence[bool]) -> tuple[Code, Code]:
         varying.append(any(varying[x] for x in operands))
     steps = list(enumerate(program.instructions, program.first))
     known = dict(steps)
-    ends = [x for guard in program.guards for x in (guard.left, guard.right)]
+    ends = [x for guard in program.guards for x in guard.operands]
     order = [slot for (slot,) in demanded(program, [*program.outputs, *ends])]
     later = paired([(slot, known[slot]) for slot in order if varying[slot]])
     wanted = dict.fromkeys(x for _, step in later for x in step.operands)
@@ -133,22 +133,13 @@ def _part(
     return Code(
         program.name,
         ("xs",),
-        (([HOLE] * inputs,), {}),
-        [HOLE] * len(outputs),
+        (([NUMBER_LEAF] * inputs,), {}),
+        [NUMBER_LEAF] * len(outputs),
         (),
         program.constants,
-        [Instruction(op, tuple([slots[x] for x in operands])) for _, (op, operands) in steps],
+        [step.renumbered(slots) for _, step in steps],
         [slots[x] for x in outputs],
-        _moved(guards, slots, start),
+        placed(guards, slots, start),
         {},
         [None] * len(steps),
     )
-
-
-def _moved(guards: Sequence[Guard], slots: dict[int, int], start: int) -> list[Guard]:
-    """Guards between other instructions, in the same order."""
-    moved, position = [], 0
-    for relation, left, right, holds, _ in guards:
-        position = max(position, slots[left] - start + 1, slots[right] - start + 1)
-        moved.append(Guard(relation, slots[left], slots[right], holds, position))
-    return moved

@@ -1,22 +1,32 @@
-"""Building code: instructions as they are found, simplified, and only those that are needed."""
+"""The builder of code: instructions as they are found, simplified, and only those needed.
+
+A *node* is what becomes a slot: an input, a captured Value, a constant or a result. No
+simplification changes an answer by a bit.
+"""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from miniflow import ops
 from miniflow.ops import Op, real
-from miniflow.program.ir import Code, Guard, Instruction, Place
+from miniflow.program.ir import Code, Guard, Instruction, Place, placed
 from miniflow.program.names import identifier
 from miniflow.tape.core import Value
 
-Function = Callable[..., Any]
+# For a builder, nodes, and their numbers where they are constants: a node that is the result.
+Nodes = tuple[int, ...]
+Plain = list[float | None]
+Rule = Callable[["Builder", Nodes, Plain], int | None]
 
 
 class Builder:
-    """Instructions as they are found, simplified without changing any answer by a bit.
+    """Code that is being made.
 
-    A *node* is what becomes a slot: an input, a captured Value, a constant or a result.
+    Attributes:
+        captured, constants, instructions: what nodes are.
+        guards: comparisons of nodes, in order.
+        place: what the next instructions come from.
     """
 
     def __init__(self, inputs: int) -> None:
@@ -24,7 +34,7 @@ class Builder:
         self.captured: dict[int, Value] = {}
         self.constants: dict[int, float] = {}
         self.instructions: dict[int, Instruction] = {}
-        self.guards: list[tuple[str, int, int, bool]] = []
+        self.guards: list[Guard] = []  # of nodes
         self.places: dict[int, Place | None] = {}
         self.place: Place | None = None
         self.count = inputs
@@ -51,39 +61,33 @@ class Builder:
         plain = [self.constants.get(x) for x in operands]
         if None not in plain:
             return self.constant(real(op.value(*plain), f"the value of {op.name}"))
-        same = _SAME.get(op.name)
-        if same is not None:
-            found = same(self, operands, plain)
+        rule = RULES.get(op.name)
+        if rule is not None:
+            found = rule(self, operands, plain)
             if found is not None:
-                return found  # type: ignore[no-any-return]
-        node = self._node((op, operands), self.instructions, Instruction(op, operands))
+                return found
+        instruction = Instruction(op, operands)
+        node = self._node(instruction, self.instructions, instruction)
         self.places.setdefault(node, self.place)
         return node
 
     def guard(self, relation: str, left: int, right: int, holds: bool) -> None:
         """A condition of the path, unless it is known already."""
-        entry = (relation, left, right, holds)
-        if (left in self.constants and right in self.constants) or entry in self._known:
+        guard = Guard(relation, left, right, holds)
+        if (left in self.constants and right in self.constants) or guard in self._known:
             return
-        self._known[entry] = len(self.guards)
-        self.guards.append(entry)
+        self._known[guard] = len(self.guards)
+        self.guards.append(guard)
 
-    def program(
+    def code(
         self, name: str, parameters: Sequence[str], arguments: Any, result: Any,
         outputs: Sequence[int], names: Mapping[int, str],
     ) -> Code:  # fmt: skip
         """What the outputs and guards need, in order, as code."""
-        needed = bytearray(self.count)
-        for x in (*outputs, *[x for guard in self.guards for x in guard[1:3]]):
-            needed[x] = 1
-        for node in reversed(self.instructions):
-            if needed[node]:
-                for x in self.instructions[node].operands:
-                    needed[x] = 1
-        order = [*range(self.inputs), *self.captured]
+        needed = self._needed(outputs)
         constants = [node for node in self.constants if needed[node]]
         kept = [node for node in self.instructions if needed[node]]
-        order += constants + kept
+        order = [*range(self.inputs), *self.captured, *constants, *kept]
         slot = dict(zip(order, range(len(order)), strict=True))
         return Code(
             name,
@@ -92,52 +96,55 @@ class Builder:
             result,
             self.captured.values(),
             [self.constants[node] for node in constants],
-            [
-                Instruction(op, tuple([slot[x] for x in operands]))
-                for op, operands in map(self.instructions.__getitem__, kept)
-            ],
+            [self.instructions[node].renumbered(slot) for node in kept],
             [slot[x] for x in outputs],
-            self._placed(slot, len(order) - len(kept)),
+            placed(self.guards, slot, len(order) - len(kept)),
             _unique({slot[x]: text for x, text in names.items() if x in slot}),
             map(self.places.get, kept),
         )
 
-    def _placed(self, slot: dict[int, int], first: int) -> Iterator[Guard]:
-        """The guards, each after the instructions that it needs and after the one before."""
-        position = 0
-        for relation, left, right, holds in self.guards:
-            latest = max(slot[left], slot[right])
-            position = max(position, latest - first + 1)
-            yield Guard(relation, slot[left], slot[right], holds, position)
+    def _needed(self, outputs: Sequence[int]) -> bytearray:
+        """For each node whether an output or a guard comes from it."""
+        needed = bytearray(self.count)
+        for x in (*outputs, *[x for guard in self.guards for x in guard.operands]):
+            needed[x] = 1
+        for node in reversed(self.instructions):
+            if needed[node]:
+                for x in self.instructions[node].operands:
+                    needed[x] = 1
+        return needed
 
 
-def _same_where(builder: Builder, operands: Any, plain: Any) -> int | None:
+# --- simplifications ----------------------------------------------------------
+
+
+def _same_where(builder: Builder, operands: Nodes, plain: Plain) -> int | None:
     if plain[0] is not None:
-        return operands[1] if plain[0] else operands[2]  # type: ignore[no-any-return]
+        return operands[1] if plain[0] else operands[2]
     return operands[1] if operands[1] == operands[2] else None
 
 
-def _same_product(builder: Builder, operands: Any, plain: Any) -> int | None:
+def _same_product(builder: Builder, operands: Nodes, plain: Plain) -> int | None:
     for k in (0, 1):
         if plain[k] == 1.0:
-            return operands[1 - k]  # type: ignore[no-any-return]
+            return operands[1 - k]
         if plain[k] == -1.0:
             return builder.emit(ops.neg, (operands[1 - k],))
     return None
 
 
-def _same_negative(builder: Builder, operands: Any, plain: Any) -> int | None:
+def _same_negative(builder: Builder, operands: Nodes, plain: Plain) -> int | None:
     inner = builder.instructions.get(operands[0])
     return inner.operands[0] if inner is not None and inner.op is ops.neg else None
 
 
-def _first_if(k: int, number: float) -> Function:
+def _first_if(k: int, number: float) -> Rule:
     """Operand 0 where operand k is that plain number."""
     return lambda builder, operands, plain: operands[0] if plain[k] == number else None
 
 
 # Results that are, to the bit, one of the operands; and -1*x = -x.
-_SAME: dict[str, Function] = {
+RULES: dict[str, Rule] = {
     "mul": _same_product,
     "div": _first_if(1, 1.0),
     "pow": _first_if(1, 1.0),
@@ -148,7 +155,7 @@ _SAME: dict[str, Function] = {
 
 
 def _unique(names: dict[int, str]) -> dict[int, str]:
-    """The names as identifiers, each once."""
+    """The names as identifiers, each of one slot."""
     found: dict[int, str] = {}
     taken: set[str] = set()
     counts: Counter[str] = Counter()

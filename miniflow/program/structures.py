@@ -1,10 +1,11 @@
 """Structures of arguments and results: numbers apart from what holds them.
 
-A *skeleton* is a structure with holes in the places of its numbers. What is no number is a
-*setting* and stays in its place: a string, None, a mask, any hashable object.
+A *treedef* is a structure with *leaves* in the places of its numbers: one for a number, one for
+an array of them. What is no number is *static* and stays in its place: a string, None, a mask,
+any hashable object.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from itertools import islice
 from math import prod
@@ -14,8 +15,8 @@ from miniflow.tape.core import Value
 from miniflow.util.trees import array, children, is_array, rebuild
 
 
-class Hole(Enum):
-    """Where a number goes in a structure of arguments or results."""
+class NumberLeaf(Enum):
+    """Where a number stands in a treedef."""
 
     NUMBER = "number"
 
@@ -23,11 +24,11 @@ class Hole(Enum):
         return "."
 
 
-HOLE = Hole.NUMBER
+NUMBER_LEAF = NumberLeaf.NUMBER
 
 
-class Numbers:
-    """Where an array of numbers goes in a structure."""
+class ArrayLeaf:
+    """Where an array of numbers stands in a treedef."""
 
     __slots__ = ("shape",)
 
@@ -35,13 +36,14 @@ class Numbers:
         self.shape = shape
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Numbers) and self.shape == other.shape
+        return isinstance(other, ArrayLeaf) and self.shape == other.shape
 
     def __hash__(self) -> int:
         return hash(self.shape)
 
     @property
     def size(self) -> int:
+        """How many numbers there are."""
         return prod(self.shape)
 
     def __repr__(self) -> str:
@@ -49,7 +51,7 @@ class Numbers:
 
 
 def is_number(x: Any) -> bool:
-    """Whether a leaf of a structure is a number to compute with, rather than a setting."""
+    """Whether a part of a structure is a number to compute with, rather than static."""
     if x.__class__ is Value or x.__class__ is float:
         return True
     if isinstance(x, (bool, str, bytes, Enum)) or x is None:
@@ -59,117 +61,137 @@ def is_number(x: Any) -> bool:
     return hasattr(type(x), "__float__") and not isinstance(x, type)
 
 
-def split(tree: Any) -> tuple[list[Any], Any]:
-    """The numbers of a structure, and the structure with holes in their places."""
+def is_static_array(tree: Any) -> bool:
+    """Whether it is an array of what are no numbers: a mask, say."""
+    return is_array(tree) and tree.dtype != object
+
+
+# --- numbers out of a structure, and into it ----------------------------------
+
+
+def flatten_numbers(tree: Any) -> tuple[list[Any], Any]:
+    """The numbers of a structure, and its treedef."""
     numbers: list[Any] = []
-    return numbers, _split(tree, numbers)
+    return numbers, _flatten(tree, numbers)
 
 
-def _split(tree: Any, numbers: list[Any]) -> Any:
+def _flatten(tree: Any, numbers: list[Any]) -> Any:
     parts = children(tree)
     if parts is None:
         if not is_number(tree):
             return tree
         numbers.append(tree)
-        return HOLE
+        return NUMBER_LEAF
     if is_array(tree) and tree.dtype != bool and all(map(is_number, parts)):
         numbers += parts
-        return Numbers(tree.shape)
-    if is_setting(tree):
+        return ArrayLeaf(tree.shape)
+    if is_static_array(tree):
         return tree.copy()  # the caller may change it
-    return rebuild(tree, [_split(part, numbers) for part in parts])
+    return rebuild(tree, [_flatten(part, numbers) for part in parts])
 
 
-def is_setting(tree: Any) -> bool:
-    """Whether it is an array of what are no numbers: a mask, say."""
-    return is_array(tree) and tree.dtype != object
+def unflatten_numbers(treedef: Any, numbers: Iterable[Any]) -> Any:
+    """The structure of a treedef with these numbers."""
+    return _unflatten(treedef, iter(numbers))
 
 
-def fill(tree: Any, numbers: Iterable[Any]) -> Any:
-    """A structure with numbers in its holes."""
-    return _fill(tree, iter(numbers))
-
-
-def _fill(tree: Any, numbers: Iterator[Any]) -> Any:
-    if tree is HOLE:
+def _unflatten(treedef: Any, numbers: Iterator[Any]) -> Any:
+    if treedef is NUMBER_LEAF:
         return next(numbers)
-    if isinstance(tree, Numbers):
-        return array(list(islice(numbers, tree.size)), tree.shape)
-    if is_setting(tree):
-        return tree.copy()
-    parts = children(tree)
-    return tree if parts is None else rebuild(tree, [_fill(part, numbers) for part in parts])
-
-
-def size(tree: Any) -> int:
-    """How many numbers go into the holes of a structure."""
-    if tree is HOLE:
-        return 1
-    if isinstance(tree, Numbers):
-        return tree.size
-    return sum([size(part) for part in children(tree) or ()])
-
-
-def key(tree: Any) -> Any:
-    """What two structures with holes have in common exactly if they are alike; hashable.
-
-    Raises:
-        TypeError: a setting in it is not hashable.
-    """
-    if is_setting(tree):
-        return type(tree), tree.dtype.str, tree.shape, tree.tobytes()
-    parts = children(tree)
+    if isinstance(treedef, ArrayLeaf):
+        return array(list(islice(numbers, treedef.size)), treedef.shape)
+    if is_static_array(treedef):
+        return treedef.copy()
+    parts = children(treedef)
     if parts is None:
-        if tree is HOLE:
-            return tree
-        if isinstance(tree, frozenset):  # True, 1 and 1.0 are equal there
-            return type(tree), frozenset([(type(x), x) for x in tree])
-        try:
-            hash(tree)
-        except TypeError:
-            raise TypeError(
-                f"{tree!r:.60} is a {type(tree).__name__}, neither a number nor hashable: a traced "
-                "function takes numbers in lists, tuples, dicts and arrays, and hashable settings"
-            ) from None
-        return type(tree), repr(tree) if isinstance(tree, complex) else tree
-    names = tuple([(type(name), name) for name in tree]) if isinstance(tree, dict) else None
-    return type(tree), names, tuple([key(part) for part in parts])
+        return treedef
+    return rebuild(treedef, [_unflatten(part, numbers) for part in parts])
 
 
-def match(what: str, tree: Any, model: Any) -> list[Any]:
-    """The numbers of `tree` in the places of the holes of `model`.
+def count_numbers(treedef: Any) -> int:
+    """How many numbers a treedef is for."""
+    if treedef is NUMBER_LEAF:
+        return 1
+    if isinstance(treedef, ArrayLeaf):
+        return treedef.size
+    return sum([count_numbers(part) for part in children(treedef) or ()])
+
+
+# --- treedefs compared --------------------------------------------------------
+
+
+def treedef_key(treedef: Any) -> Any:
+    """What two treedefs have in common exactly if they are alike; hashable.
 
     Raises:
-        TypeError: the two are not of the same structure.
+        TypeError: a static part is not hashable.
+    """
+    if is_static_array(treedef):
+        return type(treedef), treedef.dtype.str, treedef.shape, treedef.tobytes()
+    parts = children(treedef)
+    if parts is None:
+        return treedef if treedef is NUMBER_LEAF else _static_key(treedef)
+    names = None
+    if isinstance(treedef, dict):
+        names = tuple([(type(name), name) for name in treedef])
+    return type(treedef), names, tuple([treedef_key(part) for part in parts])
+
+
+def _static_key(x: Any) -> Any:
+    """The same for what is no number."""
+    if isinstance(x, frozenset):  # True, 1 and 1.0 are equal there
+        return type(x), frozenset([(type(part), part) for part in x])
+    try:
+        hash(x)
+    except TypeError:
+        raise TypeError(
+            f"{x!r:.60} is a {type(x).__name__}, neither a number nor hashable: a traced function "
+            "takes numbers in lists, tuples, dicts and arrays, and hashable static arguments"
+        ) from None
+    return type(x), repr(x) if isinstance(x, complex) else x
+
+
+def match_numbers(what: str, tree: Any, treedef: Any) -> list[Any]:
+    """The numbers of `tree` where `treedef` has its leaves.
+
+    Raises:
+        TypeError: the two are not of the same structure; the message begins with `what`.
     """
     found: list[Any] = []
-    _match(what, tree, model, found)
+    _match(what, tree, treedef, found)
     return found
 
 
-def _match(what: str, tree: Any, model: Any, found: list[Any]) -> None:
-    if isinstance(model, Numbers):
-        if getattr(tree, "shape", None) != model.shape:
-            raise TypeError(f"{what}: got {tree!r:.60} where an {model!r} was traced")
-        found += children(tree) or ()
+def _match(what: str, tree: Any, treedef: Any, found: list[Any]) -> None:
+    if treedef is NUMBER_LEAF:
+        found.append(tree)
         return
-    models = children(model)
-    if is_setting(model):
-        if not is_array(tree) or key(tree) != key(model):
-            raise TypeError(f"{what}: got {tree!r:.60} where {model!r:.60} was traced")
-        return
+    models = None if is_static_array(treedef) else children(treedef)
     if models is None:
-        if model is HOLE:
-            found.append(tree)
-        elif type(tree) is not type(model) or tree != model:
-            raise TypeError(f"{what}: got {tree!r:.60} where {model!r:.60} was traced")
+        if not _is_alike(tree, treedef):
+            raise TypeError(f"{what}: got {tree!r:.60} where {treedef!r:.60} was traced")
+        if isinstance(treedef, ArrayLeaf):
+            found += children(tree) or ()
         return
-    parts = children(tree)
-    if isinstance(model, dict) and isinstance(tree, dict) and tree.keys() == model.keys():
-        parts = [tree[name] for name in model]
-    elif isinstance(model, dict) or isinstance(tree, dict):
-        parts = None
+    parts = _parts(tree, treedef)
     if parts is None or len(parts) != len(models):
-        raise TypeError(f"{what}: got {tree!r:.60} where the structure {model!r:.60} was traced")
-    for part, other in zip(parts, models, strict=True):
-        _match(what, part, other, found)
+        raise TypeError(f"{what}: got {tree!r:.60} where the structure {treedef!r:.60} was traced")
+    for part, model in zip(parts, models, strict=True):
+        _match(what, part, model, found)
+
+
+def _is_alike(x: Any, leaf: Any) -> bool:
+    """Whether it is an array of that shape, or the same static part."""
+    if isinstance(leaf, ArrayLeaf):
+        return getattr(x, "shape", None) == leaf.shape
+    if is_static_array(leaf):
+        return is_array(x) and treedef_key(x) == treedef_key(leaf)
+    return type(x) is type(leaf) and bool(x == leaf)
+
+
+def _parts(tree: Any, treedef: Any) -> Sequence[Any] | None:
+    """The parts of a structure in the order of a treedef's; None where they cannot be."""
+    if not (isinstance(tree, dict) or isinstance(treedef, dict)):
+        return children(tree)
+    alike = isinstance(tree, dict) and isinstance(treedef, dict) and tree.keys() == treedef.keys()
+    return [tree[name] for name in treedef] if alike else None

@@ -6,7 +6,7 @@ from typing import Any
 from miniflow.ops import real
 from miniflow.program.freeze import freeze
 from miniflow.program.program import Program
-from miniflow.program.structures import split
+from miniflow.program.structures import flatten_numbers
 from miniflow.tape.core import Value
 from miniflow.tape.storage import plain
 
@@ -36,7 +36,7 @@ def trace(f: Function, *example: Any, **kwargs: Any) -> Program:
         >>> program(4.0, 5.0), len(program)
         (24.0, 2)
     """
-    numbers, arguments = split((example, kwargs))
+    numbers, arguments = flatten_numbers((example, kwargs))
     return Program.of(freeze(f, [real(_number(x), "trace") for x in numbers], arguments))
 
 

@@ -5,27 +5,28 @@ from typing import Any
 
 from miniflow import ops
 from miniflow.ops import Op
-from miniflow.program import c as csource
+from miniflow.program.c import LONGEST_RULE, c_function, has_c
 from miniflow.program.expand import expanded
 from miniflow.program.freeze import freeze
 from miniflow.program.ir import Code
-from miniflow.program.structures import HOLE
+from miniflow.program.structures import NUMBER_LEAF
+from miniflow.program.writer import INFIX
 from miniflow.tape.choose import source_digest
 
 PARAMETERS = {1: ("a",), 2: ("a", "b"), 3: ("a", "b", "c")}
-ARITHMETIC = {*csource.INFIX, "neg"}
+ARITHMETIC = {*INFIX, "neg"}
 TYPES = {1: "Unary", 2: "Binary", 3: "Ternary"}
 
 
 def _traced(f: Callable[..., Any], count: int) -> Code | None:
     """A formula as a program of rows that C has; None if there is none."""
     try:
-        program = freeze(f, [0.5] * count, ((HOLE,) * count, {}))
+        program = freeze(f, [0.5] * count, ((NUMBER_LEAF,) * count, {}))
     except TypeError:  # it calls functions of floats
         return None
-    rows = {op.name for op in ops.TABLE.values() if csource.known(op)}
+    rows = {op.name for op in ops.TABLE.values() if has_c(op)}
     program = expanded(program, rows)
-    simple = all(csource.known(step.op) for step in program.instructions)
+    simple = all(has_c(step.op) for step in program.instructions)
     return program if simple and not program.guards else None
 
 
@@ -52,9 +53,7 @@ def rules_text() -> str:
         for k, (name, program) in enumerate(zip(names, programs, strict=True)):
             if program is not None:
                 parameters = PARAMETERS[op.arity] + (("y",) if k else ())
-                functions.append(
-                    csource.function(name, program, helpers, parameters, csource.LONGEST)
-                )
+                functions.append(c_function(name, program, helpers, parameters, LONGEST_RULE))
         if op.arity in (1, 2) and all(map(_is_arithmetic, programs[1:])):
             cases += _case(op, names[1:])
     arrays = []
@@ -108,7 +107,7 @@ def _row_programs(op: Op) -> list[Code | None]:
     if op not in ops.BUILTIN or op.arity not in PARAMETERS:
         return [None] * (1 + max(op.arity, 0))
     rules = [rule for rule in op.partials if rule is not None]
-    value = _traced(op if csource.known(op) else op.value, op.arity)
+    value = _traced(op if has_c(op) else op.value, op.arity)
     slopes = [_traced(_formula(rule), op.arity + 1) for rule in rules]
     if None in (value, *slopes):
         return [None] * (1 + op.arity)

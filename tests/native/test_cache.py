@@ -6,7 +6,6 @@ Terms:
 """
 
 import importlib
-import inspect
 import math
 import os
 import stat
@@ -26,8 +25,8 @@ from miniflow import math as m
 from miniflow.compiled.evaluators import PATIENCE
 from miniflow.native import cache, machine, probe, tiers
 from miniflow.ops import TABLE
-from miniflow.program.program import Program
 from support.machine_code import at_the_bench, bits
+from support.parts import with_parts
 from support.project import INSTALLED
 from support.random_programs import RELATIONS, randoms
 
@@ -493,12 +492,6 @@ def test_the_version_covers_the_machine_and_the_library(monkeypatch):
         assert tiers._version.__wrapped__() != before
 
 
-def changed(program, **parts):
-    """The program with some of its parts replaced."""
-    names = inspect.signature(Program).parameters
-    return Program(**{name: parts.get(name, getattr(program, name)) for name in names})
-
-
 def test_the_key_sees_every_part_of_a_program():
     """What does not change the code, names and places, does not change the key."""
 
@@ -523,15 +516,17 @@ def test_the_key_sees_every_part_of_a_program():
     assert tiers.digest(program, "batch") != key
     for name, other in others.items():
         if name != "captured":
-            assert tiers.digest(changed(program, **{name: other}), "entry") != key, name
+            assert tiers.digest(with_parts(program, **{name: other}), "entry") != key, name
     for relation in ("<=", "=="):
         assert (
-            tiers.digest(changed(program, guards=[guard._replace(relation=relation)]), "entry")
+            tiers.digest(with_parts(program, guards=[guard._replace(relation=relation)]), "entry")
             != key
         )
     for moved in (guard._replace(position=0), guard._replace(left=guard.right, right=guard.left)):
-        assert tiers.digest(changed(program, guards=[moved]), "entry") != key
-    same = changed(program, name="g", parameters=("a", "b"), names={}, places=[None] * len(program))
+        assert tiers.digest(with_parts(program, guards=[moved]), "entry") != key
+    same = with_parts(
+        program, name="g", parameters=("a", "b"), names={}, places=[None] * len(program)
+    )
     assert tiers.digest(same, "entry") == key
 
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from miniflow import Value, grad, hessian, jit, trace, value_and_grad
 from miniflow import math as m
 from miniflow.ops import TABLE
-from miniflow.program.c import CALLS, HELPERS, NEARLY, WORDS, known
+from miniflow.program.c import C_FUNCTIONS, C_WORDS, CALLS, NEARLY, has_c
 from miniflow.program.expand import decomposition
 from miniflow.program.ir import PathError
 from support.bits import bits
@@ -123,7 +123,7 @@ def test_every_row_and_all_its_partials(compiled, flag):
     assert len(exact) > 60
     for name in exact:
         # one program a row would take a compiler's start each
-        assert known(TABLE[name]) or name in NEARLY or decomposition(TABLE[name]) is not None
+        assert has_c(TABLE[name]) or name in NEARLY or decomposition(TABLE[name]) is not None
     columns = {name: operands(name) for name in exact}
     starts = dict(
         zip(exact, itertools.accumulate([0] + [len(columns[x]) for x in exact]), strict=False)
@@ -311,7 +311,7 @@ def test_awkward_names(compiled, order, count, function):
 @with_compiler
 @pytest.mark.parametrize("std", ["-std=c11", "-std=gnu99", "-std=gnu2x"])
 def test_all_awkward_names_at_once_and_in_other_dialects(compiled, std):
-    ours = [x for x in dict.fromkeys([*AWKWARD, *sorted(WORDS)]) if not keyword.iskeyword(x)]
+    ours = [x for x in dict.fromkeys([*AWKWARD, *sorted(C_WORDS)]) if not keyword.iskeyword(x)]
     space = {}
     body = " + ".join([f"{k}.0 * {name}" for k, name in enumerate(ours)])
     exec(f"def f({', '.join(ours)}):\n    return {body}", space)
@@ -325,7 +325,7 @@ def test_functions_named_as_the_library_is(compiled):
     def some(x, y):
         return m.sin(x) * m.hypot(x, y) + x**y + m.max(x, y)
 
-    for name in sorted({*WORDS, *AWKWARD, *CALLS, *HELPERS} - set(keyword.kwlist))[::9]:
+    for name in sorted({*C_WORDS, *AWKWARD, *CALLS, *C_FUNCTIONS} - set(keyword.kwlist))[::9]:
         some.__name__ = name
         program = trace(some, 1.0, 2.0)
         assert_same(compiled(program, "-fbuiltin"), program, [1.5, 2.5])
@@ -511,7 +511,7 @@ def test_a_users_row_by_the_name_of_another_is_refused(row, name):
     ):
         with pytest.raises(TypeError, match=f"c_source: {name}"):
             trace(f, 0.5).c_source()
-    assert not known(own)
+    assert not has_c(own)
 
 
 @with_compiler

@@ -21,7 +21,7 @@ from miniflow import math as m
 from miniflow.ops import TABLE
 from miniflow.program.expand import decomposition
 from miniflow.program.ir import PathError
-from miniflow.program.python import is_foreign, text
+from miniflow.program.python import is_foreign, python_text
 from support.bits import bits
 from support.formulas import Point, operands, price
 from support.random_functions import functions, points
@@ -200,6 +200,8 @@ STRUCTURES = {
     "no arguments": (lambda: (1.0, -2.5), ()),
     "setting alone": (lambda x: "text", (1.0,)),
     "truth": (lambda x: x > 0, (1.0,)),
+    "mask": (lambda mask, x: (x * 2, mask, np.bool_(False)), (np.array([True, False]), 1.0)),
+    "mask among numbers": (lambda d: [d["x"], d["m"]], ({"m": np.array([[True]]), "x": 2.0},)),
     "numbers and None": (lambda x: {"a": (x, None), "b": True, "c": 1.5}, (1.0,)),
 }
 
@@ -374,7 +376,7 @@ def test_lines_are_short():
     f = defined("long", *names, body=f"return m.sum([{', '.join(names)}]) * {names[0]}")
     xs = [float(k) for k in range(40)]
     program = trace(f, *xs)
-    for source in (program.source(), text(program, flat=True)):
+    for source in (program.source(), python_text(program, flat=True)):
         assert max(map(len, source.splitlines())) <= 100
     assert function(program)(*xs) == f(*xs)
     assert flat(program)(xs) == [f(*xs)]

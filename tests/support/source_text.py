@@ -5,7 +5,7 @@ import builtins
 import math
 
 from miniflow import math as m
-from miniflow.program.python import text
+from miniflow.program.python import python_text
 
 RAISES = (ArithmeticError, ValueError)  # what Python does where IEEE arithmetic goes on
 
@@ -36,7 +36,7 @@ def function(program, **known):
 
 def flat(program):
     """The function of a list that returns a list."""
-    return last(text(program, flat=True))
+    return last(python_text(program, flat=True))
 
 
 def all_finite(program, xs):

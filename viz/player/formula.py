@@ -9,7 +9,8 @@ from typing import Any
 
 from miniflow import ops
 from miniflow.ops import Op
-from miniflow.program.python import ATOM, SIGN, Text, expression
+from miniflow.program.python import python_expression
+from miniflow.program.writer import ATOM, SIGN, Text
 from viz.output.text import number
 
 LONGEST = 48  # characters of a derivative's formula: longer ones teach nothing
@@ -55,17 +56,18 @@ def _written(op: Op, xs: list[Text]) -> str:
     if op.name == "neg" and xs[0].binds != ATOM:
         return f"-({xs[0].text})"
     if op.name == "sum" and len(xs) > TERMS:
-        return f"{expression(op, xs[: TERMS - 2]).text} + … + {xs[-1].text}"
+        return f"{python_expression(op, xs[: TERMS - 2]).text} + … + {xs[-1].text}"
     if op.name == "dot" and len(xs) > 2 * TERMS:
         half = len(xs) // 2
         first, last = slice(TERMS - 2), slice(half - 1, half)
-        head = expression(op, [*xs[:half][first], *xs[half:][first]])
-        return f"{head.text} + … + {expression(op, [*xs[:half][last], *xs[half:][last]]).text}"
+        head = python_expression(op, [*xs[:half][first], *xs[half:][first]])
+        tail = python_expression(op, [*xs[:half][last], *xs[half:][last]])
+        return f"{head.text} + … + {tail.text}"
     if op.arity < 0 and op.name not in ("sum", "dot", "fsum") and len(xs) > TERMS:
         return f"{op.name}({', '.join(x.text for x in xs[: TERMS - 2])}, …, {xs[-1].text})"
     if op.name in ("stop_gradient", "pos"):
         return xs[0].text
-    return expression(op, xs).text
+    return python_expression(op, xs).text
 
 
 # --- derivatives --------------------------------------------------------------
@@ -78,7 +80,7 @@ class Name:
         self.text = text
 
     def _record(self, op: Op, operands: tuple[Any, ...]) -> "Name":
-        return Name(expression(op, [_text(x) for x in operands]))
+        return Name(python_expression(op, [_text(x) for x in operands]))
 
     def __add__(self, other: Any) -> "Name":
         return self._record(ops.add, (self, other))

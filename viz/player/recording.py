@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from miniflow.nn import Module
 from miniflow.program.ir import Place
-from miniflow.program.names import origins, watched
+from miniflow.program.places import origins, watched
 from miniflow.tape.core import Table, Value, here
 from miniflow.tape.notes import Trace
 from viz.player.steps import LIMIT, Line, Steps, take_steps

@@ -1,0 +1,109 @@
+"""Where entries of the tape come from: lines of the user's code, variables, sweeps, scopes."""
+
+import os
+import sys
+from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from threading import RLock
+from types import FrameType
+from typing import Any
+
+from miniflow.program.ir import Place
+from miniflow.tape.core import Table, Value
+from miniflow.tape.notes import Trace
+
+
+def origins(table: Table, notes: Trace, entries: list[int]) -> dict[int, Place | None]:
+    """What each of `entries` (newest first) comes from."""
+    starts = [count for count, _ in notes.notes]
+
+    def source(n: int) -> tuple[int, Any, int]:
+        """The entry that an entry is the reverse of, its line, and how many sweeps later."""
+        sweep = 0
+        while True:
+            k = bisect_right(starts, n)
+            origin = notes.notes[k - 1][1] if k else None
+            if not isinstance(origin, int):
+                return n, origin, sweep
+            n, sweep = origin, sweep + 1
+
+    found: dict[int, Place | None] = {}
+    sources = list(map(source, entries))
+    scopes = table.paths([n for n, _, _ in sources])
+    for n, (_, origin, sweep), scope in zip(entries, sources, scopes, strict=True):
+        file, line = origin or ("", 0)
+        found[n] = Place(file, line, sweep, scope) if sweep or origin or scope else None
+    return found
+
+
+# --- watching the user's code -------------------------------------------------
+
+_asking = RLock()  # sysconfig gathers what it knows when it is first asked, on one thread
+
+
+@cache
+def _libraries() -> tuple[str, ...]:
+    """Where code is that is not the user's."""
+    import sysconfig
+
+    with _asking:
+        found = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
+    return str(Path(__file__).parent.parent) + os.sep, "<frozen", *found
+
+
+@cache
+def _is_library(file: str) -> bool:
+    return file.startswith(_libraries())
+
+
+def _is_users(frame: FrameType | None) -> bool:
+    """Whether a frame runs code of the user's, rather than of a library."""
+    return frame is not None and not _is_library(frame.f_code.co_filename)
+
+
+@contextmanager
+def watched(table: Table, notes: Trace, names: dict[int, str]) -> Iterator[None]:
+    """Note the lines that are run and the variables that Values are assigned to.
+
+    A debugger's or a coverage tool's own watching goes first: then nothing is noted.
+
+    Args:
+        table: the tape that the code records on.
+        notes: they get the lines.
+        names: names of entries; those that it has already stay.
+    """
+    inputs = set(names)
+
+    def line(frame: FrameType) -> None:
+        notes.notes.append((table.count, (frame.f_code.co_filename, frame.f_lineno)))
+
+    def leave(frame: FrameType) -> None:
+        for name, x in reversed(frame.f_locals.items()):
+            # what a caller calls it comes later, and counts
+            if x.__class__ is Value and x._tape is table and x._entry not in inputs:
+                names[x._entry] = name
+        if frame.f_back is not None and _is_users(frame.f_back):
+            line(frame.f_back)
+
+    def inside(frame: FrameType, event: str, _: Any) -> Any:
+        if event == "line":
+            line(frame)
+        elif event == "return":
+            leave(frame)
+        return inside
+
+    def enter(frame: FrameType, event: str, _: Any) -> Any:
+        return inside if _is_users(frame) else None
+
+    if sys.gettrace() is not None:
+        yield
+        return
+    sys.settrace(enter)
+    try:
+        yield
+    finally:
+        if sys.gettrace() is enter:
+            sys.settrace(None)
