@@ -87,6 +87,12 @@ def _pow(e: Emitter, a: str, b: str) -> str:
     return square if b == two else e.select(e.compare("oeq", b, two), square, e.libm("pow", a, b))
 
 
+def _remainder(e: Emitter, a: str, b: str) -> str:
+    rest = e.libm("remainder", a, b)
+    nothing = e.intrinsic("copysign", rest, a)  # some C libraries lose the sign
+    return e.select(e.compare("oeq", rest, e.number(0.0)), nothing, rest)
+
+
 def _binary(what: str) -> Callable[..., str]:
     return lambda e, a, b: e.binary(what, a, b)
 
@@ -130,8 +136,8 @@ ROWS: dict[str, Callable[..., str]] = {
     "radians": lambda e, x: e.binary("fmul", x, e.number(3.141592653589793 / 180.0)),
 }
 # Rows that are functions of the C library.
-C_LIBRARY = {op.c for op in BUILTIN if op.c and op.name not in ROWS} | {"pow"}
-ROWS |= {name: _libm(name) for name in C_LIBRARY} | {"pow": _pow}
+C_LIBRARY = {op.c for op in BUILTIN if op.c and op.name not in ROWS} | {"pow", "remainder"}
+ROWS |= {name: _libm(name) for name in C_LIBRARY} | {"pow": _pow, "remainder": _remainder}
 
 CONDITIONS = {"<": "olt", "<=": "ole", "==": "oeq"}
 

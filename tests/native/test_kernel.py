@@ -119,6 +119,13 @@ def test_the_square_of_the_table_is_that_of_machine_code():
     assert_same(lambda x, p: (m.pow(x, 2.0), x**p), points, [(y, y) for y in expected])
 
 
+def test_a_remainder_of_zero_has_the_sign_of_the_dividend():
+    """The C library's may have another one."""
+    points = [(6.0, 3.0), (-6.0, 3.0), (6.547718766886839e-277, 5e-324)]
+    points += [(-x, y) for x, y in points]
+    assert_same(m.remainder, points, [math.copysign(0.0, x) for x, _ in points])
+
+
 @pytest.mark.parametrize("backend", ["native", "source"])
 def test_python_s_operators_are_ieee_s(backend):
     """Where floats raise in Python, or become complex, compiled code has the table's answer."""
