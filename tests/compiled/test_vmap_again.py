@@ -86,7 +86,7 @@ def test_calls_with_structures_take_turns():
                     assert_alike(got, plain)
                 else:
                     assert_close(got, plain.sum(axis=0), abs(plain).sum(axis=0))
-        assert len(g.families) == 5
+        assert len(g.caches) == 5
 
 
 def test_the_first_call_may_have_no_elements():
