@@ -196,7 +196,7 @@ def _collect(nest: Any, path: str | None, found: list[tuple[str, Value]], seen: 
     if id(nest) in seen:
         return
     seen.add(id(nest))  # a child may know its parent
-    for name, child in enumerate(nest) if type(nest) is list else _parts(nest):
+    for name, child in enumerate(nest) if type(nest) is list else parts(nest):
         kind = type(child)
         if kind in PLAIN:
             continue
@@ -208,8 +208,13 @@ def _collect(nest: Any, path: str | None, found: list[tuple[str, Value]], seen: 
             found.append((below or "", child))
 
 
-def _parts(nest: Any) -> Iterable[tuple[Any, Any]]:
-    """What a module, dict, list, tuple or array holds, by name or number."""
+def parts(nest: Any) -> Iterable[tuple[Any, Any]]:
+    """What a module, dict, list, tuple or array holds, by name or number.
+
+    Example:
+        >>> list(parts({"w": 1.0})), list(parts([2.0, 3.0]))
+        ([('w', 1.0)], [(0, 2.0), (1, 3.0)])
+    """
     if isinstance(nest, Module):
         return vars(nest).items()
     if isinstance(nest, dict):
@@ -284,13 +289,15 @@ class Neuron(Module, scoped=False):
         return neuron(w, x, self.b, self.activation if self.nonlin else None)  # type: ignore[no-any-return]
 
     def config(self) -> dict[str, Any]:
-        return {**super().config(), "size": len(self.w), "activation": self._activation_name()}
+        return {**super().config(), "size": len(self.w), "activation": self.activation_name}
 
-    def _activation_name(self) -> str:
+    @property
+    def activation_name(self) -> str:
+        """What the activation is called: "linear" where there is none."""
         return _activation_name(self.activation if self.nonlin else None)
 
     def __repr__(self) -> str:
-        name = self._activation_name()
+        name = self.activation_name
         name = "ReLU" if name == "relu" else name[0].upper() + name[1:]
         return f"{name}Neuron({len(self.w)})"
 
@@ -369,7 +376,7 @@ Layer of [LinearNeuron(4)]]
         """Sizes and activation; and all layers, where they are no longer as they were made."""
         first = self.layers[0].neurons[0]
         sizes = [len(first.w), *[len(layer.neurons) for layer in self.layers]]
-        config = {**super().config(), "sizes": sizes, "activation": first._activation_name()}
+        config = {**super().config(), "sizes": sizes, "activation": first.activation_name}
         layers = [layer.config() for layer in self.layers]
         names = [*[config["activation"]] * (len(layers) - 1), "linear"]
         made = [

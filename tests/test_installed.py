@@ -62,7 +62,7 @@ def test_a_copy_that_is_the_trees_is_tested(tree):
     assert "1 passed" in run.stdout
 
 
-@pytest.mark.parametrize("name", ["miniflow/ops.py", "viz/player/player.js"])
+@pytest.mark.parametrize("name", ["miniflow/ops.py", "viz/player/script/steps.js"])
 def test_a_file_that_was_changed_after_the_installation(tree, name):
     change(tree / name)
     assert_refused(trial(tree), INSTALLED, name)

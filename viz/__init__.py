@@ -1,5 +1,12 @@
 """Pictures of what miniflow computes.
 
+diagram/       graphs of Values, tapes and programs: draw_dot, render, snapshot, diff
+player/        pages that step through a tape or a training: play, record
+model/         networks and plots of training: draw_network, plot_history and others
+output/        what all pictures share: options, colours, text, files
+expression.py  expressions as people type them
+__main__.py    the command ``python -m viz``
+
 Nothing is imported before it is used: `import viz` costs next to nothing.
 """
 

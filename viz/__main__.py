@@ -104,13 +104,12 @@ def run(options: argparse.Namespace) -> None:
         UsageError: it makes no sense.
         OSError, ValueError, RuntimeError: the drawing failed.
     """
-    from viz.diagram.dot import SUFFIXES
+    from viz.output.checks import unknown_suffix
+    from viz.output.options import SUFFIX_FORMATS
 
-    known = [*SUFFIXES, ".html"]
+    known = [*SUFFIX_FORMATS, ".html"]
     if options.output is not None and options.output.suffix.lower() not in known:
-        raise UsageError(
-            f"{str(options.output)!r} does not tell the format; end it in {', '.join(known)}"
-        )
+        raise UsageError(unknown_suffix("--output", str(options.output), known))
     if options.subject.lower().endswith(".json"):
         _network(options)
     else:
@@ -139,7 +138,7 @@ def _expression(options: argparse.Namespace) -> None:
     from miniflow.tape.core import Value
     from viz.expression import Expression, ExpressionError
 
-    numbers = _numbers(options.values)
+    numbers = _given_numbers(options.values)
     try:
         expression = Expression(options.subject)
         for name in numbers:
@@ -160,18 +159,20 @@ def _expression(options: argparse.Namespace) -> None:
             print(f"grad {name} = {value.grad}")
 
 
-def _numbers(values: Sequence[str]) -> dict[str, float]:
+def _given_numbers(values: Sequence[str]) -> dict[str, float]:
     """The variables' numbers, from name=number."""
     numbers: dict[str, float] = {}
-    for text in values:
+    for text in map(str.strip, values):
         name, _, number = text.partition("=")
         name = normalize("NFKC", name.strip())  # as Python reads names
         try:
             x = float(number)
         except ValueError:
-            raise UsageError(f"{text.strip()!r} is not name=number, as in a=2.5") from None
+            raise UsageError(f"a variable must be name=number, as in a=2.5, got {text!r}") from None
         if not name.isidentifier() or iskeyword(name):
-            raise UsageError(f"{text.strip()!r}: {name!r} is no name, as in a=2.5")
+            raise UsageError(
+                f"a variable's name must be one of Python's, as in a=2.5, got {text!r}"
+            )
         if name in numbers:
             raise UsageError(f"{name}= is given twice")
         numbers[name] = x

@@ -16,10 +16,10 @@ from typing import Any, NoReturn
 from miniflow import math, ops
 from miniflow.tape.core import Value
 
-LONGEST = 10_000  # characters
+LONGEST_TEXT = 10_000  # characters
 WINDOW = 70  # of them that an error shows
 
-OPERATORS: dict[type[ast.AST], ops.Op] = {
+SYNTAX_OPERATORS: dict[type[ast.AST], ops.Op] = {
     ast.Add: ops.add,
     ast.Sub: ops.sub,
     ast.Mult: ops.mul,
@@ -42,7 +42,7 @@ BESIDES: dict[str, Callable[..., Any]] = {
     "round": ops.rint,
 }
 PAIRED = {"dot"}  # its operands are two lists
-KINDS: dict[type[ast.AST], str] = {
+SYNTAX_NAMES: dict[type[ast.AST], str] = {
     ast.Attribute: "an attribute",
     ast.Subscript: "an index",
     ast.Lambda: "a lambda",
@@ -88,8 +88,8 @@ class Expression:
         names: its variables and constants, in the order in which they appear.
 
     Raises:
-        ExpressionError: the text is no expression, or holds more than names, numbers, operators and
-            functions.
+        ExpressionError: the text is not an expression, or holds more than names, numbers,
+            operators and functions.
 
     Example:
         >>> expression = Expression("x**2 + sin(0)")
@@ -124,8 +124,8 @@ class Expression:
         text = self.text
         if not text:
             raise ExpressionError("there is nothing to compute", text, 0)
-        if len(text) > LONGEST:
-            raise ExpressionError(f"more than {LONGEST:,} characters", text, LONGEST)
+        if len(text) > LONGEST_TEXT:
+            raise ExpressionError(f"more than {LONGEST_TEXT:,} characters", text, LONGEST_TEXT)
         if "#" in text:
             raise ExpressionError("not allowed: a comment", text, text.index("#"))
         try:
@@ -134,11 +134,11 @@ class Expression:
                 return ast.parse(text, mode="eval").body
         except SyntaxError as error:
             column = error.offset - 1 if error.offset else len(text)  # 0: the end is missing
-            raise ExpressionError(f"no expression: {error.msg}", text, column) from None
+            raise ExpressionError(f"not an expression: {error.msg}", text, column) from None
         except (MemoryError, RecursionError):
             raise ExpressionError("nested too deeply", text, 0) from None
         except ValueError:  # null characters, halves of characters
-            raise ExpressionError("no expression: it is no text", text, 0) from None
+            raise ExpressionError("not an expression: it is not text", text, 0) from None
 
     def _in_order(self, tree: ast.expr) -> list[ast.expr]:
         """The parts of an expression, each behind its operands; a loop, however deep it is."""
@@ -156,14 +156,14 @@ class Expression:
             if abs(node.value) > sys.float_info.max:  # type: ignore[arg-type]
                 self._refuse(node, "a number too large for a float")
         elif isinstance(node, (ast.BinOp, ast.UnaryOp)):
-            if type(node.op) not in OPERATORS:
+            if type(node.op) not in SYNTAX_OPERATORS:
                 self._refuse(node, f"not allowed: {_kind(node.op)}")
         elif isinstance(node, ast.Call):
             if not isinstance(node.func, ast.Name):
                 self._refuse(node.func, f"not allowed: {_kind(node.func)}")
             elif node.keywords:
                 self._refuse(node.keywords[0].value, "not allowed: a named argument")
-            elif _function(node.func.id) is None:
+            elif _function_called(node.func.id) is None:
                 self._refuse(node, f"no function {node.func.id!r}{_similar(node.func.id)}")
         elif not isinstance(node, ast.Name):
             self._refuse(node, f"not allowed: {_kind(node)}")
@@ -177,9 +177,9 @@ class Expression:
                 self._refuse(node, f"{node.id!r} has no value; add {node.id}=1.0")
             return variables.get(node.id, CONSTANTS.get(node.id))
         if isinstance(node, (ast.BinOp, ast.UnaryOp)):
-            return OPERATORS[type(node.op)](*operands)
+            return SYNTAX_OPERATORS[type(node.op)](*operands)
         try:
-            return _function(node.func.id)(*operands)  # type: ignore[attr-defined, misc]
+            return _function_called(node.func.id)(*operands)  # type: ignore[attr-defined, misc]
         except (TypeError, ValueError) as error:
             self._refuse(node, str(error))
 
@@ -215,7 +215,7 @@ def _operands(node: ast.expr) -> list[ast.expr]:
     return node.args if isinstance(node, ast.Call) else []
 
 
-def _function(name: str) -> Callable[..., Any] | None:
+def _function_called(name: str) -> Callable[..., Any] | None:
     return BESIDES.get(name) or (None if name in PAIRED else ops.TABLE.get(name))
 
 
@@ -223,7 +223,7 @@ def _kind(node: ast.AST) -> str:
     """What a part of Python is called."""
     if isinstance(node, ast.Constant):
         return f"{node.value!r:.20}"
-    return KINDS.get(type(node), f"what Python calls {type(node).__name__}")
+    return SYNTAX_NAMES.get(type(node), f"what Python calls {type(node).__name__}")
 
 
 def _similar(name: str) -> str:

@@ -1,5 +1,7 @@
 """The recorded sweep: derivatives that can be differentiated again, without touching `.grad`."""
 
+from collections import deque
+from collections.abc import Callable, Container, Iterator
 from functools import reduce
 from itertools import chain
 from operator import add
@@ -25,24 +27,70 @@ def pullback(
         table.admit(v, "gradient")
     targets = [y if y._tape is table else +y for y in targets]
     with table.hold():
-        return _Sweep(table, targets, cotangents, sources, recorded=recorded).gradients()
+        return _Pullback(table, targets, cotangents, sources, recorded=recorded).gradients()
 
 
-class _Sweep:
-    """One sweep; while it runs the entries of the table are held."""
+class Sweep:
+    """The chain rule from a tape's newest entries back, contribution by contribution.
+
+    The entries of the table are held while it runs.
+
+    Args:
+        table: the table.
+        entries: what the targets come from, newest first.
+        follow: those entries that adjoints are wanted of, or that lead to such.
+        primal: what a formula sees of an entry.
+
+    Attributes:
+        adjoint: by entry the sum of what has arrived there; at first the targets' cotangents.
+    """
+
+    def __init__(
+        self, table: Table, entries: list[int], follow: Container[int],
+        primal: Callable[[int], Any],
+    ) -> None:  # fmt: skip
+        self.table, self.entries, self.follow, self.primal = table, entries, follow, primal
+        self.adjoint: dict[int, Any] = {}
+
+    def contributions(self) -> Iterator[tuple[int, int, int, Any, Any, Any]]:
+        """Run: each entry passes adjoint x partial on to its operands, in turn.
+
+        Yields:
+            ``(entry, k, operand, partial, amount, before)``, where `operand` is the entry of
+            operand k and `before` its adjoint without `amount`, None if nothing had arrived.
+        """
+        table, primal, adjoint, follow = self.table, self.primal, self.adjoint, self.follow
+        for n in self.entries:
+            if n not in adjoint or n not in follow:
+                continue
+            self.begin(n)
+            op, operands = table.op(n), table.operands(n)
+            xs, y = [primal(x) for x in operands], primal(n)
+            for k, x in enumerate(operands):
+                if x in follow and op.follows(k):
+                    partial = op.partial(k, xs, y)
+                    amount = scale(adjoint[n], partial)
+                    before = adjoint.get(x)
+                    adjoint[x] = amount if before is None else before + amount
+                    yield n, k, x, partial, amount, before
+
+    def begin(self, n: int) -> None:
+        """Called before an entry passes anything on."""
+
+
+class _Pullback(Sweep):
+    """The sweep that `pullback` is."""
 
     def __init__(
         self, table: Table, targets: list[Value], cotangents: list[Any], sources: list[Value], *,
         recorded: bool,
     ) -> None:  # fmt: skip
-        self.table = table
         self.trace: Trace | None = table.trace
-        self.primal = table.primal if recorded else table.value_of
-        self.adjoint: dict[int, Any] = {}
         self.wanted = [table.entries_of(source) for source in sources]
         floor = min(chain(*self.wanted), default=0)
-        self.entries = table.reached([y._entry for y in targets], floor)
-        self.follow = table.dependent(self.entries, chain(*self.wanted))
+        entries = table.reached([y._entry for y in targets], floor)
+        follow = table.dependent(entries, chain(*self.wanted))
+        super().__init__(table, entries, follow, table.primal if recorded else table.value_of)
         for target, cotangent in zip(targets, cotangents, strict=True):
             if cotangent.__class__ is Value or cotangent:  # 0 * inf is nan
                 self.add(target._entry, cotangent)
@@ -55,30 +103,19 @@ class _Sweep:
         """The adjoints of the sources, after the sweep."""
         trace = self.trace
         origin = trace.origin if trace is not None else None
-        for n in self.entries:
-            if n in self.adjoint and n in self.follow:
-                self.note(n)
-                self.pass_on(n)
+        deque(self.contributions(), maxlen=0)
         if trace is not None:
             trace.note(self.table.count, origin)
             for n in chain(*self.wanted):
                 self.name_adjoint(n)
         return [self.total(entries) for entries in self.wanted]
 
-    def pass_on(self, n: int) -> None:
-        """The chain rule: an entry passes adjoint x partial on to its operands."""
-        op, operands = self.table.op(n), self.table.operands(n)
-        xs, y = [self.primal(x) for x in operands], self.primal(n)
-        for k, x in enumerate(operands):
-            if x in self.follow and op.follows(k):
-                self.add(x, scale(self.adjoint[n], op.partial(k, xs, y)))
-
     def total(self, entries: list[int]) -> Any:
         """The adjoint of a source that has any number of entries."""
         found = [self.adjoint[n] for n in entries if n in self.adjoint]
         return reduce(add, found) if found else 0.0
 
-    def note(self, n: int) -> None:
+    def begin(self, n: int) -> None:
         """Let a trace know that entries to come are the reverse of this one."""
         if self.trace is not None:
             self.trace.note(self.table.count, n)

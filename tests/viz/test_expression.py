@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from miniflow import Value, ops
 from support.profiles import examples
-from viz.expression import BESIDES, CONSTANTS, LONGEST, Expression, ExpressionError
+from viz.expression import BESIDES, CONSTANTS, LONGEST_TEXT, Expression, ExpressionError
 
 
 def value(text, **numbers):
@@ -166,10 +166,10 @@ REFUSED = {
     "a # b": (2, "a comment"),
     "1e999": (0, "too large for a float"),
     "1 + " + "9" * 400: (4, "too large for a float"),
-    "a +": (3, "no expression"),
-    "a b": (2, "no expression"),
-    "a = 3": (2, "no expression"),
-    "import os": (0, "no expression"),
+    "a +": (3, "not an expression"),
+    "a b": (2, "not an expression"),
+    "a = 3": (2, "not an expression"),
+    "import os": (0, "not an expression"),
     "": (0, "nothing to compute"),
     "  ": (0, "nothing to compute"),
     "日本 ^ 2": (3, "the operator ^"),
@@ -256,7 +256,7 @@ def test_sums_of_hundreds_of_terms_are_computed():
 
 def test_a_very_long_expression_is_refused():
     with pytest.raises(ExpressionError, match="more than 10,000 characters"):
-        Expression("1" + " " * LONGEST + "+ 1")
+        Expression("1" + " " * LONGEST_TEXT + "+ 1")
 
 
 @given(st.text() | st.text("abx019.+-*/%()[]{},:='\"\\# <>&|^~@\n\0", max_size=40))

@@ -8,10 +8,9 @@ from miniflow.ops import Op, constant, dot
 from viz.diagram.folding import Group, operations
 from viz.diagram.graph import Graph
 from viz.output.palette import Theme, mix, signed
-from viz.output.text import escape_html, number, spread
+from viz.output.text import escape_html, number_text, range_text
 
 TIMES = "\u00d7"  # how a number of entries begins
-DETAILS = ("full", "values", "structure")
 
 # What the places of operands are called that cannot change them.
 PLACES = {"where": ("if", "then", "else")}
@@ -46,14 +45,14 @@ class Look(NamedTuple):
         return mix(fill, signed(gradient, self.scale, self.theme), 0.32)
 
 
-def fill(theme: Theme, kind: str) -> str:
+def kind_fill(theme: Theme, kind: str) -> str:
     """The colour of a kind of box."""
     return str(getattr(theme, kind))
 
 
 def entry_card(graph: Graph, n: int, look: Look, names: Sequence[str] = ()) -> str:
     """The label of an entry's box; a compact one has its operation beside it. May be empty."""
-    rows = _rows(_name(graph, n, look), _entry_lines(graph, n, look), look)
+    rows = _rows(_shown_name(graph, n, look), _entry_lines(graph, n, look), look)
     if not (look.compact and graph.operands[n]):
         return _table(rows) if rows else ""
     # beside a tall sign the numbers stay together
@@ -64,11 +63,11 @@ def entry_card(graph: Graph, n: int, look: Look, names: Sequence[str] = ()) -> s
     return _table(["".join(cells[::-1] if look.rankdir == "RL" else cells)])
 
 
-def _name(graph: Graph, n: int, look: Look) -> str:
+def _shown_name(graph: Graph, n: int, look: Look) -> str:
     name, kind = graph.names.get(n, ""), graph.kind(n)
     x = graph.data[n]
     if kind == "constant" and x is not None and not graph.status.get(n):
-        return f"{name} = {number(x)}" if name else number(x)
+        return f"{name} = {number_text(x)}" if name else number_text(x)
     nameless = look.detail == "structure" and kind in ("input", "parameter")
     return name or (kind if nameless else "")
 
@@ -86,18 +85,18 @@ def _entry_lines(graph: Graph, n: int, look: Look) -> Lines:
     if not fixed or status:
         yield "data", _change(old, x), "" if isfinite(x) else mix(*_wrong(look, "computed"), 0.35)
     if not fixed and gradient is not None:
-        kind = fill(look.theme, graph.kind(n))
+        kind = kind_fill(look.theme, graph.kind(n))
         yield "grad", _change(old_gradient, gradient), look.tint(gradient, kind)
 
 
 def _wrong(look: Look, kind: str) -> tuple[str, str]:
-    return fill(look.theme, kind), look.theme.wrong
+    return kind_fill(look.theme, kind), look.theme.wrong
 
 
 def _change(old: float | None, new: float) -> str:
     """A number, and before it the one that it was."""
     same = old is None or old == new or (old != old and new != new)
-    return number(new) if same or old is None else f"{number(old)} → {number(new)}"
+    return number_text(new) if same or old is None else f"{number_text(old)} → {number_text(new)}"
 
 
 def group_card(graph: Graph, group: Group, look: Look) -> str:
@@ -105,7 +104,7 @@ def group_card(graph: Graph, group: Group, look: Look) -> str:
     members, lines = group.members, []
     if group.kind == "scope":
         lines.append(("", operations(graph, members), ""))
-    lines.append(("", _count(graph, group), ""))
+    lines.append(("", _how_many(graph, group), ""))
     status = graph.status
     changed = [status[n] for n in members if status[n] != "same"] if status else []
     lines += [("", f"{changed.count(x):,} {x}", "") for x in dict.fromkeys(changed)]
@@ -114,7 +113,7 @@ def group_card(graph: Graph, group: Group, look: Look) -> str:
     return _table(_rows(group.title, lines, look))
 
 
-def _count(graph: Graph, group: Group) -> str:
+def _how_many(graph: Graph, group: Group) -> str:
     parameters = sum(n in graph.parameters for n in group.members)
     count = f"{len(group.members):,}"
     if group.kind == "alike":
@@ -130,13 +129,13 @@ def _spans(graph: Graph, group: Group, look: Look) -> Lines:
     if bad:
         yield "data", f"{bad:,} not finite", wrong
     elif data and group.kind == "alike":
-        yield "data", spread(min(data), max(data)), ""
+        yield "data", range_text(min(data), max(data)), ""
     gradients = group_gradients(graph, group)
     bad = len(gradients) - sum(map(isfinite, gradients))
     if bad:
         yield "grad", f"{bad:,} not finite", wrong
     elif gradients:
-        yield "grad", spread(min(gradients), max(gradients)), ""
+        yield "grad", range_text(min(gradients), max(gradients)), ""
 
 
 def group_gradients(graph: Graph, group: Group) -> list[float]:
@@ -197,7 +196,7 @@ def _sign_rows(symbol: str, names: Sequence[str], look: Look) -> list[str]:
 def _rows(name: str, lines: Lines, look: Look) -> list[str]:
     """A name above lines of numbers."""
     rows = [f'<td colspan="2"><b>{escape_html(name)}</b></td>'] if name else []
-    return rows + [_line(*line, look) for line in lines]
+    return rows + [_card_line(*line, look) for line in lines]
 
 
 def _table(rows: list[str]) -> str:
@@ -205,7 +204,7 @@ def _table(rows: list[str]) -> str:
     return f'<table border="0" cellborder="0" cellspacing="0" cellpadding="2">{text}</table>'
 
 
-def _line(caption: str, text: str, colour: str, look: Look) -> str:
+def _card_line(caption: str, text: str, colour: str, look: Look) -> str:
     small = f'<font point-size="10" color="{look.theme.muted}">'
     if not caption:
         return f'<td colspan="2">{small}{escape_html(text)}</font></td>'

@@ -18,27 +18,21 @@ from collections import deque
 from typing import Any
 
 from miniflow.ops import constant
-from viz.diagram.dot import check
 from viz.diagram.drawing import diagram
 from viz.diagram.graph import Graph, take
-from viz.output import palette
+from viz.diagram.options import GraphOptions
 from viz.output.pictures import Diagram
 
 
-def diff(
-    before: Any,
-    after: Any,
-    format: str = "svg",  # noqa: A002 - as draw_dot has it
-    rankdir: str = "LR",
-    *,
-    limit: int | None = 400,
-    detail: str = "values",
-    theme: str = "light",
-    compact: bool = False,
-    fold: bool | None = None,
-    legend: bool | None = None,
-    parameters: Any = None,
-) -> Diagram:
+def diff(  # noqa: D417 - draw_dot describes the options
+    before: Any, after: Any,
+    format: str = GraphOptions.format,  # noqa: A002 - as draw_dot has it
+    rankdir: str = GraphOptions.rankdir, *,
+    limit: int | None = GraphOptions.limit, detail: str = "values",
+    theme: str = GraphOptions.theme, compact: bool = GraphOptions.compact,
+    fold: bool | None = GraphOptions.fold, legend: bool | None = GraphOptions.legend,
+    parameters: Any = GraphOptions.parameters,
+) -> Diagram:  # fmt: skip
     """One diagram of two recordings: what is new, gone, moved, or of another sign.
 
     Leaves that both use have the number that they have now; a `snapshot` keeps what they
@@ -47,14 +41,8 @@ def diff(
     Args:
         before: Values, a Tape, a program, or a `snapshot` of one.
         after: what it is compared with.
-        format: as for `draw_dot`.
-        rankdir: as for `draw_dot`.
-        limit: as for `draw_dot`.
-        detail: as for `draw_dot`.
-        theme: as for `draw_dot`.
-        compact: as for `draw_dot`.
+        format, rankdir, limit, detail, theme, compact, legend: as for `draw_dot`.
         fold: as for `draw_dot`; entries are alike only if the same became of them.
-        legend: as for `draw_dot`.
         parameters: as for `draw_dot`, of both recordings.
 
     Raises:
@@ -71,18 +59,16 @@ def diff(
         >>> [word for word in ("new", "gone", "flipped") if f">{word}<" in picture.source]
         ['new', 'flipped']
     """
-    check("diff", format, rankdir, detail)
-    colours = palette.pick(theme, "diff")
-    graphs = [take(root, parameters, "diff") for root in (before, after)]
-    return diagram(
-        compared(*graphs), format, rankdir, limit=limit, detail=detail, theme=colours,
-        compact=compact, fold=fold, legend=legend,
-    )  # fmt: skip
+    options = GraphOptions(format, rankdir, theme, limit, detail, compact, fold, legend, parameters)
+    options.check("diff")
+    old = take(before, parameters, "diff", "before")
+    new = take(after, parameters, "diff", "after")
+    return diagram(compared(old, new), options)
 
 
 def compared(before: Graph, after: Graph) -> Graph:
     """The entries of `after`, then those that are gone, with what became of each."""
-    partner = match(before, after)
+    partner = matching(before, after)
     both = Graph(
         list(after.ops), list(after.operands), list(after.data), list(after.grads),
         list(after.paths), dict(after.names), set(after.parameters), set(after.outputs),
@@ -133,7 +119,7 @@ def _status(before: Graph, after: Graph, m: int, n: int) -> str:
 # --- matching -----------------------------------------------------------------
 
 
-def match(before: Graph, after: Graph) -> dict[int, int]:
+def matching(before: Graph, after: Graph) -> dict[int, int]:
     """For entries of `after` those of `before` that they match; each at most once."""
     partner: dict[int, int] = {}
     _match_up(before, after, partner)
@@ -156,16 +142,16 @@ def _match_up(before: Graph, after: Graph, partner: dict[int, int], *, last: boo
     waiting: dict[object, deque[int]] = {}
     for m, operands in enumerate(before.operands):
         if m not in taken:
-            waiting.setdefault(_key(before, m, operands), deque()).append(m)
+            waiting.setdefault(_match_key(before, m, operands), deque()).append(m)
     nameless = ("leaf", "", ())
     found = [n for n in range(len(after)) if n not in partner and not after.operands[n]]
-    if not last and sum(_key(after, n, ()) == nameless for n in found) != len(
+    if not last and sum(_match_key(after, n, ()) == nameless for n in found) != len(
         waiting.get(nameless, ())
     ):
         waiting.pop(nameless, None)
     for n, operands in enumerate(after.operands):
         if n not in partner and all(x in partner for x in operands):
-            others = waiting.get(_key(after, n, tuple([partner[x] for x in operands])))
+            others = waiting.get(_match_key(after, n, tuple([partner[x] for x in operands])))
             if others:
                 partner[n] = others.popleft()
 
@@ -177,12 +163,12 @@ def _match_partly(before: Graph, after: Graph, partner: dict[int, int]) -> None:
     for m, operands in enumerate(before.operands):
         if m not in taken:
             for k, x in enumerate(operands):
-                waiting.setdefault((_key(before, m, ()), k, x), deque()).append(m)
+                waiting.setdefault((_match_key(before, m, ()), k, x), deque()).append(m)
     for n, operands in enumerate(after.operands):
         for k, x in enumerate(operands):
             if n in partner or x not in partner:
                 continue
-            others = waiting.get((_key(after, n, ()), k, partner[x]), deque())
+            others = waiting.get((_match_key(after, n, ()), k, partner[x]), deque())
             while others and others[0] in taken:
                 others.popleft()
             if others and _may_match(operands, before.operands[others[0]], partner, taken):
@@ -200,13 +186,13 @@ def _may_match(
     )
 
 
-def _key(graph: Graph, n: int, operands: tuple[int, ...]) -> object:
+def _match_key(graph: Graph, n: int, operands: tuple[int, ...]) -> object:
     """What entries have to have in common; operands by their numbers in `before`."""
     op = graph.ops[n]
-    return op.name, _name(graph, n), (graph.data[n],) if op is constant else operands
+    return op.name, _given_name(graph, n), (graph.data[n],) if op is constant else operands
 
 
-def _name(graph: Graph, n: int) -> str:
+def _given_name(graph: Graph, n: int) -> str:
     """What the user calls an entry: a program's slots have numbers besides."""
     name = graph.names.get(n, "")
     return "" if name.startswith("%") else name
@@ -218,7 +204,7 @@ def _pair(
     """Match two entries in the same place, if they are free and of the same kind."""
     if n in partner or m in taken or before.ops[m].name != after.ops[n].name:
         return
-    names = {_name(after, n), _name(before, m)} - {""}
+    names = {_given_name(after, n), _given_name(before, m)} - {""}
     if after.operands[n] or len(names) < 2:
         partner[n] = m
         taken.add(m)

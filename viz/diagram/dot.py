@@ -20,27 +20,26 @@ from typing import Any
 import graphviz  # type: ignore[import-untyped]
 
 from miniflow.util.files import write
-from viz.diagram.cards import DETAILS
-from viz.diagram.drawing import SIDES, diagram
+from viz.diagram.drawing import diagram
 from viz.diagram.graph import take
-from viz.output import palette
+from viz.diagram.options import GraphOptions
+from viz.output.checks import unknown_suffix
+from viz.output.options import SUFFIX_FORMATS
 from viz.output.pictures import Diagram, picture
-
-SUFFIXES = {".svg": "svg", ".png": "png", ".pdf": "pdf", ".dot": "dot", ".gv": "dot"}
 
 
 def draw_dot(
     root: Any,
-    format: str = "svg",  # noqa: A002 - micrograd's name
-    rankdir: str = "LR",
+    format: str = GraphOptions.format,  # noqa: A002 - micrograd's name
+    rankdir: str = GraphOptions.rankdir,
     *,
-    limit: int | None = 400,
-    detail: str = "full",
-    theme: str = "light",
-    compact: bool = False,
-    fold: bool | None = None,
-    legend: bool | None = None,
-    parameters: Any = None,
+    limit: int | None = GraphOptions.limit,
+    detail: str = GraphOptions.detail,
+    theme: str = GraphOptions.theme,
+    compact: bool = GraphOptions.compact,
+    fold: bool | None = GraphOptions.fold,
+    legend: bool | None = GraphOptions.legend,
+    parameters: Any = GraphOptions.parameters,
 ) -> Diagram:
     """The graph that a Value was computed from, a tape or a program, as a diagram.
 
@@ -80,78 +79,54 @@ def draw_dot(
         v0 -> op1
         v0 -> op1
     """
-    check("draw_dot", format, rankdir, detail)
-    colours = palette.pick(theme, "draw_dot")
-    graph = take(root, parameters, "draw_dot")
-    return diagram(
-        graph, format, rankdir, limit=limit, detail=detail, theme=colours, compact=compact,
-        fold=fold, legend=legend,
-    )  # fmt: skip
+    options = GraphOptions(format, rankdir, theme, limit, detail, compact, fold, legend, parameters)
+    return _drawn(root, options, "draw_dot")
 
 
-def render(
-    root: Any,
-    path: str | os.PathLike[str],
-    *,
-    rankdir: str = "LR",
-    limit: int | None = 400,
-    detail: str = "full",
-    theme: str = "light",
-    compact: bool = False,
-    fold: bool | None = None,
-    legend: bool | None = None,
-    parameters: Any = None,
-) -> Path:
+def render(  # noqa: D417 - draw_dot describes the options
+    root: Any, path: str | os.PathLike[str], *, rankdir: str = GraphOptions.rankdir,
+    limit: int | None = GraphOptions.limit, detail: str = GraphOptions.detail,
+    theme: str = GraphOptions.theme, compact: bool = GraphOptions.compact,
+    fold: bool | None = GraphOptions.fold, legend: bool | None = GraphOptions.legend,
+    parameters: Any = GraphOptions.parameters,
+) -> Path:  # fmt: skip
     """Write a diagram to a file, whole or not at all.
 
     Args:
         root: what to draw, as for `draw_dot`, or a finished diagram.
         path: the file; its suffix tells the format: ".svg", ".png", ".pdf", or ".dot"
             (".gv") for the DOT itself.
-        rankdir: as for `draw_dot`.
-        limit: as for `draw_dot`.
-        detail: as for `draw_dot`.
-        theme: as for `draw_dot`.
-        compact: as for `draw_dot`.
-        fold: as for `draw_dot`.
-        legend: as for `draw_dot`.
-        parameters: as for `draw_dot`.
+        rankdir, limit, detail, theme, compact, fold, legend, parameters: as for `draw_dot`.
 
     Returns:
         The path.
 
     Raises:
-        TypeError, ValueError: as for `draw_dot`, or the suffix is none of those.
+        TypeError, ValueError: as for `draw_dot`, or the suffix is another one.
         RuntimeError: there is no Graphviz, or it failed.
         OSError: the file cannot be written.
     """
     path = Path(path)
-    form = SUFFIXES.get(path.suffix.lower())
+    form = SUFFIX_FORMATS.get(path.suffix.lower())
     if form is None:
-        raise ValueError(
-            f"render: {path.name!r} does not tell the format; end it in {', '.join(SUFFIXES)}"
-        )
+        raise ValueError(f"render: {unknown_suffix('path', path.name, SUFFIX_FORMATS)}")
+    options = GraphOptions(form, rankdir, theme, limit, detail, compact, fold, legend, parameters)
     if not isinstance(root, graphviz.Digraph):
-        root = draw_dot(
-            root, form, rankdir, limit=limit, detail=detail, theme=theme, compact=compact,
-            fold=fold, legend=legend, parameters=parameters,
-        )  # fmt: skip
-    if form == "dot":
-        write(path, root.source)
-    elif isinstance(root, Diagram):
-        write(path, root.picture(form))
-    else:
-        write(path, picture(root.source, form, root.engine))
+        root = _drawn(root, options, "render")
+    write(path, _content(root, form))
     return path
 
 
-def check(caller: str, form: str, rankdir: str, detail: str) -> None:
-    """Refuse options that are unknown."""
-    for name, x, known in (("rankdir", rankdir, SIDES), ("detail", detail, DETAILS)):
-        if x not in tuple(known):
-            raise ValueError(f"{caller}: {name} {x!r:.60} is none of {', '.join(known)}")
-    if str(form).lower() not in graphviz.FORMATS:
-        raise ValueError(
-            f"{caller}: format {form!r} is unknown to Graphviz; "
-            "use 'svg', 'png', 'pdf' or another of graphviz.FORMATS"
-        )
+def _drawn(root: Any, options: GraphOptions, caller: str) -> Diagram:
+    """The diagram of what `root` holds, with errors in the name of `caller`."""
+    options.check(caller)
+    return diagram(take(root, options.parameters, caller), options)
+
+
+def _content(drawn: graphviz.Digraph, form: str) -> str | bytes:
+    """What a file of that format holds of a diagram."""
+    if form == "dot":
+        return str(drawn.source)
+    if isinstance(drawn, Diagram):
+        return drawn.picture(form)
+    return picture(drawn.source, form, drawn.engine)

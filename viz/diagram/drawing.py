@@ -13,9 +13,9 @@ from viz.diagram.cards import (
     Look,
     edge_of,
     entry_card,
-    fill,
     group_card,
     group_gradients,
+    kind_fill,
     operand_places,
     sign_card,
 )
@@ -23,28 +23,25 @@ from viz.diagram.folding import Group
 from viz.diagram.graph import Graph, Names, common_names
 from viz.diagram.legend import legend as legend_of
 from viz.diagram.legend import status_fill
+from viz.diagram.options import GraphOptions
+from viz.output.options import DIRECTIONS
 from viz.output.palette import FONT, Theme, extent, mix
 from viz.output.pictures import Diagram
 from viz.output.text import escape, escape_html, quote
 
-# For each rankdir the sides where edges enter a box and leave it.
-SIDES = {"LR": ("w", "e"), "TB": ("n", "s"), "RL": ("e", "w"), "BT": ("s", "n")}
 # Graphviz takes its time for long edges. Where those of leaves cross more ranks in all, leaves
 # have a box of their own again after REACH ranks; where others do, edges have no labels.
 LONGEST_LEAVES, LONGEST_OTHERS, REACH = 250, 700, 6
 Attributes = dict[str, str]
 
 
-def diagram(
-    graph: Graph, form: str, rankdir: str, *, limit: int | None, detail: str, theme: Theme,
-    compact: bool, fold: bool | None, legend: bool | None,
-) -> Diagram:  # fmt: skip
+def diagram(graph: Graph, options: GraphOptions) -> Diagram:
     """The diagram of a graph; it knows a plainer one, for where Graphviz takes too long."""
-    folded = fold if fold is not None else limit is not None and len(graph) > limit
-    groups = folding.fold(graph) if folded else folding.apart(graph)
+    theme, rankdir = options.colours, options.rankdir
+    groups = folding.fold(graph) if options.folds(len(graph)) else folding.apart(graph)
     scale = extent(filter(None, graph.grads))
-    look = Look(theme, detail, compact, rankdir, scale)
-    explained = legend if legend is not None else any(graph.operands)
+    look = Look(theme, options.detail, options.compact, rankdir, scale)
+    explained = options.legend if options.legend is not None else any(graph.operands)
     ranks = _ranks(graph)
 
     def drawn(look: Look, ranks: list[int]) -> Diagram:
@@ -57,15 +54,15 @@ def diagram(
             )
             attributes |= {"label": f"<{text}>", "labelloc": "b"}
         return Diagram(
-            format=form,
+            format=options.format,
             graph_attr=attributes,
             node_attr=_node_attributes(theme),
-            edge_attr={**_edge_attributes(theme), "tailport": SIDES[rankdir][1]},
+            edge_attr={**_edge_attributes(theme), "tailport": DIRECTIONS[rankdir][1]},
             body=body,
         )
 
     leaves, others = _lengths(graph, groups, ranks)
-    plain = look._replace(detail="values") if detail == "full" else look
+    plain = look._replace(detail="values") if options.detail == "full" else look
     found = drawn(
         plain if others > LONGEST_OTHERS else look, ranks if leaves > LONGEST_LEAVES else []
     )
@@ -158,7 +155,7 @@ class _Drawing:
             for n in group.members:
                 self.of[n] = k
                 self.boxes[n] = f"v{n}" if group.kind == "entry" else f"g{k}"
-        self.enter, _ = SIDES[look.rankdir]
+        self.enter, _ = DIRECTIONS[look.rankdir]
         self.ranks = ranks
         self.first = _first_ranks(graph, ranks) if ranks else {}
         self.copies = self._copies()
@@ -259,7 +256,7 @@ class _Drawing:
     def _box_style(self, n: int) -> Attributes:
         """The fill of an entry's box by its kind, the border by its gradient."""
         kind, status, theme = self.graph.kind(n), self.graph.status.get(n), self.look.theme
-        colour = status_fill(status, self.look) if status else fill(theme, kind)
+        colour = status_fill(status, self.look) if status else kind_fill(theme, kind)
         style = {"fillcolor": colour, "color": edge_of(colour, theme)}
         if kind != "constant":
             style |= self.look.flow(self.graph.grads[n])
@@ -286,7 +283,7 @@ class _Drawing:
         theme = self.look.theme
         kind = self.graph.kind(group.members[0]) if group.kind == "alike" else "computed"
         status = self.graph.status.get(group.members[0])
-        colour = fill(theme, kind)
+        colour = kind_fill(theme, kind)
         if status and group.kind == "alike":
             colour = status_fill(status, self.look)
         style = {"fillcolor": colour, "color": edge_of(colour, theme)}

@@ -19,7 +19,7 @@ from viz.diagram.graph import Graph, Names
 
 PAGE = 40  # boxes that can be read at once
 STRETCHES = 12  # boxes in a row
-LISTED = 3  # operations that a box names
+NAMED_OPS = 3  # operations that a box names
 
 
 class Group(NamedTuple):
@@ -50,7 +50,7 @@ def fold(graph: Graph) -> list[Group]:
         uses = _first_uses(graph, keys)
         _alike(graph, keys, frames, uses)
         _stretch(graph, keys, frames, uses, max(budget, PAGE // 4))
-    return _groups(graph, keys, frames)
+    return _in_groups(graph, keys, frames)
 
 
 class _Scope(NamedTuple):
@@ -161,7 +161,7 @@ def _stretch(
             keys[x] = keys[n]
 
 
-def _groups(graph: Graph, keys: list[object], frames: list[Names]) -> list[Group]:
+def _in_groups(graph: Graph, keys: list[object], frames: list[Names]) -> list[Group]:
     """The groups of entries with the same key, in the order of their first ones."""
     members: dict[object, list[int]] = {}
     for n, key in enumerate(keys):
@@ -198,7 +198,7 @@ def operations(graph: Graph, members: Iterable[int]) -> str:
         constants = all(ops[n] is constant for n in members)
         return "constants" if constants else "leaves"
     found = sorted(counts, key=lambda symbol: (-counts[symbol], symbol))
-    return "  ".join(found[:LISTED]) + ("  …" if len(found) > LISTED else "")
+    return "  ".join(found[:NAMED_OPS]) + ("  …" if len(found) > NAMED_OPS else "")
 
 
 def merged_edges(graph: Graph, groups: list[Group]) -> Counter[tuple[int, int]]:

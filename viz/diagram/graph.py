@@ -19,11 +19,13 @@ from miniflow.ops import Op, constant, leaf, shared
 from miniflow.program.program import Program
 from miniflow.tape.core import Table, Value, thawed
 from miniflow.tape.gradient_tape import Tape
+from miniflow.tape.reading import place
 from miniflow.util.trees import flatten
+from viz.output.checks import wrong_type
 
 Names = tuple[str, ...]
 FORWARD, REVERSE = "forward", "reverse sweep"
-DEEPEST = 8  # frames in frames
+DEEPEST_FRAME = 8  # frames in frames
 
 
 @dataclass
@@ -113,9 +115,10 @@ class Graph:
             for x in operands:
                 if movable[x] and found.get(x) is not path:
                     found[x] = common_names(found.get(x, path), path)
-        frames = [path[:DEEPEST] if len(path) > DEEPEST else path for path in self.paths]
+        most = DEEPEST_FRAME
+        frames = [path[:most] if len(path) > most else path for path in self.paths]
         for x, path in found.items():
-            frames[x] = path[:DEEPEST]
+            frames[x] = path[:most]
         return frames
 
 
@@ -151,8 +154,8 @@ def snapshot(root: Any, *, parameters: Any = None) -> Graph:
     return take(root, parameters, "snapshot")
 
 
-def take(root: Any, parameters: Any, caller: str) -> Graph:
-    """`snapshot`, with errors in the name of `caller`."""
+def take(root: Any, parameters: Any, caller: str, name: str = "root") -> Graph:
+    """`snapshot`, with errors in the name of `caller`, whose argument is called `name`."""
     if isinstance(root, Graph):
         return root
     thawed("drawing a graph")
@@ -162,12 +165,12 @@ def take(root: Any, parameters: Any, caller: str) -> Graph:
     if isinstance(root, Tape):
         with _held({root.table}):
             reader.tape(root)
-            reader.mark(_parameters(parameters, caller))
+            reader.mark(_given_parameters(parameters, caller))
     else:
-        roots = _roots(root, caller)
-        with _held({v._tape for v in roots}):
+        roots = _roots(root, caller, name)
+        with _held({place(v)[0] for v in roots}):
             reader.values(roots)
-            reader.mark(_parameters(parameters, caller))
+            reader.mark(_given_parameters(parameters, caller))
     if not len(reader.graph):
         raise ValueError(f"{caller}: there is nothing to draw in an empty Tape")
     return reader.graph
@@ -182,21 +185,19 @@ def _held(tables: set[Table]) -> Iterator[None]:
         yield
 
 
-def _roots(root: object, caller: str) -> list[Value]:
+def _roots(root: object, caller: str, name: str) -> list[Value]:
     """What to draw, as a list of Values."""
     roots = flatten(root)
     if not roots:
         raise ValueError(f"{caller}: there is nothing to draw in an empty list")
     for x in roots:
         if not isinstance(x, Value):
-            raise TypeError(
-                f"{caller}: {x!r:.60} is a {type(x).__name__}, not a Value; "
-                f"{'call it and draw the result' if callable(x) else 'compute it from Values'}"
-            )
+            remedy = "call it and draw the result" if callable(x) else "compute it from Values"
+            raise wrong_type(caller, name, "made of Values", x, remedy)
     return roots
 
 
-def _parameters(given: Any, caller: str) -> dict[Value, str]:
+def _given_parameters(given: Any, caller: str) -> dict[Value, str]:
     """The parameters with their names."""
     names = parameter_names()
     if given is None:
@@ -205,51 +206,49 @@ def _parameters(given: Any, caller: str) -> dict[Value, str]:
         return names | {v: name for name, v in given.named_parameters()}
     for x in flatten(given):
         if not isinstance(x, Value):
-            raise TypeError(
-                f"{caller}: parameters: {x!r:.60} is a {type(x).__name__}; give a module, or Values"
-            )
+            raise wrong_type(caller, "parameters", "a module or Values", x)
     return dict.fromkeys(flatten(given), "") | names
 
 
 class _Reader:
-    """Reads rows of tables into a graph."""
+    """Reads entries of tapes into a graph; `places` are the numbers that they have there."""
 
     def __init__(self) -> None:
         self.graph = Graph()
-        self.places: dict[Table, dict[int, int]] = {}  # entries by row
-        self.foreign: dict[Value, int] = {}  # entries of other threads' leaves
+        self.places: dict[Table, dict[int, int]] = {}
+        self.foreign: dict[Value, int] = {}  # places of other threads' leaves
 
     def values(self, roots: list[Value]) -> None:
         """What `roots` come from, each entry once."""
-        for table in dict.fromkeys(v._tape for v in roots):
-            self.read(table, table.reached([v._entry for v in roots if v._tape is table])[::-1])
-        for v in roots:
-            self.graph.outputs.add(self.places[v._tape][v._entry])
+        found = list(map(place, roots))
+        for table in dict.fromkeys(table for table, _ in found):
+            self.read(table, table.reached([entry for x, entry in found if x is table])[::-1])
+        self.graph.outputs |= {self.places[table][entry] for table, entry in found}
 
     def tape(self, tape: Tape) -> None:
-        """All rows of a tape, after what they use from before it; unused results are outputs."""
-        table, rows = tape.table, tape.numbers()
-        used = {x for row in rows for x in table.operands(row)}
-        self.read(table, sorted(x for x in used if x < rows.start), bare=True)
-        self.read(table, rows)
+        """All entries of a tape, after what they use from before it; unused results are outputs."""
+        table, entries = tape.table, tape.numbers()
+        used = {x for entry in entries for x in table.operands(entry)}
+        self.read(table, sorted(x for x in used if x < entries.start), bare=True)
+        self.read(table, entries)
         places = self.places[table]
-        loose = {places[row] for row in rows if row not in used}
+        loose = {places[entry] for entry in entries if entry not in used}
         self.graph.outputs = {n for n in loose if self.graph.operands[n]}
 
-    def read(self, table: Table, rows: Iterable[int], *, bare: bool = False) -> None:
-        """Add rows, oldest first; `bare` for ones whose operands are not to be drawn."""
+    def read(self, table: Table, entries: Iterable[int], *, bare: bool = False) -> None:
+        """Add entries, oldest first; `bare` for ones whose operands are not to be drawn."""
         places = self.places.setdefault(table, {})
-        entry, operands, rows = table.properties, table.operands, list(rows)
+        properties, operands, entries = table.properties, table.operands, list(entries)
         graph, empty = self.graph, ()
-        for row, path in zip(rows, table.paths(rows), strict=True):
-            op, data, grad, name = entry(row)
+        for entry, path in zip(entries, table.paths(entries), strict=True):
+            op, data, grad, name = properties(entry)
             if op is shared or (op is leaf and self.foreign):
-                places[row] = self.leaf(table.handle(row))
+                places[entry] = self.leaf(table.handle(entry))
                 continue
-            places[row] = n = len(graph.ops)
+            places[entry] = n = len(graph.ops)
             # as `add`, without the cost of a million calls
             graph.operands.append(
-                tuple(map(places.__getitem__, operands(row))) if op.arity and not bare else empty
+                tuple(map(places.__getitem__, operands(entry))) if op.arity and not bare else empty
             )
             graph.ops.append(leaf if bare and op.arity else op)
             graph.data.append(data)
@@ -259,22 +258,24 @@ class _Reader:
                 graph.names[n] = name
 
     def leaf(self, v: Value) -> int:
-        """The entry of a leaf that several threads may share: it is drawn once."""
-        n = self.foreign.get(v)
+        """The place of a leaf that several threads may share: it is drawn once."""
+        n = self.known(v)
         if n is None:
-            n = self.places.get(v._tape, {}).get(v._entry)
-        if n is None:
-            op, data, grad, name = v._tape.properties(v._entry)
+            table, entry = place(v)
+            op, data, grad, name = table.properties(entry)
             n = self.graph.add(op, (), data, grad, (), name)
         self.foreign[v] = n
         return n
 
+    def known(self, v: Value) -> int | None:
+        """The place of a Value that has been read."""
+        table, entry = place(v)
+        return self.foreign.get(v, self.places.get(table, {}).get(entry))
+
     def mark(self, parameters: dict[Value, str]) -> None:
-        """Note which of the entries are parameters, and what they are called."""
+        """Note which entries are parameters, and what they are called."""
         for v, name in parameters.items():
-            n = self.foreign.get(v)
-            if n is None:
-                n = self.places.get(v._tape, {}).get(v._entry)
+            n = self.known(v)
             if n is not None and not self.graph.operands[n]:
                 self.graph.parameters.add(n)
                 if name:
@@ -284,7 +285,7 @@ class _Reader:
 def _of_program(program: Program, caller: str) -> Graph:
     """The slots of a program; what a sweep has added is in a frame of its own."""
     graph, names = Graph(), program.names
-    swept = any(place is not None and place.sweep for place in program.places)
+    swept = any(x is not None and x.sweep for x in program.places)
     graph.parts = int(swept)
     for slot in range(program.first):
         number = program.constant(slot)
@@ -295,8 +296,8 @@ def _of_program(program: Program, caller: str) -> Graph:
             graph.add(leaf, (), None, None, (), names.get(slot, f"{kind} {slot}"))
             if kind == "captured":
                 graph.parameters.add(slot)
-    for (op, operands), place in zip(program.instructions, program.places, strict=True):
-        sweep, path = (place.sweep, place.scope) if place is not None else (0, ())
+    for (op, operands), origin in zip(program.instructions, program.places, strict=True):
+        sweep, path = (origin.sweep, origin.scope) if origin is not None else (0, ())
         if swept:
             part = REVERSE + f" of the {REVERSE}" * (sweep - 1) if sweep else FORWARD
             path = (part, *path)

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from viz.diagram.cards import TIMES, Look, edge_of, fill
+from viz.diagram.cards import TIMES, Look, edge_of, kind_fill
 from viz.diagram.folding import Group
 from viz.diagram.graph import Graph
 from viz.output.palette import signed
 
-KINDS = {
+KIND_NAMES = {
     "input": "input",
     "parameter": "parameter",
     "constant": "constant",
@@ -32,18 +32,18 @@ def legend(
     singles = [g.members[0] for g in groups if g.kind in ("entry", "alike")]
     rows = [list(_kinds(graph, singles, look))]
     if look.detail != "structure" and any(x is not None for x in graph.grads):
-        rows.append(list(_scale(look)))
+        rows.append(list(_gradient_scale(look)))
     edges = any(graph.operands[n] for n in singles)
     folded = any(group.kind != "entry" for group in groups)
     rows.append(list(_notes(graph, look, edges=edges, folded=folded, copied=copied)))
     if stacked:  # a column is narrow
         rows = [rows[0][k : k + 3] for k in range(0, len(rows[0]), 3)] + rows[1:]
-    text = "".join(f"<tr><td>{_row(row)}</td></tr>" for row in rows if row)
+    text = "".join(f"<tr><td>{_legend_row(row)}</td></tr>" for row in rows if row)
     gap = '<tr><td height="8"></td></tr>'
     return f'<table border="0" cellborder="0" cellspacing="0" cellpadding="0">{gap}{text}</table>'
 
 
-def _row(cells: Sequence[str]) -> str:
+def _legend_row(cells: Sequence[str]) -> str:
     # cells share what room there is: empty ones at the ends take it from the others
     ends = "<td></td>" * ((COLUMNS - len(cells)) // 2)
     return (
@@ -72,8 +72,9 @@ def _kinds(graph: Graph, entries: Iterable[int], look: Look) -> Iterator[str]:
     found = {graph.kind(n) for n in entries}
     if found & {"computed", "output"}:
         found.add("operation")
-    for kind in [x for x in KINDS if x in found]:
-        yield _cell(KINDS[kind], look, fill(theme, kind), edge_of(fill(theme, kind), theme))
+    for kind in [x for x in KIND_NAMES if x in found]:
+        colour = kind_fill(theme, kind)
+        yield _cell(KIND_NAMES[kind], look, colour, edge_of(colour, theme))
 
 
 def status_fill(status: str, look: Look) -> str:
@@ -87,7 +88,7 @@ def status_fill(status: str, look: Look) -> str:
     }.get(status, theme.computed)
 
 
-def _scale(look: Look) -> Iterator[str]:
+def _gradient_scale(look: Look) -> Iterator[str]:
     """The colours of gradients."""
     yield _cell("gradient: negative", look)
     for share in (-1.0, -0.4, -0.05, 0.0, 0.05, 0.4, 1.0):

@@ -15,17 +15,16 @@ from collections.abc import Iterator
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
-import graphviz  # type: ignore[import-untyped]
-
-from miniflow.nn import Layer, Module, Neuron, _parts
+from miniflow.nn import Layer, Module, Neuron, parts
 from miniflow.tape.core import Value
-from viz.diagram.drawing import SIDES
-from viz.output.palette import FONT, Theme, extent, pick, signed
+from viz.output.checks import at_least, wrong_type
+from viz.output.options import PictureOptions
+from viz.output.palette import FONT, extent, signed
 from viz.output.pictures import Diagram
-from viz.output.text import escape, number
+from viz.output.text import escape, number_text
 
-DEEPEST = 24  # layers in a row that are drawn at most
-SIZE = 0.52  # a circle's diameter
+MOST_LAYERS = 24  # layers in a row that are drawn at most
+DIAMETER = 0.52  # a circle's diameter
 STEP, ROOMY = 0.66, 0.9  # from neuron to neuron; where there are few
 PITCH = 2.2  # from layer to layer, at least
 MOST = 24  # lines between two columns that have their numbers beside them
@@ -34,10 +33,10 @@ SAMPLE = 0.62  # the length of a line in the legend
 
 OUTPUT = {"shape": "plaintext", "fixedsize": "true", "width": "0.32", "height": "0.28"}
 
-Spot = tuple[float, float]
+Point = tuple[float, float]
 
 
-class Column(NamedTuple):
+class LayerColumn(NamedTuple):
     """One layer: its name, and its neurons with their paths."""
 
     name: str
@@ -51,16 +50,16 @@ class Column(NamedTuple):
     @property
     def activation(self) -> str:
         """The activation that all neurons have, or nothing if they differ."""
-        names = {_activation(neuron) for _, neuron in self.neurons}
+        names = {neuron.activation_name for _, neuron in self.neurons}
         return names.pop() if len(names) == 1 else ""
 
 
 def draw_network(
     model: Module,
-    format: str = "svg",  # noqa: A002 - as of draw_dot
-    rankdir: str = "LR",
+    format: str = PictureOptions.format,  # noqa: A002 - as of draw_dot
+    rankdir: str = PictureOptions.rankdir,
     *,
-    theme: str = "light",
+    theme: str = PictureOptions.theme,
     longest: int = 16,
 ) -> Diagram:
     """A neural network as a diagram: layers, neurons, weights, biases, activations.
@@ -80,7 +79,7 @@ def draw_network(
             the first and the last, with the number of the others between them.
 
     Raises:
-        TypeError: `model` is no Module, or holds no neurons.
+        TypeError: `model` is not a Module, or holds no neurons.
         ValueError: an unknown format, rankdir or theme, or `longest` is too small.
 
     Example:
@@ -89,41 +88,28 @@ def draw_network(
         >>> diagram.source.count(" -> ")  # 9 weights, the output's arrow, 5 in the legend
         15
     """
-    colours = pick(theme, "draw_network")
-    _check(format, rankdir, longest)
+    options = PictureOptions(format, rankdir, theme)
+    options.check("draw_network")
+    at_least("draw_network", "longest", longest, 3)
     columns = _columns_of(model)
-    sheet = Sheet(format, rankdir, colours, extent(_numbers(columns)), _bold(columns, longest))
+    sheet = Sheet(options, extent(_weights_and_biases(columns)), _bold(columns, longest))
     first, top = 0, 0.0
     for chain in _chains(columns):
         part = Part(sheet, chain, first, top, longest)
         part.draw()
         first, top = first + len(chain), part.bottom + STEP
     sheet.caption(title(model).replace("->", "→"), _remarks(model, columns))
-    sheet.legend(any(not math.isfinite(x) for x in _numbers(columns)))
+    sheet.legend(any(not math.isfinite(x) for x in _weights_and_biases(columns)))
     return sheet.diagram
-
-
-def _check(form: str, rankdir: str, longest: int) -> None:
-    if str(form).lower() not in graphviz.FORMATS:
-        raise ValueError(
-            f"draw_network: format {form!r} is unknown to Graphviz; "
-            "use 'svg', 'png', 'pdf' or another of graphviz.FORMATS"
-        )
-    if rankdir not in SIDES:
-        raise ValueError(f"draw_network: rankdir {rankdir!r} is none of {', '.join(SIDES)}")
-    if not isinstance(longest, int) or longest < 3:
-        raise ValueError(f"draw_network: longest={longest!r} is no number of neurons from 3 on")
 
 
 # --- reading the model --------------------------------------------------------
 
 
-def _columns_of(model: object) -> list[Column]:
+def _columns_of(model: object) -> list[LayerColumn]:
     """The layers of a model, in the order in which it holds them."""
     if not isinstance(model, Module):
-        raise TypeError(
-            f"draw_network: {model!r:.60} is a {type(model).__name__}, not a Module{_remedy(model)}"
-        )
+        raise wrong_type("draw_network", "model", "a Module", model, _network_remedy(model))
     columns = list(_columns(model, "", set()))
     if not columns:
         raise TypeError(
@@ -133,30 +119,30 @@ def _columns_of(model: object) -> list[Column]:
     return columns
 
 
-def _remedy(model: object) -> str:
+def _network_remedy(model: object) -> str:
     if isinstance(model, type) and issubclass(model, Module):
-        return f"; make one, as in {model.__name__}(2, ...)"
+        return f"make one, as in {model.__name__}(2, ...)"
     if isinstance(model, Value):
-        return "; draw_dot draws the graph of a Value"
+        return "draw_dot draws the graph of a Value"
     if isinstance(model, (list, tuple)) and any(isinstance(x, Module) for x in model):
-        return "; make the list an attribute of a Module"
-    return "; give an MLP, a Layer, a Neuron or a Module that holds such"
+        return "make the list an attribute of a Module"
+    return "give an MLP, a Layer, a Neuron or a Module that holds such"
 
 
-def _columns(nest: Any, path: str, seen: set[int]) -> Iterator[Column]:
+def _columns(nest: Any, path: str, seen: set[int]) -> Iterator[LayerColumn]:
     """The layers in a nest of modules and containers, once each."""
     if id(nest) in seen or isinstance(nest, (Value, str)):
         return
     seen.add(id(nest))
     if isinstance(nest, Neuron):
-        yield Column(path or "neuron", [(path, nest)])
+        yield LayerColumn(path or "neuron", [(path, nest)])
         return
     own = nest.neurons if isinstance(nest, Layer) else nest
     if isinstance(own, (list, tuple)) and own and all(isinstance(x, Neuron) for x in own):
         inside = _join(path, "neurons") if isinstance(nest, Layer) else path
-        yield Column(_named(path), [(_join(inside, str(k)), x) for k, x in enumerate(own)])
+        yield LayerColumn(_named(path), [(_join(inside, str(k)), x) for k, x in enumerate(own)])
         return
-    for name, child in _parts(nest):
+    for name, child in parts(nest):
         yield from _columns(child, _join(path, str(name)), seen)
 
 
@@ -170,7 +156,7 @@ def _named(path: str) -> str:
     return f"layer {int(number[1]) + 1}" if number else path or "layer"
 
 
-def _chains(columns: list[Column]) -> list[list[Column]]:
+def _chains(columns: list[LayerColumn]) -> list[list[LayerColumn]]:
     """The layers in rows where each can follow the one before it."""
     chains = [columns[:1]]
     for before, column in pairwise(columns):
@@ -181,19 +167,15 @@ def _chains(columns: list[Column]) -> list[list[Column]]:
     return chains
 
 
-def _parameters(columns: list[Column]) -> Iterator[Any]:
+def _drawn_parameters(columns: list[LayerColumn]) -> Iterator[Any]:
     for column in columns:
         for _, neuron in column.neurons:
             yield from (*neuron.w, neuron.b)
 
 
-def _numbers(columns: list[Column]) -> list[float]:
+def _weights_and_biases(columns: list[LayerColumn]) -> list[float]:
     """The numbers of all weights and biases."""
-    return [_data(x) for x in _parameters(columns)]
-
-
-def _activation(neuron: Neuron) -> str:
-    return str(neuron.config()["activation"])
+    return [_data(x) for x in _drawn_parameters(columns)]
 
 
 def _data(x: Any) -> float:
@@ -204,7 +186,7 @@ def title(model: Module) -> str:
     """A model in one line: its class, its sizes and how many parameters it has.
 
     Raises:
-        TypeError: `model` is no Module, or holds no neurons.
+        TypeError: `model` is not a Module, or holds no neurons.
 
     Example:
         >>> from miniflow.nn import MLP
@@ -216,20 +198,20 @@ def title(model: Module) -> str:
     if len(_chains(columns)) == 1 and len(columns) < 8:
         sizes = [columns[0].inputs, *[len(column.neurons) for column in columns]]
         words.append(" -> ".join(map(str, sizes)))
-    return "   ".join([*words, _count(len(model.parameters()), "parameter")])
+    return "   ".join([*words, _counted(len(model.parameters()), "parameter")])
 
 
-def _remarks(model: Module, columns: list[Column]) -> str:
+def _remarks(model: Module, columns: list[LayerColumn]) -> str:
     """What else the model has: it is not in the picture, but must not be passed over."""
-    drawn = {id(x) for x in _parameters(columns)}
+    drawn = {id(x) for x in _drawn_parameters(columns)}
     others = [name for name, x in model.named_parameters() if id(x) not in drawn]
     if not others:
         return ""
     some = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
-    return f"and {_count(len(others), 'parameter')} outside of neurons: {some}"
+    return f"and {_counted(len(others), 'parameter')} outside of neurons: {some}"
 
 
-def _count(number: int, noun: str) -> str:
+def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
@@ -248,8 +230,8 @@ def _brief(x: float) -> str:
 
 def _tip(name: str, x: Any) -> str:
     """What pointing at a parameter shows."""
-    gradient = f"   grad {number(x.grad)}" if isinstance(x, Value) else ""
-    return f"{name}   {number(_data(x))}{gradient}"
+    gradient = f"   grad {number_text(x.grad)}" if isinstance(x, Value) else ""
+    return f"{name}   {number_text(_data(x))}{gradient}"
 
 
 def _slots(count: int, most: int) -> list[int | None]:
@@ -260,12 +242,12 @@ def _slots(count: int, most: int) -> list[int | None]:
     return [*range(most - 1 - last), None, *range(count - last, count)]
 
 
-def _sizes(slots: list[int | None], flat: bool) -> list[float]:
+def _slot_ends(slots: list[int | None], flat: bool) -> list[float]:
     """Where slots of one step each end; the words for what is left out are wider than high."""
     return list(accumulate(1.0 if flat or k is not None else 1.6 for k in slots))
 
 
-def _bold(columns: list[Column], longest: int) -> float:
+def _bold(columns: list[LayerColumn], longest: int) -> float:
     """How much wider the widest line is: less where there are many."""
     most = max(min(c.inputs, longest) * min(len(c.neurons), longest) for c in columns)
     return round(BOLD * min(1.0, math.sqrt(40 / most)), 2)
@@ -277,12 +259,14 @@ def _bold(columns: list[Column], longest: int) -> float:
 class Sheet:
     """A diagram whose nodes have places."""
 
-    def __init__(self, form: str, rankdir: str, theme: Theme, scale: float, bold: float) -> None:
-        self.rankdir, self.theme, self.scale, self.bold = rankdir, theme, scale, bold
-        self.flat = rankdir in ("LR", "RL")  # lines lie rather than stand
-        self.spots: list[Spot] = []
+    def __init__(self, options: PictureOptions, scale: float, bold: float) -> None:
+        self.scale, self.bold = scale, bold
+        self.rankdir, self.theme = options.rankdir, options.colours
+        self.flat = self.rankdir in ("LR", "RL")  # lines lie rather than stand
+        theme = self.theme
+        self.spots: list[Point] = []
         self.diagram = Diagram(
-            format=form,
+            format=options.format,
             engine="neato",
             graph_attr={
                 "layout": "neato",
@@ -301,28 +285,28 @@ class Sheet:
             edge_attr={"dir": "none", "color": theme.muted},
         )
 
-    def turned(self, along: float, across: float) -> Spot:
+    def turned(self, along: float, across: float) -> Point:
         """A place on the page, y upwards."""
         if self.rankdir in ("LR", "RL"):
             return (along if self.rankdir == "LR" else -along), -across
         return across, (-along if self.rankdir == "TB" else along)
 
-    def put(self, name: str, spot: Spot, label: str = "", **attributes: str) -> None:
+    def put(self, name: str, spot: Point, label: str = "", **attributes: str) -> None:
         """A node with its centre at a place on the page."""
         x, y = [round(c, 4) + 0.0 for c in spot]
         self.spots.append((x, y))
         self.diagram.node(name, label, pos=f"{x:g},{y:g}!", **attributes)
 
-    def text(self, name: str, spot: Spot, text: str, **attributes: str) -> None:
+    def text(self, name: str, spot: Point, text: str, **attributes: str) -> None:
         """Text on the page, and nothing behind it."""
         attributes = {"style": "filled", "fillcolor": self.theme.background, **attributes}
         self.put(name, spot, escape(text), **attributes)
 
-    def circle(self, name: str, spot: Spot, label: str, tip: str, fill: str, **pen: str) -> None:
+    def circle(self, name: str, spot: Point, label: str, tip: str, fill: str, **pen: str) -> None:
         """A neuron or an input."""
         style = f"filled,{pen.pop('style', 'solid')}"
         self.put(
-            name, spot, label, shape="circle", fixedsize="true", width=str(SIZE), style=style,
+            name, spot, label, shape="circle", fixedsize="true", width=str(DIAMETER), style=style,
             fillcolor=fill, tooltip=escape(tip), fontsize="9", **pen,
         )  # fmt: skip
 
@@ -374,7 +358,7 @@ class Sheet:
         )
 
 
-class Row(NamedTuple):
+class Circles(NamedTuple):
     """What is drawn of a layer, or of the inputs."""
 
     prefix: str  # of its nodes' names
@@ -391,11 +375,11 @@ class Part:
     """Layers that follow each other, and their inputs: the drawing, or one of several."""
 
     def __init__(
-        self, sheet: Sheet, chain: list[Column], first: int, top: float, longest: int
+        self, sheet: Sheet, chain: list[LayerColumn], first: int, top: float, longest: int
     ) -> None:
         self.sheet, self.chain, self.first, self.longest = sheet, chain, first, longest
         sizes = [chain[0].inputs, *[len(column.neurons) for column in chain]]
-        steps = max(_sizes(_slots(size, longest), sheet.flat)[-1] for size in sizes)
+        steps = max(_slot_ends(_slots(size, longest), sheet.flat)[-1] for size in sizes)
         self.height = steps * (ROOMY if steps <= 5 else STEP)
         self.top, head = top, 0.3 if sheet.flat else 0.7  # a heading's half, and some air
         self.middle = top + head + self.height / 2
@@ -404,24 +388,24 @@ class Part:
 
     def draw(self) -> None:
         """Draw it all."""
-        before: Row | None = self.inputs()
-        for place, k in enumerate(_slots(len(self.chain), DEEPEST), start=1):
+        before: Circles | None = self.inputs()
+        for place, k in enumerate(_slots(len(self.chain), MOST_LAYERS), start=1):
             if k is None:
                 self.left_out(place)
                 before = None
                 continue
-            row = self.row(f"n{self.first + k}", place, len(self.chain[k].neurons))
-            self.layer(row, self.chain[k], last=k == len(self.chain) - 1)
+            circles = self.circles(f"n{self.first + k}", place, len(self.chain[k].neurons))
+            self.layer(circles, self.chain[k], last=k == len(self.chain) - 1)
             if before is not None:
-                self.weights(before, row, self.chain[k])
-            before = row
+                self.weights(before, circles, self.chain[k])
+            before = circles
         if before is not None:
             self.outputs(before)
 
-    def row(self, prefix: str, place: int, size: int) -> Row:
+    def circles(self, prefix: str, place: int, size: int) -> Circles:
         """The places of a layer's neurons: in its column, around the middle."""
         slots = _slots(size, self.longest)
-        ends = _sizes(slots, self.sheet.flat)
+        ends = _slot_ends(slots, self.sheet.flat)
         step = min(1.2 * ROOMY, self.height / ends[-1])
         at = {
             k: self.middle + step * ((start + end - ends[-1]) / 2)
@@ -429,47 +413,47 @@ class Part:
         }
         gap = at.pop(None, 0.0)
         places = {k: across for k, across in at.items() if k is not None}
-        return Row(prefix, place * self.pitch, places, size - len(places), gap)
+        return Circles(prefix, place * self.pitch, places, size - len(places), gap)
 
-    def heading(self, row: Row, *lines: str) -> None:
+    def heading(self, circles: Circles, *lines: str) -> None:
         """What stands above a column, and in it where neurons are left out."""
-        spot = self.sheet.turned(row.along, self.top)
-        self.sheet.text(f"{row.prefix}_head", spot, "\n".join(lines))
-        if row.missing:
+        spot = self.sheet.turned(circles.along, self.top)
+        self.sheet.text(f"{circles.prefix}_head", spot, "\n".join(lines))
+        if circles.missing:
             self.sheet.text(
-                f"{row.prefix}_gap",
-                self.sheet.turned(row.along, row.gap),
-                f"… {row.missing:,} more …",
+                f"{circles.prefix}_gap",
+                self.sheet.turned(circles.along, circles.gap),
+                f"… {circles.missing:,} more …",
                 fontcolor=self.sheet.theme.muted,
             )
 
-    def inputs(self) -> Row:
+    def inputs(self) -> Circles:
         """The column of inputs."""
         size, theme = self.chain[0].inputs, self.sheet.theme
-        row = self.row(f"x{self.first}", 0, size)
-        self.heading(row, "inputs" if size > 1 else "input", str(size))
-        for k, across in row.places.items():
-            spot = self.sheet.turned(row.along, across)
+        circles = self.circles(f"x{self.first}", 0, size)
+        self.heading(circles, "inputs" if size > 1 else "input", str(size))
+        for k, across in circles.places.items():
+            spot = self.sheet.turned(circles.along, across)
             label = _subscript("x", k, size)
             self.sheet.circle(
-                row.node(k), spot, label, f"input {k}", theme.input, color=theme.muted
+                circles.node(k), spot, label, f"input {k}", theme.input, color=theme.muted
             )
-        return row
+        return circles
 
-    def layer(self, row: Row, column: Column, *, last: bool) -> None:
+    def layer(self, circles: Circles, column: LayerColumn, *, last: bool) -> None:
         """The circles of a layer; where activations differ, each says its own."""
         sheet, shared = self.sheet, column.activation
-        self.heading(row, column.name, f"{len(column.neurons)} · {shared or 'mixed'}")
+        self.heading(circles, column.name, f"{len(column.neurons)} · {shared or 'mixed'}")
         fill = sheet.theme.output if last else sheet.theme.computed
-        for k, across in row.places.items():
+        for k, across in circles.places.items():
             path, neuron = column.neurons[k]
-            b, own = _data(neuron.b), _activation(neuron)
+            b, own = _data(neuron.b), neuron.activation_name
             label = _brief(b) if shared else f"{_brief(b)}\n{own}"
             tip = f"{_tip(_join(path, 'b'), neuron.b)}   {own}"
-            spot = sheet.turned(row.along, across)
-            sheet.circle(row.node(k), spot, escape(label), tip, fill, **sheet.pen(b, 1.0, 2.5))
+            spot = sheet.turned(circles.along, across)
+            sheet.circle(circles.node(k), spot, escape(label), tip, fill, **sheet.pen(b, 1.0, 2.5))
 
-    def weights(self, tails: Row, heads: Row, column: Column) -> None:
+    def weights(self, tails: Circles, heads: Circles, column: LayerColumn) -> None:
         """The lines between two columns, the strongest on top; their numbers if they fit."""
         lines = []
         for j in heads.places:
@@ -490,18 +474,18 @@ class Part:
             spot = self.sheet.turned(along, start + share * (end - start))
             self.sheet.text(f"{heads.prefix}_{i}_{j}", spot, _brief(_data(w)), fontsize="8")
 
-    def outputs(self, row: Row) -> None:
+    def outputs(self, circles: Circles) -> None:
         """The arrows that leave the last column."""
         size = len(self.chain[-1].neurons)
-        for k, across in row.places.items():
+        for k, across in circles.places.items():
             name = f"y{self.first}_{k}"
-            spot = self.sheet.turned(row.along + 0.75, across)
+            spot = self.sheet.turned(circles.along + 0.75, across)
             self.sheet.put(name, spot, _subscript("y", k, size), **OUTPUT)
-            self.sheet.diagram.edge(row.node(k), name, dir="forward", arrowsize="0.6")
+            self.sheet.diagram.edge(circles.node(k), name, dir="forward", arrowsize="0.6")
 
     def left_out(self, place: int) -> None:
         """What stands for the layers that are not drawn."""
-        missing = len(self.chain) - DEEPEST + 1
+        missing = len(self.chain) - MOST_LAYERS + 1
         spot = self.sheet.turned(place * self.pitch, self.middle)
         text = f"… {missing:,} more layers …"
         self.sheet.text(f"gap{self.first}", spot, text, fontcolor=self.sheet.theme.muted)

@@ -15,6 +15,7 @@ from miniflow.ops import real
 from miniflow.tape.core import Value
 from miniflow.tape.grad_mode import no_grad
 from miniflow.util.trees import flatten
+from viz.output.checks import at_least, wrong_type
 from viz.output.palette import LIGHT, mix
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ MARKERS = ["o", "^", "s", "D", "v", "P"]
 STYLES = ["-", "--", "-.", ":"]
 DOTS = 2000  # of a layer's gradients that are drawn at most
 MARGIN = 0.12  # around the points, as a share of their range
+SEQUENCES = "a sequence of numbers, a mapping of names to such, or an object with .losses"
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -41,7 +43,7 @@ def plot_history(history: Any, ax: "Axes | None" = None, *, log: bool = False) -
         log: whether the vertical axis is logarithmic.
 
     Raises:
-        TypeError: `history` is none of these.
+        TypeError: `history` is something else.
         ValueError: there is nothing in it.
         ImportError: matplotlib is missing.
 
@@ -51,8 +53,8 @@ def plot_history(history: Any, ax: "Axes | None" = None, *, log: bool = False) -
         ('step', 2)
     """
     curves = _curves(history)
-    ax = _axes(ax, "plot_history")
-    handles = [_curve(ax, k, name, numbers) for k, (name, numbers) in enumerate(curves.items())]
+    ax = _axes_for(ax, "plot_history")
+    handles = [_plot_curve(ax, k, *named) for k, named in enumerate(curves.items())]
     ax.set_xlabel("step")
     if len(curves) == 1:
         ax.set_ylabel(next(iter(curves)), parse_math=False)
@@ -92,12 +94,9 @@ def plot_decision_boundary(
         TypeError: a feature, label or score is not a number.
         ImportError: matplotlib is missing.
     """
-    points, labels = _samples(x, y)
-    if not isinstance(resolution, int) or resolution < 2:
-        raise ValueError(
-            f"plot_decision_boundary: resolution={resolution!r} is no number of points from 2 on"
-        )
-    ax = _axes(ax, "plot_decision_boundary")
+    points, labels = _checked_samples(x, y)
+    at_least("plot_decision_boundary", "resolution", resolution, 2)
+    ax = _axes_for(ax, "plot_decision_boundary")
     import numpy as np
 
     across, up = (_span([p[k] for p in points], resolution) for k in (0, 1))
@@ -124,7 +123,7 @@ def plot_gradients(model: Module, ax: "Axes | None" = None) -> "Axes":
         ax: where to draw; a new figure if left out.
 
     Raises:
-        TypeError: `model` is no Module.
+        TypeError: `model` is not a Module.
         ValueError: it has no parameters.
         ImportError: matplotlib is missing.
 
@@ -135,8 +134,8 @@ def plot_gradients(model: Module, ax: "Axes | None" = None) -> "Axes":
         >>> [label.get_text() for label in plot_gradients(model).get_xticklabels()]
         ['layers.0', 'layers.1']
     """
-    layers = _layers(model)
-    ax = _axes(ax, "plot_gradients")
+    layers = _gradients_by_layer(model)
+    ax = _axes_for(ax, "plot_gradients")
     ax.set_yscale("log")
     _limits(ax, [g for gradients in layers.values() for g in gradients])
     for k, gradients in enumerate(layers.values()):
@@ -146,7 +145,7 @@ def plot_gradients(model: Module, ax: "Axes | None" = None) -> "Axes":
     crowded = sum(map(len, layers)) > 60
     for label in ax.get_xticklabels():
         label.set(parse_math=False, rotation=30 * crowded, ha="right" if crowded else "center")
-    _key(ax)
+    _draw_key(ax)
     _quiet(ax)
     return ax
 
@@ -154,7 +153,7 @@ def plot_gradients(model: Module, ax: "Axes | None" = None) -> "Axes":
 # --- axes ---------------------------------------------------------------------
 
 
-def _axes(ax: "Axes | None", caller: str) -> "Axes":
+def _axes_for(ax: "Axes | None", caller: str) -> "Axes":
     """The axes to draw on."""
     try:
         import matplotlib.pyplot as plt
@@ -180,7 +179,7 @@ def _legend(ax: "Axes", handles: list[Any], names: list[str]) -> None:
         text.set_text(name)
 
 
-def _number(x: Any, what: str) -> float:
+def _as_number(x: Any, what: str) -> float:
     return x.data if isinstance(x, Value) else real(x, what)
 
 
@@ -201,17 +200,14 @@ def _curves(history: Any) -> dict[str, list[float]]:
     for name, sequence in named.items():
         items = _items(sequence)
         if items is None:
-            raise TypeError(
-                f"plot_history: {sequence!r:.60} is a {type(sequence).__name__}; give a sequence "
-                "of numbers, a mapping of names to such, or an object with .losses"
-            )
-        curves[str(name)] = [_number(x, f"plot_history: {name}") for x in items]
+            raise wrong_type("plot_history", "history", SEQUENCES, sequence)
+        curves[str(name)] = [_as_number(x, f"plot_history: {name}") for x in items]
     if not any(curves.values()):
         raise ValueError("plot_history: there are no numbers to draw; train for a step first")
     return curves
 
 
-def _curve(ax: "Axes", k: int, name: str, numbers: list[float]) -> Any:
+def _plot_curve(ax: "Axes", k: int, name: str, numbers: list[float]) -> Any:
     """One curve, and crosses where it is not finite."""
     steps = range(1, len(numbers) + 1)
     colour, style = SERIES[k % len(SERIES)], STYLES[k // len(SERIES) % len(STYLES)]
@@ -233,17 +229,22 @@ def _curve(ax: "Axes", k: int, name: str, numbers: list[float]) -> Any:
 # --- decision boundary --------------------------------------------------------
 
 
-def _samples(x: Any, y: Any) -> tuple[list[list[float]], list[float]]:
+def _checked_samples(x: Any, y: Any) -> tuple[list[list[float]], list[float]]:
     """The points and labels as numbers."""
     caller = "plot_decision_boundary"
     rows, labels = _items(x) or [], _items(y) or []
     if len(rows) != len(labels) or not rows:
-        raise ValueError(f"{caller}: {len(rows)} samples with {len(labels)} labels")
-    points = [[_number(v, f"{caller}: x") for v in _items(row) or [row]] for row in rows]
+        raise ValueError(
+            f"{caller}: x and y must be samples and as many labels, at least one, "
+            f"got {len(rows)} and {len(labels)}"
+        )
+    points = [[_as_number(v, f"{caller}: x") for v in _items(row) or [row]] for row in rows]
     for point in points:
         if len(point) != 2 or not all(map(math.isfinite, point)):
-            raise ValueError(f"{caller}: {point!r:.60} is no sample of two finite features")
-    return points, [_number(label, f"{caller}: y") for label in labels]
+            raise ValueError(
+                f"{caller}: a sample in x must be two finite numbers, got {point!r:.60}"
+            )
+    return points, [_as_number(label, f"{caller}: y") for label in labels]
 
 
 def _span(values: list[float], count: int) -> list[float]:
@@ -268,7 +269,7 @@ def _scores(model: Callable[[list[Any]], Any], points: list[list[float]]) -> Any
                 return np.array(every, dtype=float).reshape(-1, len(points))
             except Exception:
                 pass
-        rows = [[_number(s, "plot_decision_boundary: score") for s in flatten(model(p))]
+        rows = [[_as_number(s, "plot_decision_boundary: score") for s in flatten(model(p))]
                 for p in points]  # fmt: skip
     return np.array(rows).T
 
@@ -278,16 +279,16 @@ def _classes(labels: list[float], count: int) -> list[int]:
     if count == 1:
         if len(set(labels)) > 2:
             raise ValueError(
-                f"plot_decision_boundary: {len(set(labels))} different labels, but the model "
-                "returns one score; with one score for each class it tells more than two apart"
+                "plot_decision_boundary: y must have at most two different labels where the model "
+                f"returns one score, got {len(set(labels))}; return one score for each class"
             )
         low = min(labels) if len(set(labels)) == 2 else 0.0
         return [int(label > low) for label in labels]
     for label in labels:
         if label not in range(count):
             raise ValueError(
-                f"plot_decision_boundary: label {label:g} is no class from 0 to {count - 1}, "
-                "the numbers of the model's scores"
+                f"plot_decision_boundary: a label in y must be an int from 0 to {count - 1}, the "
+                f"number of one of the model's scores, got {label:g}"
             )
     return [int(label) for label in labels]
 
@@ -362,13 +363,11 @@ def _scatter(
 # --- gradients ----------------------------------------------------------------
 
 
-def _layers(model: object) -> dict[str, list[float]]:
+def _gradients_by_layer(model: object) -> dict[str, list[float]]:
     """The gradients of each layer's parameters, by its path."""
     if not isinstance(model, Module):
-        raise TypeError(
-            f"plot_gradients: {model!r:.60} is a {type(model).__name__}, not a Module; "
-            "give the model, not its parameters"
-        )
+        remedy = "give the model, not its parameters"
+        raise wrong_type("plot_gradients", "model", "a Module", model, remedy)
     layers: dict[str, list[float]] = {}
     for name, p in model.named_parameters():
         layer = re.sub(r"(^|\.)(neurons\.\d+\.)?(w\.\d+|b)$", "", name)
@@ -389,12 +388,12 @@ def _strip(ax: "Axes", k: int, gradients: list[float]) -> None:
     ax.scatter(places, sizes, s=14, c=colours, alpha=0.6, linewidths=0, rasterized=True)
     if sized:
         ax.hlines(median(map(abs, sized)), k - 0.36, k + 0.36, color=LIGHT.ink, linewidth=1.5)
-    _count(ax, k, 0.03, sum(g == 0 for g in gradients), "zero", LIGHT.muted)
+    _draw_count(ax, k, 0.03, sum(g == 0 for g in gradients), "zero", LIGHT.muted)
     lost = sum(not math.isfinite(g) for g in gradients)
-    _count(ax, k, 0.97, lost, "nan, inf", LIGHT.wrong)
+    _draw_count(ax, k, 0.97, lost, "nan, inf", LIGHT.wrong)
 
 
-def _count(ax: "Axes", k: int, height: float, count: int, what: str, colour: str) -> None:
+def _draw_count(ax: "Axes", k: int, height: float, count: int, what: str, colour: str) -> None:
     if count:
         box = {"boxstyle": "round,pad=0.25", "facecolor": mix("#ffffff", colour, 0.12)}
         ax.text(
@@ -404,7 +403,7 @@ def _count(ax: "Axes", k: int, height: float, count: int, what: str, colour: str
         )  # fmt: skip
 
 
-def _key(ax: "Axes") -> None:
+def _draw_key(ax: "Axes") -> None:
     """What the signs mean: above the plot, where nothing is in the way."""
     from matplotlib.lines import Line2D
 

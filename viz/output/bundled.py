@@ -10,7 +10,7 @@ import sys
 from pygraphviz import AGraph  # type: ignore[import-untyped]
 
 
-def main(engine: str, form: str, *options: str) -> None:
+def draw_input(engine: str, form: str, *options: str) -> None:
     """Read DOT from the standard input, write the picture to the standard output."""
     # as `dot` does before it reads: from here on a node's label is its name by default
     AGraph().draw(prog="dot", format="dot")
@@ -22,4 +22,4 @@ def main(engine: str, form: str, *options: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    draw_input(*sys.argv[1:])

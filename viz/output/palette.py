@@ -77,21 +77,6 @@ DARK = Theme(
 THEMES = {"light": LIGHT, "dark": DARK}
 
 
-def pick(theme: str, caller: str) -> Theme:
-    """The theme with that name.
-
-    Raises:
-        ValueError: there is none; the message begins with `caller`.
-
-    Example:
-        >>> pick("dark", "draw_dot").background
-        '#14181f'
-    """
-    if theme not in tuple(THEMES):  # unhashable things, too, are none of them
-        raise ValueError(f"{caller}: theme {theme!r} is none of {', '.join(THEMES)}")
-    return THEMES[theme]
-
-
 def extent(numbers: Iterable[float]) -> float:
     """The largest finite size among the numbers: a scale for `signed`; 1.0 if all are zero.
 

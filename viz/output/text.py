@@ -4,11 +4,11 @@ import html
 import re
 
 
-def number(x: float) -> str:
+def number_text(x: float) -> str:
     """Four decimals; four digits where those would show too few or too many.
 
     Example:
-        >>> number(2.0), number(-0.0), number(1.5e-7)
+        >>> number_text(2.0), number_text(-0.0), number_text(1.5e-7)
         ('2.0000', '0.0000', '1.5e-07')
     """
     return f"{x:z.4f}" if x == 0 or 0.01 <= abs(x) < 1e5 else f"{x:.4g}"
@@ -19,9 +19,9 @@ def brief(x: float) -> str:
     return f"{x + 0.0:.3g}"
 
 
-def spread(low: float, high: float) -> str:
+def range_text(low: float, high: float) -> str:
     """The range of several numbers."""
-    return number(low) if low == high else f"{brief(low)} … {brief(high)}"
+    return number_text(low) if low == high else f"{brief(low)} … {brief(high)}"
 
 
 def printable(text: str) -> str:

@@ -11,9 +11,9 @@ from miniflow import ops
 from miniflow.ops import Op
 from miniflow.program.python import python_expression
 from miniflow.program.writer import ATOM, SIGN, Text
-from viz.output.text import number
+from viz.output.text import number_text
 
-LONGEST = 48  # characters of a derivative's formula: longer ones teach nothing
+LONGEST_FORMULA = 48  # characters of a derivative's formula: longer ones teach nothing
 TERMS = 6  # terms of a sum that are written out
 
 
@@ -25,7 +25,7 @@ def literal(x: float) -> str:
         ('2', '0.1', '0.3333')
     """
     short = f"{x:g}"
-    return short if float(short) == x and len(short) <= 6 else number(x)
+    return short if float(short) == x and len(short) <= 6 else number_text(x)
 
 
 def symbolic(op: Op, names: Sequence[str]) -> str:
@@ -148,7 +148,7 @@ def rule(op: Op, k: int, operands: Sequence[str | float], y: str) -> str:
     except TypeError:  # a formula that asks for more than a table's operation
         return ""
     text = _text(found).text
-    return text if len(text) <= LONGEST else ""
+    return text if len(text) <= LONGEST_FORMULA else ""
 
 
 def _power_rule(base: str, exponent: str | float) -> str:

@@ -1,8 +1,9 @@
 """The player: one self-contained page that steps through a tape.
 
-The page is `player.html` with `player.css`, `player.js` and the data of `viz.player.scene` put into
-it. It asks nothing of a network or a server. Its script runs by its hash alone, and the data
-is JSON in which no character means anything to HTML, so nothing in a label can execute.
+The page is `player.html` with the parts of its style and of its script (the folders beside this
+file) and the data of `viz.player.scene` put into it. It asks nothing of a network or a server.
+Its script runs by its hash alone, and the data is JSON in which no character means anything to
+HTML, so nothing in a label can execute.
 """
 
 import base64
@@ -11,17 +12,23 @@ import html
 import json
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from miniflow.tape.core import Value
 from miniflow.util.files import write
-from viz.output.palette import DARK, LIGHT, pick
+from viz.output.checks import one_of, some_limit, wrong_type
+from viz.output.palette import DARK, LIGHT, THEMES
 from viz.player.recording import Recording
 from viz.player.scene import scene_of, scene_of_recording
-from viz.player.steps import LIMIT, take_steps
+from viz.player.steps import MOST_NODES, take_steps
 
 HERE = Path(__file__).parent
+
+# The parts of style and script, in the order in which they are joined and best read.
+STYLE_PARTS = ("page", "steps", "graph", "controls", "training", "media")
+SCRIPT_PARTS = ("state", "steps", "quiz", "card", "graph", "training", "playing", "keys")
 
 # Beside the palette's colours: values going forward, gradients coming back.
 LIGHT_DIRECTIONS = {"forward": "#0b6e66", "backward": "#8a1c8f"}
@@ -34,7 +41,7 @@ def play(
     *,
     theme: str = "auto",
     title: str = "",
-    limit: int | None = LIMIT,
+    limit: int | None = MOST_NODES,
 ) -> Path:
     """Write a page that steps through a computation, forward and backward, or a training.
 
@@ -54,7 +61,7 @@ def play(
         The path.
 
     Raises:
-        TypeError: `root` is neither a Value nor a recording.
+        TypeError: `root` is neither a Value nor a recording, or `title` is not a string.
         ValueError: a constant, an empty recording, too many nodes, or an unknown theme.
         RuntimeError: there is no Graphviz, or it failed.
         OSError: the file cannot be written.
@@ -66,8 +73,10 @@ def play(
         ...     play(a * b + a, Path(folder) / "steps.html").name
         'steps.html'
     """
-    if theme != "auto":
-        pick(theme, "play")
+    one_of("play", "theme", theme, ("auto", *THEMES))
+    some_limit("play", "limit", limit)
+    if not isinstance(title, str):
+        raise wrong_type("play", "title", "a string", title)
     if isinstance(root, Recording):
         scene = scene_of_recording(root)
     else:
@@ -88,17 +97,22 @@ def _title(scene: dict[str, Any]) -> str:
 
 def page(scene: dict[str, Any], *, theme: str, title: str) -> str:
     """The page that shows a scene."""
-    script = _read("player.js")
+    script = joined("script/{}.js", SCRIPT_PARTS)
     parts = {
         "theme": f' data-theme="{theme}"' if theme != "auto" else "",
         "title": html.escape(re.sub("[\0-\x08\v-\x1f\ud800-\udfff]", "\ufffd", title)),
         "hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        "style": f"{colours()}\n{_read('player.css')}",
+        "style": f"{colours()}\n{joined('style/{}.css', STYLE_PARTS)}",
         "data": embedded(scene),
         "script": script,
     }
     # in one pass: what is put in may look like a place itself
-    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _read("player.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _file_text("player.html"))
+
+
+def joined(pattern: str, names: Iterable[str]) -> str:
+    """The parts with those names, one behind the other."""
+    return "\n".join(_file_text(pattern.format(name)) for name in names)
 
 
 def embedded(data: Any) -> str:
@@ -116,8 +130,8 @@ def embedded(data: Any) -> str:
 
 def colours() -> str:
     """The palette as the style's variables, for light and dark pages."""
-    light = _variables(LIGHT._asdict() | LIGHT_DIRECTIONS)
-    dark = _variables(DARK._asdict() | DARK_DIRECTIONS)
+    light = _style_variables(LIGHT._asdict() | LIGHT_DIRECTIONS)
+    dark = _style_variables(DARK._asdict() | DARK_DIRECTIONS)
     return (
         f":root {{ color-scheme: light; {light} }}\n"
         f"@media (prefers-color-scheme: dark) {{ :root {{ color-scheme: dark; {dark} }} }}\n"
@@ -126,9 +140,9 @@ def colours() -> str:
     )
 
 
-def _variables(named: dict[str, str]) -> str:
+def _style_variables(named: dict[str, str]) -> str:
     return " ".join(f"--{name}: {colour};" for name, colour in named.items())
 
 
-def _read(name: str) -> str:
+def _file_text(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")

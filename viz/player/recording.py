@@ -5,6 +5,7 @@ graph is small enough to be stepped through, every step. Lines of source are not
 trace function, so where a debugger or a coverage tool has set its own there are none.
 """
 
+import inspect
 import re
 import sys
 from array import array
@@ -18,7 +19,9 @@ from miniflow.program.ir import Place
 from miniflow.program.places import origins, watched
 from miniflow.tape.core import Table, Value, here
 from miniflow.tape.notes import Trace
-from viz.player.steps import LIMIT, Line, Steps, take_steps
+from miniflow.tape.reading import place
+from viz.output.checks import a_number, wrong_type
+from viz.player.steps import MOST_NODES, Line, Steps, take_steps
 
 
 class Iteration(NamedTuple):
@@ -49,12 +52,11 @@ class Recording:
         limit: how many nodes a graph may have whose steps are kept.
     """
 
-    def __init__(self, model: Module | None = None, *, limit: int = LIMIT) -> None:
+    def __init__(self, model: Module | None = None, *, limit: int = MOST_NODES) -> None:
         if model is not None and not isinstance(model, Module):
-            raise TypeError(
-                f"record: {model!r:.60} is a {type(model).__name__}, not a Module; give the "
-                "model whose parameters are to be shown, or nothing"
-            )
+            remedy = "give the model whose parameters are to be shown, or nothing"
+            raise wrong_type("record", "model", "a Module", model, remedy)
+        a_number("record", "limit", limit)
         self.model = model
         self.limit = limit
         self.iterations: list[Iteration] = []
@@ -84,7 +86,7 @@ class Recording:
         if here.table.swept is not None:
             raise RuntimeError("record: another recording is running on this thread; end it first")
         self._table = here.table
-        self._watch = _Watch(self._table, sys._getframe(1))
+        self._watch = _Watch(self._table, _entering())
         self._table.swept = self._swept
         return self
 
@@ -123,11 +125,11 @@ class Recording:
     def _steps(self, root: Value) -> Steps | None:
         if self._entries:  # the graphs of a training loop are much alike
             return None
-        table = root._tape
+        table, _ = place(root)
         with table.hold():
-            rows = table.reached([root._entry])
-            if len(rows) > self.limit:
-                self._entries = len(rows)
+            entries = table.reached([place(root)[1]])
+            if len(entries) > self.limit:
+                self._entries = len(entries)
                 return None
             watch = self._watch
             return take_steps(
@@ -136,12 +138,12 @@ class Recording:
                 names=(watch.names() if watch else {})
                 | dict(zip(self._parameters, map(_short_name, self.names), strict=True)),
                 parameters=self._parameters,
-                lines=watch.lines(rows) if watch else {},
+                lines=watch.lines(entries) if watch else {},
                 limit=None,
             )
 
 
-def record(model: Module | None = None, *, limit: int = LIMIT) -> Recording:
+def record(model: Module | None = None, *, limit: int = MOST_NODES) -> Recording:
     """A ``with`` block whose calls of `backward()` are recorded, for `play`.
 
     The code in the block runs as it is: nothing has to be called, and nothing is changed.
@@ -158,7 +160,7 @@ def record(model: Module | None = None, *, limit: int = LIMIT) -> Recording:
         What is recorded; it can be played after the block, too.
 
     Raises:
-        TypeError: `model` is no Module.
+        TypeError: `model` is not a Module, or `limit` is not a number.
         RuntimeError: on entering the block: another recording runs on this thread.
 
     Example:
@@ -188,9 +190,9 @@ def _short_name(path: str) -> str:
 class _Watch:
     """The lines and variables of the block, from one call of `backward` to the next."""
 
-    def __init__(self, table: Table, frame: FrameType) -> None:
+    def __init__(self, table: Table, frame: FrameType | None) -> None:
         self.table = table
-        self.frame: FrameType | None = frame
+        self.frame = frame
         self.notes = Trace()
         self.assigned: dict[int, str] = {}
         self.held = ExitStack()
@@ -200,7 +202,7 @@ class _Watch:
         enter: Any = sys.gettrace()
         # the frame of the block runs already: nobody else will watch it
         self.tracing = enter is not None and enter.__module__ == watched.__module__
-        if self.tracing:
+        if self.tracing and frame is not None:
             frame.f_trace = enter(frame, "call", None)
 
     def start_anew(self) -> None:
@@ -220,17 +222,25 @@ class _Watch:
 
     def names(self) -> dict[Value, str]:
         """What the code calls its Values, now."""
-        found = {self.table.handle(row): name for row, name in self.assigned.items()}
-        found.update(_variables(self.frame))
+        found = {self.table.handle(entry): name for entry, name in self.assigned.items()}
+        found.update(_variables_of(self.frame))
         return found
 
-    def lines(self, rows: list[int]) -> dict[int, Line]:
-        """Where each of the rows (newest first) was computed, as far as that is known."""
-        places = origins(self.table, self.notes, rows)
-        return {row: (x.file, x.line) for row, x in places.items() if isinstance(x, Place)}
+    def lines(self, entries: list[int]) -> dict[int, Line]:
+        """Where each of the entries (newest first) was computed, as far as that is known."""
+        places = origins(self.table, self.notes, entries)
+        return {entry: (x.file, x.line) for entry, x in places.items() if isinstance(x, Place)}
 
 
-def _variables(frame: FrameType | None) -> Iterator[tuple[Value, str]]:
+def _entering() -> FrameType | None:
+    """The frame of the code that enters a block: it called `__enter__`, which asks."""
+    frame = inspect.currentframe()
+    for _ in range(2):
+        frame = frame.f_back if frame is not None else None
+    return frame
+
+
+def _variables_of(frame: FrameType | None) -> Iterator[tuple[Value, str]]:
     """The variables of a frame that hold a Value; of two with the same the first one counts."""
     if frame is None:
         return

@@ -16,9 +16,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from miniflow.nn import Layer, Module, Neuron, _parts
+from miniflow.nn import Layer, Module, Neuron, parts
 from viz.output.pictures import SlowLayoutError, picture
-from viz.output.text import number
+from viz.output.text import number_text
 from viz.player.recording import Iteration, Recording
 from viz.player.steps import Line, Node, Steps
 
@@ -36,7 +36,7 @@ HEIGHTS = {"constant": 30}  # of boxes, in points; of all others 68
 ROUTES = {"wide": "LR", "tall": "TB"}
 
 
-class Numbers:
+class NumberList:
     """Each number once, with its text."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Numbers:
         values = [float(text) for text in self.places]
         return {
             "values": [x if math.isfinite(x) else repr(x) for x in values],
-            "texts": [number(x) for x in values],
+            "texts": [number_text(x) for x in values],
         }
 
 
@@ -97,7 +97,7 @@ def scene_of_recording(recording: Recording) -> JSON:
 
 
 def _scene(runs: Sequence[Steps | None], notices: list[str], training: JSON | None) -> JSON:
-    numbers = Numbers()
+    numbers = NumberList()
     structures: dict[Any, int] = {}
     found: list[JSON | None] = []
     examples: list[Steps] = []
@@ -124,7 +124,7 @@ def _scene(runs: Sequence[Steps | None], notices: list[str], training: JSON | No
 # --- runs ---------------------------------------------------------------------
 
 
-def _run(steps: Steps, graph: int, numbers: Numbers) -> JSON:
+def _run(steps: Steps, graph: int, numbers: NumberList) -> JSON:
     return {
         "graph": graph,
         "seed": numbers.add(steps.seed),
@@ -178,7 +178,7 @@ def _clipped(name: str, longest: int = WIDEST) -> str:
     return name
 
 
-def _size(node: Node) -> tuple[float, float]:
+def _box_size(node: Node) -> tuple[float, float]:
     """A box's width and height in points."""
     if node.kind == "constant":
         return max(44, 8.2 * _width_of(_clipped(node.name)) + 18), HEIGHTS["constant"]
@@ -189,9 +189,9 @@ def _size(node: Node) -> tuple[float, float]:
 def _layout(steps: Steps, rankdir: str) -> JSON:
     """Where Graphviz puts boxes, edges and their labels; the origin is at the top left."""
     try:
-        drawn = json.loads(picture("".join(_dot(steps, rankdir)), "json"))
+        drawn = json.loads(picture("".join(_layout_source(steps, rankdir)), "json"))
     except SlowLayoutError:
-        drawn = json.loads(picture("".join(_dot(steps, rankdir, plain=True)), "json"))
+        drawn = json.loads(picture("".join(_layout_source(steps, rankdir, plain=True)), "json"))
     _, _, width, height = map(float, drawn["bb"].split(","))
     boxes = {x["name"]: x for x in drawn["objects"]}
     nodes = [
@@ -210,7 +210,7 @@ def _layout(steps: Steps, rankdir: str) -> JSON:
     }
 
 
-def _dot(steps: Steps, rankdir: str, *, plain: bool = False) -> Iterable[str]:
+def _layout_source(steps: Steps, rankdir: str, *, plain: bool = False) -> Iterable[str]:
     """The graph for a layout; a plain one is laid out with less care."""
     tail, head = ("e", "w") if rankdir == "LR" else ("s", "n")
     labels = {(x.result, x.place) for x in steps.contributions}
@@ -223,7 +223,7 @@ def _dot(steps: Steps, rankdir: str, *, plain: bool = False) -> Iterable[str]:
     yield " node [shape=box fixedsize=true]"
     yield f' edge [tailport={tail} headport={head} fontsize=11 fontname="Helvetica"]\n'
     for n, node in enumerate(steps.nodes):
-        width, height = _size(node)
+        width, height = _box_size(node)
         yield f'v{n} [label="" width={width / 72:.4f} height={height / 72:.4f}]\n'
         for k, x in enumerate(node.operands):
             label = ' label=" -00.0000 "' if (n, k) in labels else ""
@@ -277,7 +277,7 @@ def _dedented(rows: list[JSON]) -> list[JSON]:
 # --- training -----------------------------------------------------------------
 
 
-def _spread(count: int, most: int) -> list[int]:
+def _evenly_spread(count: int, most: int) -> list[int]:
     """So many of the numbers below `count`, evenly, the first and the last among them."""
     most = max(2, most)
     if count <= most:
@@ -297,7 +297,7 @@ def _shown(recording: Recording) -> list[int]:
     )
     if records:
         most = min(most, RECORDS // records)
-    return _spread(count, most)
+    return _evenly_spread(count, most)
 
 
 def _training(recording: Recording, shown: list[int], notices: list[str]) -> JSON | None:
@@ -308,21 +308,21 @@ def _training(recording: Recording, shown: list[int], notices: list[str]) -> JSO
     if recording.names and not fits:
         notices.append(f"{len(recording.names):,} parameters are too many for this page.")
     names = recording.names if fits else []
-    layers = _layers(recording.model) if names else []
+    layers = _network_layers(recording.model) if names else []
     return {
         "shown": [k + 1 for k in shown],
-        "curve": [[k + 1, _safe(recording.losses[k])] for k in _curve(recording, shown)],
-        "losses": [number(x.loss) for x in iterations],
+        "curve": [[k + 1, _safe(recording.losses[k])] for k in _curve_iterations(recording, shown)],
+        "losses": [number_text(x.loss) for x in iterations],
         "names": names,
         "parameters": _packed(iterations, "parameters") if names else "",
         "gradients": _packed(iterations, "gradients") if names else "",
         "layers": layers,
-        "groups": _groups(names, layers),
+        "groups": _parameter_groups(names, layers),
     }
 
 
-def _curve(recording: Recording, shown: list[int]) -> list[int]:
-    return sorted({*_spread(len(recording), CURVE), *shown})
+def _curve_iterations(recording: Recording, shown: list[int]) -> list[int]:
+    return sorted({*_evenly_spread(len(recording), CURVE), *shown})
 
 
 def _safe(x: float) -> float | str:
@@ -345,7 +345,7 @@ def _single(x: float) -> float:
         return math.copysign(math.inf, x)
 
 
-def _layers(model: Module | None) -> list[list[JSON]]:
+def _network_layers(model: Module | None) -> list[list[JSON]]:
     """Layers of neurons, if each one takes what the one before it gives; otherwise none."""
     layers = list(_neurons(model, set()))
     numbers = {v: k for k, v in enumerate(model.parameters())} if model is not None else {}
@@ -369,7 +369,7 @@ def _neurons(nest: Any, seen: set[int]) -> Iterable[list[Neuron]]:
     elif isinstance(nest, Layer):
         yield nest.neurons
     elif isinstance(nest, (Module, dict, list, tuple)):
-        for _, part in _parts(nest):
+        for _, part in parts(nest):
             yield from _neurons(part, seen)
 
 
@@ -377,11 +377,11 @@ def _neuron(neuron: Neuron, numbers: dict[Any, int]) -> JSON:
     return {
         "weights": [numbers.get(v, -1) for v in neuron.w],
         "bias": numbers.get(neuron.b, -1),
-        "activation": neuron._activation_name(),
+        "activation": neuron.activation_name,
     }
 
 
-def _groups(names: list[str], layers: list[list[JSON]]) -> list[JSON]:
+def _parameter_groups(names: list[str], layers: list[list[JSON]]) -> list[JSON]:
     """Parameters that are looked at together: a neuron's, or those with a common prefix."""
     groups: list[JSON] = []
     for k, layer in enumerate(layers, 1):

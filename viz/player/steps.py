@@ -2,8 +2,7 @@
 
 Forward, each computed Value is one step. Backward, each *contribution* is one: an entry passes
 upstream gradient x local derivative to one of its operands, whose gradient is the sum of what
-arrives. The order, and every bit, is that of the engine's sweep: the newest entry first, its
-operands in turn, nothing for constants and for operands in which an operation is flat.
+arrives. The engine's own sweep makes them: in its order, and with every bit.
 """
 
 import re
@@ -12,10 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from miniflow.tape.core import Table, Value, thawed
-from viz.output.text import number
+from miniflow.tape.pullback import Sweep
+from miniflow.tape.reading import place
+from viz.output.checks import wrong_type
+from viz.output.text import number_text
 from viz.player import formula
 
-LIMIT = 400  # nodes that a person can follow
+MOST_NODES = 400  # nodes that a person can follow
 LONGEST_NAME = 24
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
@@ -115,7 +117,7 @@ def take_steps(
     names: Mapping[Value, str] | None = None,
     parameters: Iterable[Value] = (),
     lines: Mapping[int, Line] | None = None,
-    limit: int | None = LIMIT,
+    limit: int | None = MOST_NODES,
 ) -> Steps:
     """The steps of computing a Value and of its `backward`, without calling it.
 
@@ -124,11 +126,11 @@ def take_steps(
         seed: what `backward` would be called with.
         names: what to call Values that have no label.
         parameters: the leaves that are a model's.
-        lines: for rows of the tape, where they were computed.
+        lines: for entries of the tape, where they were computed.
         limit: how many nodes there may be; None for any number.
 
     Raises:
-        TypeError: `root` is no Value.
+        TypeError: `root` is not a Value.
         ValueError: it is a constant, or there are more nodes than `limit`.
 
     Example:
@@ -140,24 +142,21 @@ def take_steps(
     """
     _check(root)
     thawed("stepping through a Value")
-    table = root._tape
+    table, _ = place(root)
     with table.hold():
-        rows = table.reached([root._entry])[::-1]
-        if limit is not None and len(rows) > limit:
+        entries = table.reached([place(root)[1]])[::-1]
+        if limit is not None and len(entries) > limit:
             raise ValueError(
-                f"play: the graph has {len(rows):,} nodes, more than {limit}; play a part of it "
-                "(one neuron, or one of v.inputs), or pass limit=None"
+                f"play: the graph has {len(entries):,} nodes, more than {limit}; play a part of "
+                "it (one neuron, or one of v.inputs), or pass limit=None"
             )
-        return _Walk(table, rows, seed, names or {}, set(parameters), lines or {}).steps()
+        return _Walk(table, entries, seed, names or {}, set(parameters), lines or {}).steps()
 
 
 def _check(root: object) -> None:
     if not isinstance(root, Value):
         remedy = "call it and play the result" if callable(root) else "compute it from Values"
-        raise TypeError(
-            f"play: {root!r:.60} is a {type(root).__name__}, neither a Value nor a recording; "
-            f"{remedy}"
-        )
+        raise wrong_type("play", "root", "a Value or a recording", root, remedy)
     if root.op == "constant":
         raise ValueError(
             "play: this Value is a constant, nothing was recorded; compute it outside of "
@@ -166,26 +165,27 @@ def _check(root: object) -> None:
 
 
 class _Walk:
-    """One reading of the tape, row by row."""
+    """One reading of the tape, entry by entry."""
 
     def __init__(
-        self, table: Table, rows: list[int], seed: float, names: Mapping[Value, str],
+        self, table: Table, entries: list[int], seed: float, names: Mapping[Value, str],
         parameters: set[Value], lines: Mapping[int, Line],
     ) -> None:  # fmt: skip
-        self.seed = seed
-        self.values = [table.handle(row) for row in rows]
-        places = {row: n for n, row in enumerate(rows)}
-        self.operands = [tuple([places[x] for x in table.operands(row)]) for row in rows]
+        self.table, self.entries, self.seed = table, entries, seed
+        self.values = list(map(table.handle, entries))
+        self.nodes = {entry: n for n, entry in enumerate(entries)}  # by entry
+        self.operands = [tuple([self.nodes[x] for x in table.operands(n)]) for n in entries]
         self.ops = [
-            table.op(row) if xs else None for row, xs in zip(rows, self.operands, strict=True)
+            table.op(n) if xs else None for n, xs in zip(entries, self.operands, strict=True)
         ]
-        self.kinds = [self._kind(n, parameters) for n in range(len(rows))]
-        self.lines = [lines.get(row) for row in rows]
+        self.kinds = [self._kind(n, parameters) for n in range(len(entries))]
+        self.lines = list(map(lines.get, entries))
         self.names = self._names(names)
 
     def steps(self) -> Steps:
-        nodes = tuple([self._node(n) for n in range(len(self.values))])
-        return Steps(nodes, tuple(self._contributions(nodes)), self.seed)
+        """All of them."""
+        nodes = tuple(map(self._node, range(len(self.entries))))
+        return Steps(nodes, tuple(self._contributions()), self.seed)
 
     def _kind(self, n: int, parameters: set[Value]) -> str:
         if self.operands[n]:
@@ -231,26 +231,20 @@ class _Walk:
 
     def _number(self, n: int) -> str:
         x = self.values[n].data
-        return formula.literal(x) if self.kinds[n] == "constant" else number(x)
+        return formula.literal(x) if self.kinds[n] == "constant" else number_text(x)
 
-    def _contributions(self, nodes: tuple[Node, ...]) -> Iterator[Contribution]:
-        """A sweep: newest entry first, its operands in turn."""
-        gradient: dict[int, float] = {len(nodes) - 1: self.seed}
-        for n in reversed(range(len(nodes))):
-            op, operands = self.ops[n], self.operands[n]
-            if n not in gradient or op is None:
-                continue
-            xs, y = [nodes[x].value for x in operands], nodes[n].value
-            for k, x in enumerate(operands):
-                # plain numbers are constants: their partials are never evaluated
-                if not op.follows(k) or nodes[x].kind == "constant":
-                    continue
-                local = op.partial(k, xs, y)
-                amount, before = gradient[n] * local, gradient.get(x)
-                gradient[x] = amount if before is None else before + amount
-                yield Contribution(
-                    n, k, x, gradient[n], local, amount, before, gradient[x], self._rule(n, k)
-                )
+    def _contributions(self) -> Iterator[Contribution]:
+        """What the engine's sweep does, one contribution at a time."""
+        follow = {x for x, kind in zip(self.entries, self.kinds, strict=True) if kind != "constant"}
+        sweep = Sweep(self.table, self.entries[::-1], follow, self.table.value_of)
+        sweep.adjoint[self.entries[-1]] = self.seed
+        for entry, k, operand, local, amount, before in sweep.contributions():
+            n, upstream, after = self.nodes[entry], sweep.adjoint[entry], sweep.adjoint[operand]
+            # a user's formula may have returned an int, or a NumPy float
+            yield Contribution(
+                n, k, self.nodes[operand], float(upstream), float(local), float(amount),
+                None if before is None else float(before), float(after), self._rule(n, k),
+            )  # fmt: skip
 
     def _rule(self, n: int, k: int) -> str:
         op, operands = self.ops[n], self.operands[n]

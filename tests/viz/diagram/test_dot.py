@@ -367,13 +367,13 @@ def test_a_large_program_is_folded():
 @pytest.mark.parametrize(
     ("root", "message"),
     [
-        (3.0, "3.0 is a float, not a Value; compute it from Values"),
-        ("x", "'x' is a str"),
-        (None, "None is a NoneType"),
-        ([Value(1.0), 2], "2 is a int"),
-        (abs, "is a builtin_function_or_method, not a Value; call it and draw the result"),
-        ({Value(1.0)}, "is a set"),
-        ("x" * 1000, "is a str"),
+        (3.0, "root must be made of Values, got float 3.0; compute it from Values"),
+        ("x", "got str 'x'"),
+        (None, "got NoneType None"),
+        ([Value(1.0), 2], "got int 2"),
+        (abs, "<built-in function abs>; call it and draw the result"),
+        ({Value(1.0)}, "got set"),
+        ("x" * 1000, "got str"),
     ],
 )
 def test_only_values_are_drawn(tmp_path, root, message):
@@ -387,10 +387,10 @@ def test_only_values_are_drawn(tmp_path, root, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rankdir": "lr"}, "rankdir 'lr' is none of LR, TB, RL, BT"),
-        ({"rankdir": None}, "rankdir None is none of"),
-        ({"format": "bogus"}, "format 'bogus' is unknown.*'svg', 'png', 'pdf'"),
-        ({"format": None}, "format None is unknown"),
+        ({"rankdir": "lr"}, "rankdir must be one of LR, TB, RL, BT, got 'lr'"),
+        ({"rankdir": None}, "rankdir must be one of .*, got None"),
+        ({"format": "bogus"}, "format must be 'svg', 'png', 'pdf' or another .*, got 'bogus'"),
+        ({"format": None}, "format must be .*, got None"),
     ],
 )
 def test_unknown_options_are_refused(options, message):

@@ -5,6 +5,8 @@ import subprocess
 import sys
 import textwrap
 import xml.etree.ElementTree as ET
+from dataclasses import fields
+from inspect import signature
 
 import pytest
 from hypothesis import given
@@ -18,10 +20,9 @@ from support.diagrams import SVG, edges, line, nodes, numbers_in, shown, texts, 
 from support.drawn import AWKWARD, GRAPHS, graphs, several
 from support.profiles import examples
 from support.project import INSTALLED, TESTS
-from viz import draw_dot, render, snapshot
-from viz.output.palette import DARK, LIGHT, signed
-
-THEMES = {"light": LIGHT, "dark": DARK}
+from viz import diff, draw_dot, draw_network, render, snapshot
+from viz.diagram.options import GraphOptions
+from viz.output.palette import LIGHT, THEMES, signed
 
 
 def attribute(diagram, node, name):
@@ -251,17 +252,35 @@ def test_older_uses_of_the_parameters_work():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"detail": "all"}, "draw_dot: detail 'all' is none of full, values, structure"),
-        ({"theme": "sepia"}, "draw_dot: theme 'sepia' is none of light, dark"),
-        ({"theme": None}, "draw_dot: theme None is none of"),
-        ({"detail": []}, r"draw_dot: detail \[\] is none of"),
+        ({"detail": "all"}, "detail must be one of full, values, structure, got 'all'"),
+        ({"theme": "sepia"}, "theme must be one of light, dark, got 'sepia'"),
+        ({"theme": None}, "theme must be one of light, dark, got None"),
+        ({"detail": []}, r"detail must be one of .*, got \[\]"),
     ],
 )
 def test_unknown_options_are_refused(tmp_path, options, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"draw_dot: {message}"):
         draw_dot(product(), **options)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"render: {message}"):
         render(product(), tmp_path / "x.svg", **options)
+    with pytest.raises(ValueError, match=f"diff: {message}"):
+        diff(product(), product(), **options)
+
+
+@pytest.mark.parametrize("draw", [draw_dot, lambda y, **options: diff(y, y, **options)])
+def test_a_limit_is_a_number(draw):
+    with pytest.raises(TypeError, match=r"limit must be a number, or None .*, got str"):
+        draw(product(), limit="9")
+    assert draw(product(), limit=float("inf")).source == draw(product(), limit=None).source
+
+
+def test_the_options_and_their_defaults_are_the_same_everywhere():
+    defaults = {field.name: field.default for field in fields(GraphOptions)}
+    for draw in (draw_dot, render, diff, draw_network):
+        found = {name: x.default for name, x in signature(draw).parameters.items()}
+        found = {name: x for name, x in found.items() if name in defaults}
+        assert {**found, "detail": "full"}.items() <= defaults.items()
+        assert len(found) == (3 if draw is draw_network else len(defaults) - (draw is render))
 
 
 # --- frames -------------------------------------------------------------------

@@ -18,7 +18,7 @@ from support.networks import MODELS, long, nest, neuron, small
 from support.profiles import examples
 from viz import Diagram, draw_network, render
 from viz.model.network import _brief, _room, _slots, title
-from viz.output.palette import DARK, LIGHT, pick, signed
+from viz.output.palette import DARK, LIGHT, THEMES, signed
 
 SVG = "{http://www.w3.org/2000/svg}"
 XLINK = "{http://www.w3.org/1999/xlink}"
@@ -247,7 +247,7 @@ def test_pointing_at_a_line_shows_its_name_number_and_gradient():
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_theme_changes_colours_only(theme):
-    colours = pick(theme, "test")
+    colours = THEMES[theme]
     diagram = draw_network(nest(), theme=theme)
     strip = re.compile(r'"?#[0-9a-f]{6}"?')
     assert strip.sub("", diagram.source) == strip.sub("", draw_network(nest()).source)
@@ -370,10 +370,10 @@ def test_the_drawing_of_a_large_network_is_small():
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (Value(1.0), "is a Value, not a Module; draw_dot draws"),
+        (Value(1.0), "model must be a Module, got Value .*; draw_dot draws"),
         (MLP, r"make one, as in MLP\(2"),
         ([Neuron(1)], "make the list an attribute of a Module"),
-        (3.0, "3.0 is a float, not a Module; give an MLP"),
+        (3.0, r"model must be a Module, got float 3\.0; give an MLP"),
         (None, "NoneType"),
         (Module(), r"holds no Neuron and no Layer; draw_dot\(model\(x\)\)"),
     ],
@@ -386,12 +386,12 @@ def test_only_networks_are_drawn(model, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rankdir": "lr"}, "rankdir 'lr' is none of LR, TB, RL, BT"),
-        ({"format": "bogus"}, "format 'bogus' is unknown"),
-        ({"theme": "blue"}, "theme 'blue' is none of light, dark"),
-        ({"theme": ["dark"]}, "is none of light, dark"),
-        ({"longest": 2}, "longest=2 is no number of neurons from 3 on"),
-        ({"longest": 4.0}, r"longest=4\.0"),
+        ({"rankdir": "lr"}, "rankdir must be one of LR, TB, RL, BT, got 'lr'"),
+        ({"format": "bogus"}, "format must be .*, got 'bogus'"),
+        ({"theme": "blue"}, "theme must be one of light, dark, got 'blue'"),
+        ({"theme": ["dark"]}, r"theme must be one of light, dark, got \["),
+        ({"longest": 2}, "longest must be an int, 3 or more, got 2"),
+        ({"longest": 4.0}, r"longest must .*, got 4\.0"),
     ],
 )
 def test_unknown_options_are_refused(options, message):

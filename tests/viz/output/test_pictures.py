@@ -63,7 +63,7 @@ def test_a_finished_diagram_can_be_rendered(no_dot, tmp_path):
 
 @pytest.mark.parametrize("name", ["graph", "graph.", ".svg", "graph.bmp", "graph.svgz", "svg"])
 def test_other_suffixes_are_refused(tmp_path, name):
-    with pytest.raises(ValueError, match=r"does not tell the format.*\.svg, \.png, \.pdf, \.dot"):
+    with pytest.raises(ValueError, match=r"path must end in \.svg, \.png, \.pdf, \.dot or \.gv"):
         render(leaf(), tmp_path / name)
     assert not list(tmp_path.iterdir())
 
@@ -121,7 +121,7 @@ def test_the_stand_in_reads_dot_and_writes_a_picture(monkeypatch):
     source, content = io.BytesIO(b'digraph { a [label="A"]; a -> b }'), io.BytesIO()
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=source))
     monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=content))
-    viz.output.bundled.main("-Kdot", "-Tsvg", "-Gdpi=72")
+    viz.output.bundled.draw_input("-Kdot", "-Tsvg", "-Gdpi=72")
     assert texts(content.getvalue()) == {"a": ["A"], "b": ["b"]}
 
 

@@ -7,8 +7,7 @@ import pytest
 import viz
 from miniflow import Value
 from support.browser import answer, in_browser, shown
-from viz.output.text import number
-from viz.player import formula
+from viz.output.text import number_text
 
 
 def amounts(page):
@@ -35,8 +34,8 @@ def test_every_step_shows_the_engines_numbers(neuron, opened):
                 if node.kind == "constant":
                     continue
                 ready = not node.op or computed.index(n) < k
-                value = number(node.value) if ready else "·"
-                gradient = number(known[n]) if n in known else "·"
+                value = number_text(node.value) if ready else "·"
+                gradient = number_text(known[n]) if n in known else "·"
                 assert shown(page, n) == (value, gradient)
             if 1 <= back <= len(steps.contributions):
                 x = steps.contributions[back - 1]
@@ -46,14 +45,14 @@ def test_every_step_shows_the_engines_numbers(neuron, opened):
                     x.amount,
                     *([x.after] if x.before is not None else []),
                 ]
-                assert amounts(page) == [*map(formula.number, wanted)]
+                assert amounts(page) == [*map(number_text, wanted)]
                 result = values.get(steps.nodes[x.result].label)
                 if result is not None:  # an entry passes back when its gradient is complete
-                    assert amounts(page)[0] == number(result.grad)
+                    assert amounts(page)[0] == number_text(result.grad)
             page.keyboard.press("ArrowRight")
         for n, node in enumerate(steps.nodes):
             if node.label in values:
-                assert shown(page, n)[1] == number(values[node.label].grad)
+                assert shown(page, n)[1] == number_text(values[node.label].grad)
         for k in reversed(range(last)):
             page.keyboard.press("ArrowLeft")
             assert page.locator("#count").text_content() == f"Step {k} of {last}"
@@ -183,7 +182,7 @@ def test_clicking_a_node_goes_there_or_says_why(neuron, opened):
         assert reasons.count() == 2
         wanted = [x for x in steps.contributions if x.operand == d]
         for k, x in enumerate(wanted):
-            assert reasons.nth(k).locator("strong").text_content() == number(x.amount)
+            assert reasons.nth(k).locator("strong").text_content() == number_text(x.amount)
         reasons.nth(0).click()
         assert page.locator("#headline").text_content() == "What loss passes back to d"
         page.locator("#node").select_option(label="y")
@@ -220,7 +219,7 @@ def test_the_quiz_marks_answers(tmp_path, opened):
         assert amounts(page) == ["1.0000", "?", "?"]
         assert page.locator("#answer").evaluate("x => x === document.activeElement")
         assert answer(page, "2").startswith("Not yet")
-        assert answer(page, "seven").startswith("That is no number")
+        assert answer(page, "seven").startswith("This page cannot read that")
         assert answer(page, "").startswith("Type a number")
         assert amounts(page)[2] == "?"
         assert answer(page, "1") == "Right: 1.0000."

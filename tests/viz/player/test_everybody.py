@@ -12,7 +12,7 @@ from support.browser import answer, in_browser, shown
 from support.played import graphs
 from support.profiles import examples, scaled
 from viz.output import palette
-from viz.output.text import number
+from viz.output.text import number_text
 from viz.player.steps import take_steps
 
 # each width and each scheme first
@@ -159,5 +159,5 @@ def test_random_graphs_are_shown_without_trouble(opened, tmp_path_factory, value
         page.keyboard.press("End")
         for n, node in enumerate(steps.nodes):
             if node.kind != "constant":
-                gradient = number(steps.gradients[n]) if n in steps.gradients else "·"
-                assert shown(page, n) == (number(node.value), gradient)
+                gradient = number_text(steps.gradients[n]) if n in steps.gradients else "·"
+                assert shown(page, n) == (number_text(node.value), gradient)

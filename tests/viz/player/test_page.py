@@ -135,7 +135,7 @@ def test_networks_are_found_in_models(model, sizes, titles):
 
 
 def test_the_style_uses_variables_that_exist():
-    style = (ROOT / "viz" / "player" / "player.css").read_text(encoding="utf-8")
+    style = player.joined("style/{}.css", player.STYLE_PARTS)
     given_ones = set(re.findall(r"--([\w-]+):", player.colours() + style)) | {"turn"}
     assert set(re.findall(r"var\(--([\w-]+)", style)) <= given_ones
     assert {f"--{name}" for name in palette.LIGHT._fields} <= set(
@@ -148,5 +148,16 @@ def test_the_pages_parts_are_installed():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     listed = setup["options.package_data"]["viz"].replace(" ", "").split(",")
-    assert set(listed) >= {"player/*.html", "player/*.css", "player/*.js"}
+    files = {x for name in listed for x in (ROOT / "viz").glob(name)}
+    there = {x for x in (ROOT / "viz").rglob("*") if x.suffix in (".html", ".css", ".js")}
+    assert there <= files
     assert all(list((ROOT / "viz").glob(name)) for name in listed)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [("script/*.js", player.SCRIPT_PARTS), ("style/*.css", player.STYLE_PARTS)],
+)
+def test_each_part_of_the_page_is_joined_once(pattern, names):
+    there = [x.stem for x in (ROOT / "viz" / "player").glob(pattern)]
+    assert sorted(names) == sorted(there)

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -144,6 +145,15 @@ def test_a_users_operation_needs_no_formula():
         del TABLE["player_cube"]
 
 
+@pytest.mark.parametrize("slope", [3, np.float64(3.0), True])
+def test_a_users_formula_may_return_any_kind_of_number(row, slope, tmp_path):
+    triple = row("player_triple", lambda x: x * float(slope), lambda x, y: slope)
+    y = triple(triple(Value(2.0, label="x")))
+    contributions = take_steps(y).contributions
+    assert [repr(x.amount) for x in contributions] == [repr(float(slope) ** k) for k in (1, 2)]
+    assert viz.play(y, tmp_path / "steps.html").exists()
+
+
 @pytest.mark.parametrize("name", TABLE)
 def test_every_row_can_be_written(name):
     op = TABLE[name]
@@ -153,7 +163,7 @@ def test_every_row_can_be_written(name):
     assert formula.numeric(op, ["-1.0000", "2.0000", "3", "4"][:count])
     for k in range(count):
         if op.follows(k):
-            assert len(formula.rule(op, k, names, "y")) <= formula.LONGEST
+            assert len(formula.rule(op, k, names, "y")) <= formula.LONGEST_FORMULA
 
 
 RULES = {
@@ -185,7 +195,7 @@ def test_long_sums_are_written_short():
 @pytest.mark.parametrize(
     ("x", "error", "words"),
     [
-        (3.0, TypeError, "float, neither a Value nor a recording"),
+        (3.0, TypeError, "root must be a Value or a recording, got float"),
         (len, TypeError, "call it and play the result"),
         (None, TypeError, "compute it from Values"),
     ],
@@ -203,12 +213,18 @@ def test_refusals_name_the_remedy(tmp_path):
         constant = a * 2
     with pytest.raises(ValueError, match="outside of no_grad"):
         viz.play(constant, path)
-    with pytest.raises(ValueError, match="theme 'pink' is none of light, dark"):
+    with pytest.raises(ValueError, match="theme must be one of auto, light, dark, got 'pink'"):
         viz.play(a * 2, path, theme="pink")
+    with pytest.raises(TypeError, match="play: limit must be a number, or None"):
+        viz.play(a * 2, path, limit="many")
+    with pytest.raises(TypeError, match="play: title must be a string, got int 3"):
+        viz.play(a * 2, path, title=3)
+    with pytest.raises(TypeError, match="record: limit must be a number, got str 'many'"):
+        viz.record(limit="many")
     with pytest.raises(ValueError, match=r"501 nodes, more than 400; .* limit=None"):
         viz.play(mm.sum([Value(1.0) for _ in range(500)]), path)
     with pytest.raises(ValueError, match=r"recording is empty; call backward\(\)"):
         viz.play(record(), path)
-    with pytest.raises(TypeError, match="float, not a Module"):
+    with pytest.raises(TypeError, match="model must be a Module, got float"):
         record(3.0)
     assert not list(tmp_path.iterdir())

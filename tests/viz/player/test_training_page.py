@@ -8,7 +8,7 @@ import viz
 from miniflow import Value
 from support.browser import in_browser, shown
 from support.played import trained
-from viz.output.text import number
+from viz.output.text import number_text
 from viz.player.recording import record
 
 
@@ -23,7 +23,7 @@ def test_the_second_slider_goes_through_the_iterations(training, opened):
         for k, x in enumerate(recording.iterations):
             page.locator("#iteration").fill(str(k))
             assert page.locator("#iteration-text").text_content() == f"Iteration {k + 1} of 8"
-            assert page.locator("#loss-text").text_content() == f"loss {number(x.loss)}"
+            assert page.locator("#loss-text").text_content() == f"loss {number_text(x.loss)}"
             cells = page.locator("#parameters td:not(:first-child)").all_text_contents()
             wanted = [y for n in names for y in (x.parameters[n], x.gradients[n])]
             assert [float(c) for c in cells] == pytest.approx(wanted, rel=1e-3, abs=6e-5)
@@ -42,7 +42,7 @@ def test_each_iteration_can_be_stepped_through(training, opened):
         for k in (0, 3, 7):
             page.locator("#iteration").fill(str(k))
             page.locator("#stage").press("End")
-            assert shown(page, root)[0] == number(recording.losses[k])
+            assert shown(page, root)[0] == number_text(recording.losses[k])
         page.keyboard.press("PageUp")
         assert page.locator("#iteration-text").text_content() == "Iteration 7 of 8"
         page.clock.install()
