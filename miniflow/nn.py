@@ -88,7 +88,9 @@ class Module:
             TypeError: an entry is not a real number.
         """
         if not isinstance(state, dict):
-            raise TypeError(f"load_state_dict: {state!r:.60} is no dict of numbers by name")
+            raise TypeError(
+                f"load_state_dict: state must be a dict of numbers by name, got {state!r:.60}"
+            )
         parameters = dict(self.named_parameters())
         missing, unknown = parameters.keys() - state.keys(), state.keys() - parameters.keys()
         if missing or unknown:
@@ -237,8 +239,8 @@ def _activation(activation: Activation) -> Callable[[Any], Any] | None:
     op = ops.TABLE.get(activation) if isinstance(activation, str) else None
     if op is None or op.arity - len(op.defaults) != 1:
         raise ValueError(
-            f"activation: {activation!r} is no function of one number; "
-            "try 'relu', 'tanh', 'sigmoid', 'silu', 'gelu', None or a function"
+            f"activation must be a function of one number, its name, or None, got {activation!r}; "
+            "try 'relu', 'tanh', 'sigmoid', 'silu' or 'gelu'"
         )
     return op
 
@@ -357,7 +359,7 @@ Layer of [LinearNeuron(4)]]
         rng = _rng(seed)
         nouts = list(nouts) if isinstance(nouts, Iterable) else []
         if not nouts:
-            raise ValueError("MLP: nouts is no list of sizes; give that of at least one layer")
+            raise ValueError("MLP: nouts must be a list of sizes, that of one layer at least")
         sizes = [nin, *nouts]
         self.layers = [
             Layer(a, b, nonlin=i != len(nouts) - 1, activation=activation, seed=rng)
@@ -419,7 +421,7 @@ def _parameter_count(config: dict[str, Any]) -> int:
         return sum(_parameter_count(neuron) for neuron in config["neurons"])
     if config["class"] == "Neuron":
         return 1 + _size("size", config["size"])
-    raise ValueError(f"{config['class']!r} is no MLP, no Layer with neurons and no Neuron")
+    raise ValueError(f"expected an MLP, a Layer with neurons or a Neuron, got {config['class']!r}")
 
 
 def _rebuilt(config: dict[str, Any]) -> Module:
@@ -447,7 +449,7 @@ def _rng(seed: Any) -> Any:
     try:
         return random.Random(operator.index(seed))
     except TypeError:
-        raise TypeError(f"seed: {seed!r:.60} is neither an int nor a generator") from None
+        raise TypeError(f"seed must be an int or a generator, got {seed!r:.60}") from None
 
 
 def _size(name: str, size: Any) -> int:
@@ -457,14 +459,14 @@ def _size(name: str, size: Any) -> int:
     except TypeError:
         number = 0
     if number < 1:
-        raise ValueError(f"{name}: {size!r} is no number of neurons; give an int from 1 on")
+        raise ValueError(f"{name} must be a number of neurons, from 1 on, got {size!r}")
     return number
 
 
 def _inputs(x: Any) -> Sequence[Any]:
     """A module's inputs; of a single one, the number itself will do."""
     if isinstance(x, (dict, str)) or x is None:
-        raise TypeError(f"inputs: {x!r:.60} is a {type(x).__name__}, not a list of numbers")
+        raise TypeError(f"inputs must be a list of numbers, got {type(x).__name__} {x!r:.60}")
     if not isinstance(x, Iterable):
         return [x]
     return x if isinstance(x, list) else list(x)
@@ -518,7 +520,7 @@ def hinge(scores: Sequence[Any], labels: Sequence[Any]) -> Any:
     for _, t in pairs:
         # of Values one comparison for both: a batch does not split at it
         if abs(t if t.__class__ is Value else ops.real(t, "hinge")) != 1:
-            raise ValueError(f"hinge: label {t!r:.60} is neither -1 nor 1")
+            raise ValueError(f"hinge: a label must be -1 or 1, got {t!r:.60}")
     return _mean([math.relu(1 - t * s) for s, t in pairs])
 
 
@@ -535,7 +537,7 @@ def bce_with_logits(logits: Sequence[Any], labels: Sequence[Any]) -> Any:
 
 def _bce(z: Any, t: Any) -> Any:
     if not 0 <= (t if t.__class__ is Value else ops.real(t, "bce_with_logits")) <= 1:
-        raise ValueError(f"bce_with_logits: label {t!r:.60} is not in [0, 1]")
+        raise ValueError(f"bce_with_logits: a label must be in [0, 1], got {t!r:.60}")
     if t.__class__ is not Value and t in (0, 1):
         return math.softplus(-z if t else z)
     # softplus(z) - t*z is shorter, but cancels, and is nan at infinity
@@ -568,9 +570,9 @@ def _surprise(row: Sequence[Any], chosen: Any, k: int) -> Any:
 
 def _logit(row: Sequence[Any], k: Any) -> Any:
     if not hasattr(k, "__index__") or k.__class__ is Value:
-        raise TypeError(f"cross_entropy: class {k!r:.60} is no integer")
+        raise TypeError(f"cross_entropy: a class must be an integer, got {k!r:.60}")
     if not hasattr(row, "__len__"):
-        raise TypeError(f"cross_entropy: {row!r:.60} is no row of logits; give one per sample")
+        raise TypeError(f"cross_entropy: each sample needs a row of logits, got {row!r:.60}")
     if not 0 <= k < len(row):
         raise ValueError(f"cross_entropy: class {k} is not among {len(row)} logits")
     return row[k]

@@ -300,7 +300,8 @@ def real(x: Any, what: str = "data") -> float:
             return float(x)
     except OverflowError as error:
         raise OverflowError(f"{what}: a number too large for a float") from error
-    raise TypeError(f"{what}: {x!r:.60} is a {type(x).__name__}, not a real number{_conversion(x)}")
+    found = f"{type(x).__name__} {x!r:.60}"
+    raise TypeError(f"{what}: expected a real number, got {found}{_conversion(x)}")
 
 
 def _conversion(x: Any) -> str:

@@ -76,7 +76,9 @@ stop_gradient = define("stop_gradient", operator.pos, None)
 floordiv = define("floordiv", floats.floor_divide, None, None, symbol="//")
 mod = define("mod", floats.modulo, 1.0, lambda a, b, y: -floordiv(a, b), symbol="%")
 fmod = library("fmod", math.fmod, 1.0, lambda a, b, y: -_turns(a, b, y), limit=nan)
-remainder = library("remainder", math.remainder, 1.0, lambda a, b, y: -_turns(a, b, y), limit=nan)
+# some C libraries' remainder loses the sign of a zero
+remainder = define("remainder", math.remainder, 1.0, lambda a, b, y: -_turns(a, b, y), limit=nan,
+                   python="remainder")
 fma = define("fma", floats.fused_multiply_add, lambda a, b, c, y: b, lambda a, b, c, y: a, 1.0,
              c="fma")
 # fmt: on

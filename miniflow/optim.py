@@ -32,15 +32,23 @@ class Optimizer:
     def __init__(self, parameters: Iterable[Any], lr: float, weight_decay: float = 0.0) -> None:
         name = type(self).__name__
         if not isinstance(parameters, Iterable):
-            raise TypeError(f"{name}: {parameters!r:.60} is no list; pass model.parameters()")
+            raise TypeError(
+                f"{name}: parameters must be a list, got {parameters!r:.60}; "
+                "pass model.parameters()"
+            )
         self.parameters: list[Parameter] = list(parameters)
         if not self.parameters:
             raise ValueError(f"{name}: no parameters; pass model.parameters()")
         for p in self.parameters:
             if not hasattr(p, "data") or not hasattr(p, "grad"):
-                raise TypeError(f"{name}: {p!r:.60} is no Value; pass model.parameters()")
+                raise TypeError(
+                    f"{name}: a parameter must be a Value, got {p!r:.60}; pass model.parameters()"
+                )
             if getattr(p, "op", "leaf") != "leaf":
-                raise TypeError(f"{name}: {p!r:.60} is computed or constant: it cannot move")
+                raise TypeError(
+                    f"{name}: a parameter must be a leaf, got {p!r:.60}, "
+                    "which is computed or constant"
+                )
         self.lr = _rate(f"{name}: lr", lr)
         self.weight_decay = _rate(f"{name}: weight_decay", weight_decay)
 
@@ -99,13 +107,15 @@ class Adam(Optimizer):
         try:
             first, second = betas
         except (TypeError, ValueError):
-            raise ValueError(f"{name}: betas: {betas!r} is no pair of numbers below 1") from None
+            raise ValueError(
+                f"{name}: betas must be a pair of numbers below 1, got {betas!r}"
+            ) from None
         self.betas = (_rate(f"{name}: betas", first), _rate(f"{name}: betas", second))
         if max(self.betas) >= 1:
-            raise ValueError(f"{name}: betas: {betas!r} must be below 1")
+            raise ValueError(f"{name}: betas must be below 1, got {betas!r}")
         self.eps = _rate(f"{name}: eps", eps)
         if not self.eps:
-            raise ValueError(f"{name}: eps: must be above 0: it keeps a step finite")
+            raise ValueError(f"{name}: eps must be above 0, got {eps!r}: it keeps a step finite")
         self._moments = [(0.0, 0.0)] * len(self.parameters)
         self._steps = 0
 
@@ -153,5 +163,5 @@ def _decayed(points: list[tuple[float, float]], weight_decay: float) -> list[flo
 
 def _rate(what: str, number: Any) -> float:
     if not isinstance(number, Real) or not 0 <= float(number) < inf:
-        raise ValueError(f"{what}: {number!r} is no finite number from 0 on")
+        raise ValueError(f"{what} must be a finite number from 0 on, got {number!r}")
     return float(number)

@@ -46,7 +46,7 @@ class _Call:
         argnums: Argnums, has_aux: bool = False,
     ) -> None:  # fmt: skip
         if not callable(f):
-            raise TypeError(f"{what}: {f!r:.60} is not a function")
+            raise TypeError(f"{what}: f must be a function, got {type(f).__name__} {f!r:.60}")
         self.what, self.single = what, not isinstance(argnums, Iterable)
         table = here.table
         self.muted = table.silent
@@ -73,7 +73,10 @@ class _Call:
         if x.__class__ is Value:
             return +x if not self.muted else Value(plain(x))
         if isinstance(x, (str, bytes)) or x is None:
-            raise TypeError(f"{self.what}: {x!r:.60} is not a number; name other arguments argnums")
+            raise TypeError(
+                f"{self.what}: expected a real number, got {type(x).__name__} {x!r:.60}; "
+                "choose the arguments to differentiate by argnums"
+            )
         return Value(ops.real(x, self.what))
 
     def output(self, y: Any) -> Value:
@@ -166,7 +169,9 @@ def _chosen(what: str, argnums: Argnums, count: int) -> list[int]:
     try:
         numbers = [index(k) for k in (argnums if isinstance(argnums, Iterable) else [argnums])]
     except TypeError:
-        raise TypeError(f"{what}: argnums={argnums!r} is no position, or several") from None
+        raise TypeError(
+            f"{what}: argnums must be a position or several, got {argnums!r:.60}"
+        ) from None
     for k in numbers:
         if not -count <= k < count:
             raise TypeError(
@@ -284,7 +289,7 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
         (6.0, 2.0)
     """
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
-        raise TypeError("jvp: primals and tangents are tuples of arguments, e.g. (x,), (1.0,)")
+        raise TypeError("jvp: primals and tangents must be tuples of arguments, e.g. (x,), (1.0,)")
     call = _Call("jvp", f, tuple(primals), {}, range(len(primals)))
     directions = call.weights("tangents", list(tangents), list(primals))
     return call.values(), unflatten(call.out, _push(call, directions))
@@ -408,6 +413,6 @@ def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
         [4.0, 6.0]
     """
     if not isinstance(primals, (tuple, list)):
-        raise TypeError("hvp: primals and tangents are tuples of arguments, e.g. (x,), (1.0,)")
+        raise TypeError("hvp: primals and tangents must be tuples of arguments, e.g. (x,), (1.0,)")
     product = jvp(grad(f, tuple(range(len(primals)))), primals, tangents)[1]
     return product[0] if len(primals) == 1 else product

@@ -53,9 +53,9 @@ def shifted(x):
     [
         (
             Own(),
-            "'Own' is no MLP, no Layer with neurons and no Neuron; make such a model and call",
+            "expected an MLP, a Layer with neurons or a Neuron, got 'Own'; make such a model and",
         ),
-        (Neuron(1, activation=shifted), "'shifted' is no function of one number.*call its load"),
+        (Neuron(1, activation=shifted), "activation must be .*, got 'shifted'.*call its load"),
     ],
 )
 def test_a_model_that_cannot_be_made_says_what_to_do(model, message, tmp_path):

@@ -204,7 +204,7 @@ def test_a_class_that_does_not_exist_is_named(k):
 
 @pytest.mark.parametrize("k", [1.0, "1", None, Value(1.0), np.float64(1), [1]])
 def test_a_class_that_is_no_integer_is_named(k):
-    with pytest.raises(TypeError, match=r"cross_entropy: class .* is no integer"):
+    with pytest.raises(TypeError, match=r"cross_entropy: a class must be an integer, got "):
         nn.cross_entropy([[Value(1.0), Value(2.0)]], [k])
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from miniflow import Value, define, grad, math, ops
+from miniflow import Value, define, grad, jit, math, ops
 
 # --- plain numbers: the standard library is the judge --------------------------
 
@@ -209,6 +209,15 @@ def test_where_math_raises_the_answer_is_ieee(name):
 )
 def test_where_math_raises_the_answer_is_the_limit(name, xs, expected):
     assert same(getattr(math, name)(*xs), expected)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_remainder_of_zero_has_the_sign_of_the_dividend(sign):
+    """IEEE 754, 5.3.1; the C library's may have another one."""
+    x, y = sign * 6.547718766886839e-277, 5e-324
+    replayed = jit(math.remainder, backend="tape")
+    for got in (math.remainder(x, y), math.remainder(Value(x), y).data, replayed(x, y)):
+        assert same(got, sign * 0.0)
 
 
 @pytest.mark.parametrize("name", ["floor", "ceil", "trunc", "isqrt", "factorial", "gcd"])

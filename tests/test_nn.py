@@ -114,7 +114,7 @@ def test_seeds_are_integers_or_generators():
 @pytest.mark.parametrize("seed", ["7", 1.5, [7], Value(7.0)])
 @pytest.mark.parametrize("build", [lambda s: Neuron(1, seed=s), lambda s: MLP(1, [1], seed=s)])
 def test_wrong_seeds_are_named(build, seed):
-    with pytest.raises(TypeError, match="seed: "):
+    with pytest.raises(TypeError, match="seed must be an int or a generator, got "):
         build(seed)
 
 
@@ -192,7 +192,9 @@ def test_any_function_is_an_activation():
 @pytest.mark.parametrize("wrong", ["tanhh", "sum", "where", "add", "", 3, False, ["tanh"]])
 def test_a_wrong_activation_is_named_with_the_right_ones(wrong):
     for build in (Neuron, lambda n, **k: Layer(n, 1, **k), lambda n, **k: MLP(n, [2, 1], **k)):
-        with pytest.raises(ValueError, match=r"activation: .*'tanh'"):
+        with pytest.raises(
+            ValueError, match=r"activation must be a function of one.*'tanh'"
+        ):
             build(2, activation=wrong)
 
 
@@ -262,13 +264,13 @@ def test_sizes_are_any_integers(nin, sizes):
 
 @pytest.mark.parametrize("size", [0, -1, 1.5, "2", None, Value(2.0)])
 def test_wrong_sizes_are_named(size):
-    with pytest.raises(ValueError, match=r"nin: .* from 1 on"):
+    with pytest.raises(ValueError, match="nin must be a number of neurons, from 1 on"):
         Neuron(size)
-    with pytest.raises(ValueError, match=r"nin: .* from 1 on"):
+    with pytest.raises(ValueError, match="nin must be a number of neurons, from 1 on"):
         MLP(size, [2])
-    with pytest.raises(ValueError, match=r"nout: .* from 1 on"):
+    with pytest.raises(ValueError, match="nout must be a number of neurons, from 1 on"):
         Layer(2, size)
-    with pytest.raises(ValueError, match=r"nout: .* from 1 on"):
+    with pytest.raises(ValueError, match="nout must be a number of neurons, from 1 on"):
         MLP(2, [3, size])
 
 

@@ -38,7 +38,7 @@ def _folder() -> Path | None:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "miniflow"
 
 
-def store(key: str, header: Any, objects: list[bytes]) -> None:
+def store_code(key: str, header: Any, objects: list[bytes]) -> None:
     """Keep objects and a header (of what JSON knows) under a key; failing is no error."""
     place = folder()
     if place is None:
@@ -50,7 +50,7 @@ def store(key: str, header: Any, objects: list[bytes]) -> None:
         write(place / key, MAGIC + hashlib.sha256(payload).digest() + payload)
 
 
-def load(key: str) -> tuple[Any, list[bytes]] | None:
+def load_code(key: str) -> tuple[Any, list[bytes]] | None:
     """The header and the objects under a key; None if there are none, or damaged ones."""
     place = folder()
     if place is None:

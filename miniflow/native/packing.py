@@ -8,14 +8,16 @@ Arithmetic on a pack has the answers of arithmetic on its slots, bit for bit.
 
 from collections.abc import Iterator, Sequence
 
-from miniflow.native.kernel import ROWS, STRETCH, Access, Emitter, Kernel, Piece, Target
+from miniflow.native.emitter import Emitter, Target
+from miniflow.native.kernel import STRETCH, Access, Kernel, Piece
+from miniflow.native.layout import Location
+from miniflow.native.rows import ROWS
 from miniflow.program.ir import Code
 from miniflow.program.schedule import demanded
 
 DEPTH = 100  # of packs whose operands are packs
 
 Pack = tuple[int, ...]
-Spot = tuple[str, int]  # a base in memory and an index
 
 
 class Packs:
@@ -26,7 +28,7 @@ class Packs:
     """
 
     def __init__(
-        self, program: Code, width: int, sources: Sequence[Spot], sinks: Sequence[Spot]
+        self, program: Code, width: int, sources: Sequence[Location], sinks: Sequence[Location]
     ) -> None:
         self.program = program
         self.width = width
@@ -91,15 +93,17 @@ class Packs:
         return packs.pop() if len(packs) == 1 else None
 
 
-def _aside(spots: Sequence[Spot]) -> bool:
-    base, start = spots[0]
-    return all(spot == (base, start + k) for k, spot in enumerate(spots))
+def _aside(locations: Sequence[Location]) -> bool:
+    base, start = locations[0]
+    return all(location == (base, start + k) for k, location in enumerate(locations))
 
 
 class PackedKernel(Kernel):
     """A program on one point without guards, in one piece, with packs."""
 
-    def __init__(self, packs: Packs, target: Target, access: Access, sinks: Sequence[Spot]) -> None:
+    def __init__(
+        self, packs: Packs, target: Target, access: Access, sinks: Sequence[Location]
+    ) -> None:
         super().__init__(packs.program, target, access)
         self.packs = packs
         self.sinks = sinks
@@ -152,8 +156,8 @@ class PackedPiece(Piece):
                 place = self._place(self.sinks[output])
                 self.e.line(f"store {self.wide.type} {self.vectors[pack]}, ptr {place}, align 8")
 
-    def _place(self, spot: Spot) -> str:
-        return self.e(f"getelementptr double, ptr {spot[0]}, i64 {spot[1]}")
+    def _place(self, location: Location) -> str:
+        return self.e(f"getelementptr double, ptr {location[0]}, i64 {location[1]}")
 
     def get(self, slot: int) -> str:
         """The number in a slot."""

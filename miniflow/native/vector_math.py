@@ -12,9 +12,9 @@ from typing import Any
 AVX512 = 8  # numbers in a register of such a processor
 ROUND = 1.5 * 2.0**52  # added to a number, leaves the nearest integer in the lowest bits
 LOG2_E = 1.4426950408889634
-LN2, LN2_TAIL = 0.6931471805599453, 2.3190468138462996e-17
+LOG_2, LOG_2_REST = 0.6931471805599453, 2.3190468138462996e-17
 LOWEST, HIGHEST = -746.0, 710.0  # where exp is 0 and infinite
-FAR = 30.0  # where exp(-x*x) is 0
+BELL_END = 30.0  # where exp(-x*x) is 0
 TINY = 2.0**-1022  # the first number that is not subnormal
 
 # Polynomials, from the constant on: least greatest error, found with mpmath.
@@ -113,20 +113,20 @@ class Lanes:
         return [self.number(x) for x in numbers]
 
 
-def exp(e: Any, x: str) -> str:
+def vector_exp(e: Any, x: str) -> str:
     """The exponential of x."""
     v = Lanes(e)
     low = v.number(LOWEST)
-    return _power(v, v.least(v.select(v.compare("olt", x, low), low, x), HIGHEST))
+    return _exp_minus(v, v.least(v.select(v.compare("olt", x, low), low, x), HIGHEST))
 
 
-def _power(v: Lanes, x: str, lost: str = "") -> str:
+def _exp_minus(v: Lanes, x: str, lost: str = "") -> str:
     """exp(x - lost), for x that is not far below 0 or above HIGHEST."""
     magic = v.number(ROUND)
     turned = v.fma(x, v.number(LOG2_E), magic)
     n = v.do("fsub", turned, magic)
-    r = v.fma(n, v.number(-LN2), x)
-    r = v.fma(n, v.number(-LN2_TAIL), r)
+    r = v.fma(n, v.number(-LOG_2), x)
+    r = v.fma(n, v.number(-LOG_2_REST), r)
     if lost:
         r = v.do("fsub", r, lost)
     square = v.do("fmul", r, r)
@@ -142,17 +142,17 @@ def _power(v: Lanes, x: str, lost: str = "") -> str:
     return y
 
 
-def log(e: Any, x: str) -> str:
+def vector_log(e: Any, x: str) -> str:
     """The natural logarithm."""
     v = Lanes(e)
-    m, n = _parts(v, x)
+    m, n = _mantissa_exponent(v, x)
     f = v.do("fsub", m, v.number(1.0))
     s = v.do("fdiv", f, v.do("fadd", f, v.number(2.0)))
     z = v.do("fmul", s, s)
     r = v.do("fmul", z, v.polynomial(v.constants(LOG), z, v.do("fmul", z, z)))
     half = v.do("fmul", v.do("fmul", f, v.number(0.5)), f)
-    low = v.fma(s, v.do("fadd", half, r), v.do("fmul", n, v.number(LN2_TAIL)))
-    y = v.fma(n, v.number(LN2), v.do("fsub", f, v.do("fsub", half, low)))
+    low = v.fma(s, v.do("fadd", half, r), v.do("fmul", n, v.number(LOG_2_REST)))
+    y = v.fma(n, v.number(LOG_2), v.do("fsub", f, v.do("fsub", half, low)))
     if e.width == AVX512:
         return y
     inf, zero = v.number(float("inf")), v.number(0.0)
@@ -161,7 +161,7 @@ def log(e: Any, x: str) -> str:
     return v.select(v.compare("oeq", x, inf), inf, y)
 
 
-def _parts(v: Lanes, x: str) -> tuple[str, str]:
+def _mantissa_exponent(v: Lanes, x: str) -> tuple[str, str]:
     """Numbers m and n with x = m * 2**n, m between 3/4 and 3/2."""
     if v.e.width == AVX512:
         m = v.avx512("getmant", x)
@@ -177,7 +177,7 @@ def _parts(v: Lanes, x: str) -> tuple[str, str]:
     return m, v.do("fsub", n, v.select(tiny, v.number(54.0), v.number(0.0)))
 
 
-def gaussian(e: Any, x: str) -> str:
+def vector_gaussian(e: Any, x: str) -> str:
     """exp(-x*x)."""
     v = Lanes(e)
     return _bell(v, v.fabs(x))
@@ -185,12 +185,12 @@ def gaussian(e: Any, x: str) -> str:
 
 def _bell(v: Lanes, x: str) -> str:
     """exp(-x*x) for x not below 0, with what the square loses."""
-    x = v.least(x, FAR)
+    x = v.least(x, BELL_END)
     minus = v.do("fneg", v.do("fmul", x, x))
-    return _power(v, minus, v.fma(x, x, minus))
+    return _exp_minus(v, minus, v.fma(x, x, minus))
 
 
-def erf(e: Any, x: str) -> str:
+def vector_erf(e: Any, x: str) -> str:
     """The error function: near 0 a polynomial, further out 1 - exp(-x*x) times another one."""
     v = Lanes(e)
     one, three, a = v.number(1.0), v.number(3.0), v.fabs(x)
@@ -208,5 +208,5 @@ def erf(e: Any, x: str) -> str:
 
 
 FUNCTIONS: dict[str, Callable[..., str]] = {
-    "erf": erf, "exp": exp, "gaussian": gaussian, "log": log,
+    "erf": vector_erf, "exp": vector_exp, "gaussian": vector_gaussian, "log": vector_log,
 }  # fmt: skip

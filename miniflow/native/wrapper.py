@@ -1,69 +1,44 @@
-"""What calls kernels, as LLVM IR: a built-in function for Python, a loop over a batch.
+"""What a built-in function of machine code does around its kernel, as LLVM IR.
 
-The built-in function takes its numbers out of Python's objects, runs the kernel and makes
-the result, with no interpreter in between. Its ``self`` is a list of functions, its *ways
-out*: the first is called where arguments are not what the code is for, the next ones where
-a guard failed, one for each; the last ones make NumPy arrays, or the whole result. Results
-of earlier calls may come after these: one that nobody has any more is filled with new
-numbers, as `zip` does with its tuples.
-
-Layouts of objects are read off the running interpreter and are part of what the code is
-cached by.
+It takes numbers out of Python's objects and makes the result, with no interpreter in
+between. Its ``self`` is a list of *callables*: first the *fallback*, which is called where
+arguments are not what the code is for; then the *side exits*, one for each guard that may
+fail; the last ones make NumPy arrays, or the whole result. Results of earlier calls may come
+after these: one that nobody has any more is filled with new numbers, as `zip` does with its
+tuples.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 
-from miniflow.native.kernel import FAILED, MISSED, Access, Emitter, Imports, Kernel, Module, Target
-from miniflow.native.packing import PackedKernel, Packs
-from miniflow.program.ir import Code
-from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf
-
-STACK = 128  # numbers that a built-in function keeps on the stack; beyond, on the heap
-SPARE = 2  # results of earlier calls that are kept: mostly the caller still has the last one
-FEW = 32  # numbers that such results have at most
-TYPE = object.__basicsize__ - 8  # where an object's type stands in it
-NUMBER = float.__basicsize__ - 8  # where a float's number stands in it
-SIZE = object.__basicsize__  # where a list or tuple says how many items it has
-# where a tuple's items stand in it, and where in a list the place of its items
-ITEMS: dict[type, int] = {tuple: tuple.__basicsize__, list: list.__basicsize__ - 16}
-LAYOUT = TYPE, NUMBER, SIZE, *ITEMS.values()
-# Whether there is nothing else in a tuple that depends on its items (Python 3.14 keeps its hash).
-BARE = ITEMS[tuple] == SIZE + 8
-# Whether objects begin with one reference count (free-threaded Python has two for each).
-COUNTED = TYPE == 8
-# Where NumPy's arrays keep these, since 1.0: compiled extensions rely on it.
-DATA, NDIM, SHAPE, STRIDES, DTYPE, FLAGS = (
-    object.__basicsize__ + x for x in (0, 8, 16, 24, 40, 48)
+from miniflow.native.emitter import FAILED, MISSED, Emitter, Imports, Target
+from miniflow.native.layout import (
+    ALIGNED_ROWS,
+    DATA,
+    DTYPE,
+    FLAGS,
+    FLOAT64,
+    ITEMS,
+    LENGTH,
+    NDIM,
+    NUMBER,
+    SHAPE,
+    TYPE,
+    Location,
 )
-ALIGNED_ROWS = 0x101  # C-contiguous and aligned
-FLOAT64 = 12  # NumPy's number for it
+from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf
 
 SEQUENCES: dict[type, str] = {list: "List", tuple: "Tuple"}
 
 
-class Place(NamedTuple):
-    """Where a number stands: a base and an index."""
-
-    base: str
-    number: int
-
-
-def plain(tree: Any) -> bool:
+def is_plain(tree: Any) -> bool:
     """Whether a structure is one that the built-in function can take and make."""
     if isinstance(tree, ArrayLeaf):
         return tree.size > 0
     if type(tree) in SEQUENCES:
-        return all(map(plain, tree))
-    return tree is NUMBER_LEAF
-
-
-def reusable(tree: Any) -> bool:
-    """Whether a structure is made of floats and tuples only, which cannot be changed."""
-    if type(tree) is tuple:
-        return BARE and len(tree) > 0 and all(map(reusable, tree))
+        return all(map(is_plain, tree))
     return tree is NUMBER_LEAF
 
 
@@ -76,16 +51,16 @@ def arrays(tree: Any) -> Iterator[ArrayLeaf]:
             yield from arrays(part)
 
 
-class Caller:
+class Wrapper:
     """A function that Python calls, being written: what takes numbers and makes results.
 
-    It ends in one of three ways: ``done``; ``slow`` (``failed``, once arrays have been made),
-    by the way out whose number is in ``%which``; ``lost``, with an error that Python has set.
+    It has three ends: ``done``; ``slow`` (``failed``, once arrays have been made), through the
+    callable whose number is in ``%which``; ``lost``, with an error that Python has set.
     """
 
     def __init__(self, result: Any, makers: int, imports: Imports, target: Target) -> None:
         self.result = result
-        self.makers = makers  # the way out that makes something
+        self.makers = makers  # the fallback that makes something
         self.imports = imports
         self.e = Emitter(imports, target)
         self.heap = False  # whether there is memory to be freed
@@ -109,11 +84,11 @@ class Caller:
         self._drop([*made, *self.held])
         e.line("br label %slow\nslow:")
         self._free()
-        way = self._way(e("load i64, ptr %which"))
-        self._call("void", "Py_IncRef", f"ptr {way}")
-        given = f"ptr {way}, ptr %args, i64 %count, ptr %names"
+        fallback = self._callable(e("load i64, ptr %which"))
+        self._call("void", "Py_IncRef", f"ptr {fallback}")
+        given = f"ptr {fallback}, ptr %args, i64 %count, ptr %names"
         answer = self._call("ptr", "PyObject_Vectorcall", given)
-        self._call("void", "Py_DecRef", f"ptr {way}")
+        self._call("void", "Py_DecRef", f"ptr {fallback}")
         e.line(f"ret ptr {answer}\nlost:")
         self._free()
         self._drop(self.held)
@@ -187,7 +162,7 @@ class Caller:
         self._demand(e(f"icmp eq i64 {counted(FAILED)}, 0"), "failed")
         self._demand(e(f"icmp eq i64 {counted(MISSED)}, {before}"), "failed")
 
-    def _way(self, number: str) -> str:
+    def _callable(self, number: str) -> str:
         return self._call("ptr", "PyList_GetItem", f"ptr %self, i64 {number}")
 
     def _type(self, x: str, name: str) -> None:
@@ -196,7 +171,7 @@ class Caller:
         found = e(f"load ptr, ptr {e(f'getelementptr i8, ptr {x}, i64 {TYPE}')}")
         self._demand(e(f"icmp eq ptr {found}, {self.imports.address(e, name)}"))
 
-    def _take(self, tree: Any, x: str, places: Iterator[Place]) -> None:
+    def _take(self, tree: Any, x: str, places: Iterator[Location]) -> None:
         """Take the numbers out of an object."""
         e = self.e
         if tree is NUMBER_LEAF:
@@ -208,7 +183,7 @@ class Caller:
             self._take_array(tree, x, first.base)
         else:
             self._type(x, f"Py{SEQUENCES[type(tree)]}_Type")
-            size = e(f"load i64, ptr {e(f'getelementptr i8, ptr {x}, i64 {SIZE}')}")
+            size = e(f"load i64, ptr {e(f'getelementptr i8, ptr {x}, i64 {LENGTH}')}")
             self._demand(e(f"icmp eq i64 {size}, {len(tree)}"))
             if not tree:
                 return
@@ -225,7 +200,7 @@ class Caller:
         place = self.e(f"getelementptr i8, ptr {x}, i64 {ITEMS[kind]}")
         return place if kind is tuple else self.e(f"load ptr, ptr {place}")
 
-    def _take_all(self, items: str, places: list[Place]) -> None:
+    def _take_all(self, items: str, places: list[Location]) -> None:
         """Take numbers, and nothing else, out of a list or tuple."""
         kind, to = self.imports.address(self.e, "PyFloat_Type"), self._at(places[0])
         arguments = f"ptr {items}, i64 {len(places)}, ptr {to}, ptr {kind}"
@@ -257,7 +232,7 @@ class Caller:
             self._demand(e(f"icmp eq i64 {found}, {length}"))
         e.line(f"{base} = load ptr, ptr {e(f'getelementptr i8, ptr {x}, i64 {DATA}')}")
 
-    def _at(self, place: Place) -> str:
+    def _at(self, place: Location) -> str:
         return self.e(f"getelementptr double, ptr {place.base}, i64 {place.number}")
 
     def _array(self, k: int, shape: tuple[int, ...]) -> str:
@@ -271,7 +246,7 @@ class Caller:
         self.e.line(f"%r{k} = load ptr, ptr {place}")
         return made
 
-    def _make(self, tree: Any, places: Iterator[Place], made: Iterator[str]) -> str:
+    def _make(self, tree: Any, places: Iterator[Location], made: Iterator[str]) -> str:
         """The object of a result."""
         e = self.e
         if tree is NUMBER_LEAF:
@@ -305,150 +280,16 @@ class Caller:
         return found
 
 
-class Builtin(Caller):
-    """A built-in function for one program whose arguments are `plain`."""
-
-    def __init__(self, program: Code, target: Target, width: int = 1) -> None:
-        self.whole = plain(program.result)
-        result = program.result if self.whole else [NUMBER_LEAF] * len(program.outputs)
-        super().__init__(result, 1 + len(program.guards), Imports(), target)
-        self.program = program
-        self.sources = list(places(program.arguments[0], "%in", "%a"))
-        self.sinks = list(places(result, "%out", "%r"))
-        bases = dict.fromkeys(["%in", "%out", *[x.base for x in (*self.sources, *self.sinks)]])
-        access = Access(tuple([("ptr noalias", base) for base in bases]), self._load, self._store)
-        self.kernel = Kernel(program, target, access)
-        if width > 1 and self.kernel.whole and not program.guards:
-            packs = Packs(program, width, self.sources, self.sinks)
-            if packs.of:
-                self.kernel = PackedKernel(packs, target, access, self.sinks)
-
-    def _load(self, e: Emitter, slot: int) -> str:
-        base, index = self.sources[slot]
-        return e(f"load double, ptr {e(f'getelementptr double, ptr {base}, i64 {index}')}")
-
-    def _store(self, e: Emitter, output: int, x: str) -> None:
-        base, index = self.sinks[output]
-        e.line(f"store double {x}, ptr {e(f'getelementptr double, ptr {base}, i64 {index}')}")
-
-    def modules(self) -> list[Module]:
-        """All code: the function ``entry`` and what it calls."""
-        bodies = [self.kernel.piece(self.imports, 0)] if self.kernel.whole else []
-        bodies += with_helpers(self._entry())
-        pieces = [] if self.kernel.whole else self.kernel.modules()
-        return [self.imports.module(bodies, ["entry"], "entry"), *pieces]
-
-    def _entry(self) -> str:
-        """The function that Python calls."""
-        args, _ = self.program.arguments
-        self._buffers()
-        sources = iter(self.sources)
-        for tree, x in zip(args, self.begin(args), strict=True):
-            self._take(tree, x, sources)
-        if self.kernel.calls_python:
-            self._hold()
-        made = [self._array(k, x.shape) for k, x in enumerate(arrays(self.result))]
-        self._run()
-        reuse = COUNTED and len(self.sinks) <= FEW and reusable(self.result)
-        found = self._reused() if reuse else self._make(self.result, iter(self.sinks), iter(made))
-        if not self.whole:
-            rebuild = self._way(f"{self.makers}")
-            whole = self._call("ptr", "PyObject_CallOneArg", f"ptr {rebuild}, ptr {found}")
-            self._call("void", "Py_DecRef", f"ptr {found}")
-            found = whole
-        return self.finish(found, made)
-
-    def _buffers(self) -> None:
-        """Make room for the bases."""
-        e, sizes = self.e, {"%in": 1, "%out": 1, "%work": self.kernel.room}
-        for base, index in (*self.sources, *self.sinks):
-            if base in sizes:
-                sizes[base] = max(sizes[base], index + 1)
-        total = sum(sizes.values())
-        if total <= STACK:
-            for base, size in sizes.items():
-                e.line(f"{base} = alloca [{max(size, 1)} x double], align 64")
-            return
-        heap, offset = self.allocate(f"{8 * total}"), 0
-        for base, size in sizes.items():
-            e.line(f"{base} = getelementptr double, ptr {heap}, i64 {offset}")
-            offset += size
-
-    def _run(self) -> None:
-        """Run the kernel; leave where something failed."""
-        e, kernel = self.e, self.kernel
-        with self._rows(kernel.calls_python):
-            which = kernel.call(e, [name for _, name in kernel.parameters()])[-1]
-        e.line(f"store i64 {which}, ptr %which")
-        self._demand(e(f"icmp eq i64 {which}, 0"), "failed")
-
-    def _reused(self) -> str:
-        """The oldest result that is kept, with new numbers; if somebody has it, a new one."""
-        e = self.e
-        old = self._refilled()
-        e.line("br label %refilled\nrefilled:\nbr label %made")
-        e.line("anew:")
-        new = self._renewed()
-        e.line("br label %renewed\nrenewed:\nbr label %made")
-        e.line("made:")
-        return e(f"phi ptr [{old}, %refilled], [{new}, %renewed]")
-
-    def _refilled(self) -> str:
-        """The oldest result that is kept, with new numbers, if nobody has it."""
-        e = self.e
-        spare = self._spare()
-        old, other = [e(f"load ptr, ptr {place}") for place in spare]
-        places = list(self._unused(self.result, old))
-        for place, sink in zip(places, self.sinks, strict=True):
-            e.line(f"store double {e(f'load double, ptr {self._at(sink)}')}, ptr {place}")
-        e.line(f"store i64 2, ptr {old}")  # its references: the one that is kept, the caller's
-        self._keep(spare, other, old)
-        return old
-
-    def _renewed(self) -> str:
-        """A new result, kept in the place of the oldest one."""
-        e = self.e
-        new = self._make(self.result, iter(self.sinks), iter(()))
-        self._call("void", "Py_IncRef", f"ptr {new}")
-        spare = self._spare()  # making it may have run Python, and this function
-        gone, other = [e(f"load ptr, ptr {place}") for place in spare]
-        self._keep(spare, other, new)
-        self._call("void", "Py_DecRef", f"ptr {gone}")
-        return new
-
-    def _spare(self) -> list[str]:
-        """Where the results that are kept are found, the oldest one first."""
-        items, first = self._items(list, "%self"), self.makers + 1
-        return [self.e(f"getelementptr ptr, ptr {items}, i64 {first + k}") for k in range(SPARE)]
-
-    def _keep(self, spare: list[str], *results: str) -> None:
-        for place, x in zip(spare, results, strict=True):
-            self.e.line(f"store ptr {x}, ptr {place}")
-
-    def _unused(self, tree: Any, x: str) -> Iterator[str]:
-        """Go on if nobody else has a result or a part of it; where its numbers stand."""
-        e = self.e
-        references = e(f"load i64, ptr {x}")
-        self._demand(e(f"icmp eq i64 {references}, 1"), "anew")
-        if tree is NUMBER_LEAF:
-            yield e(f"getelementptr i8, ptr {x}, i64 {NUMBER}")
-            return
-        items = self._items(tuple, x)
-        for k, part in enumerate(tree):
-            place = e(f"getelementptr ptr, ptr {items}, i64 {k}")
-            yield from self._unused(part, e(f"load ptr, ptr {place}"))
-
-
-def places(tree: Any, base: str, array: str) -> Iterator[Place]:
+def locations_of(tree: Any, base: str, array: str) -> Iterator[Location]:
     """Where the numbers of a structure stand: an array's in itself, others one after another."""
     numbers, names = count(), count()
 
-    def walk(part: Any) -> Iterator[Place]:
+    def walk(part: Any) -> Iterator[Location]:
         if part is NUMBER_LEAF:
-            yield Place(base, next(numbers))
+            yield Location(base, next(numbers))
         elif isinstance(part, ArrayLeaf):
             name = f"{array}{next(names)}"
-            yield from [Place(name, k) for k in range(part.size)]
+            yield from [Location(name, k) for k in range(part.size)]
         else:
             for x in part:
                 yield from walk(x)
@@ -457,12 +298,12 @@ def places(tree: Any, base: str, array: str) -> Iterator[Place]:
 
 
 def with_helpers(entry: str) -> list[str]:
-    """A function that Python calls, and those of HELPERS that it calls."""
-    return [entry, *[text for name, text in HELPERS.items() if f"@{name}(" in entry]]
+    """A function that Python calls, and those of LOOP_HELPERS that it calls."""
+    return [entry, *[text for name, text in LOOP_HELPERS.items() if f"@{name}(" in entry]]
 
 
 # Many numbers from the items of Python's sequences, and into them.
-HELPERS = {
+LOOP_HELPERS = {
     "take": f"""
 define internal i1 @take(ptr %items, i64 %count, ptr %to, ptr %float) nounwind {{
 start:

@@ -120,7 +120,9 @@ class Tape:
         """
         for x in (target, *trees.flatten(sources)):
             if x.__class__ is not Value:
-                raise TypeError(f"Tape.gradient: {x!r:.60} is a {type(x).__name__}, not a Value")
+                raise TypeError(
+                    f"Tape.gradient: expected a Value, got {type(x).__name__} {x!r:.60}"
+                )
         table = here.table
         recorded = table.trace is not None or any(
             stop is None for _, stop in table.scopes.copy().values()

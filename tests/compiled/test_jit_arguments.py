@@ -130,8 +130,8 @@ def test_fused_operations_do_not_record_a_path_twice():
         for _ in range(6):
             assert g(x, x * x) in (0.0, 1.0)
         g.ready()
-    (family,) = g.families.values()
-    assert len(family.paths) <= 2
+    (cache,) = g.caches.values()
+    assert len(cache.specializations) <= 2
 
 
 def test_settings_that_are_equal_but_not_the_same(compiled):

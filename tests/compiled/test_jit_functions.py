@@ -15,7 +15,8 @@ import pytest
 
 from miniflow import Value, grad, jit, trace, vmap
 from miniflow import math as m
-from miniflow.native import tiers as native
+from miniflow.compiled import evaluators
+from miniflow.native import machine
 from miniflow.tape.core import here
 from support.jitted import eager, smooth
 from support.machine_code import bits
@@ -304,7 +305,7 @@ def test_the_count_of_arguments(compiled):
 @pytest.fixture
 def no_llvmlite(monkeypatch):
     """An installation without the extra."""
-    caches = [native.available, native.llvm, jits._warn_once]
+    caches = [machine.available, machine.llvm, evaluators._warn_once]
     for module in [name for name in sys.modules if name.split(".")[0] == "llvmlite"]:
         monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.setitem(sys.modules, "llvmlite.binding", None)

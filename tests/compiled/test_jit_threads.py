@@ -100,14 +100,14 @@ def test_a_recording_in_one_thread_leaves_the_others_alone(compiled):
 SWAPPING = """
     import sys, threading
     from miniflow import jit
-    from miniflow.native import tiers as native
+    from miniflow.native import tiers
     from miniflow import math as m
 
     class Bench:
         stopping, thread, jobs = False, None, []
         put = jobs.append
 
-    native.worker = Bench
+    tiers.worker = Bench
     sys.setswitchinterval(1e-5)
 
     def steps(x, y):
@@ -141,16 +141,16 @@ SWAPPING = """
 SWAPPED = """
     import weakref
     from miniflow import jit
-    from miniflow.native import tiers as native
+    from miniflow.native import tiers
 
     class Bench:
         stopping, thread, jobs = False, None, []
         put = jobs.append
 
-    native.worker = Bench
+    tiers.worker = Bench
     f = jit(lambda x: x * 2 if x > 0 else x - 1, backend="native")
     assert [f(1.0), f(-1.0)] * 2 == [2.0, -2.0] * 2
-    paths = [path for family in f.families.values() for path in family.paths]
+    paths = [path for cache in f.caches.values() for path in cache.specializations]
     codes = [code for path in paths for code in path.codes()]
     for code in codes:
         weakref.finalize(code.library, lambda: print(f(3.0), f(-3.0)))

@@ -3,7 +3,6 @@
 Terms: see `support.jitted`.
 """
 
-import importlib
 import math
 import random
 import warnings
@@ -15,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miniflow import Value, grad, jit
+from miniflow.compiled import paths
 from support.jitted import (
     BACKENDS,
     COMPILED,
@@ -30,9 +30,6 @@ from support.jitted import (
 )
 from support.machine_code import bits
 from support.random_programs import anything
-
-jits = importlib.import_module("miniflow.compiled.jit")  # the module: miniflow.jit is the function
-
 
 # --- branches -----------------------------------------------------------------
 
@@ -123,7 +120,7 @@ def test_guards_that_are_met_twice_cost_no_path(compiled):
 
 @pytest.fixture
 def few_paths(monkeypatch):
-    monkeypatch.setattr(jits, "LIMIT", 4)
+    monkeypatch.setattr(paths, "MOST_PATHS", 4)
 
 
 def stairs(x):

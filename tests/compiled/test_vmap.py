@@ -1,7 +1,6 @@
 """`vmap` together with the rest: other transforms, threads, and no llvmlite."""
 
 import functools
-import importlib
 import itertools
 import math
 import os
@@ -16,7 +15,8 @@ import pytest
 
 import miniflow.math as m
 from miniflow import Value, grad, jit, no_grad, vmap
-from miniflow.native import tiers as native
+from miniflow.compiled import evaluators
+from miniflow.native import link, machine, tiers
 from support.batches import (
     ROWS,
     SIZES,
@@ -36,7 +36,6 @@ from support.batches import (
 )
 from support.threads import run_all
 
-paths = importlib.import_module("miniflow.compiled.jit")  # miniflow.jit is the function
 exact = functools.partial(vmap, precise=True)
 inf, nan = math.inf, math.nan
 
@@ -48,7 +47,7 @@ inf, nan = math.inf, math.nan
 def no_llvmlite(monkeypatch):
     """As if llvmlite were not installed."""
     settle()
-    caches = native.llvm, native.available, paths._warn_once
+    caches = machine.llvm, machine.available, evaluators._warn_once
     monkeypatch.setitem(sys.modules, "llvmlite.binding", None)
     for f in caches:
         f.cache_clear()
@@ -182,14 +181,14 @@ def test_settings_choose_other_programs():
         assert_alike(g(XS, "exp"), [math.exp(x) for x in XS])
         assert_alike(g(XS, "other"), XS * 2.0)
         assert_alike(g(XS, "other", deep="yes"), XS * 3.0)
-    assert len(g.families) == 5
+    assert len(g.caches) == 5
 
 
 def test_ints_are_no_settings():
     g = exact(lambda x, n: x * n, in_axes=(0, None))
     for n in (2, 3, np.int8(4), 5.0, Fraction(1, 2)):
         assert_alike(g(XS, n), XS * float(n))
-    assert len(g.families) == 1
+    assert len(g.caches) == 1
 
 
 def test_it_looks_like_the_function():
@@ -239,8 +238,8 @@ def test_threads_call_the_same_function(hasty):
 
     run_all([functools.partial(job, seed) for seed in range(4)])
     for f in (g, h):
-        (family,) = f.families.values()
-        assert len(family.paths) == 8
+        (cache,) = f.caches.values()
+        assert len(cache.specializations) == 8
 
 
 def test_threads_feed_the_same_leaf(hasty):
@@ -278,10 +277,10 @@ def test_code_is_exchanged_in_the_middle_of_large_batches():
 
 def test_a_job_that_fails_leaves_the_first_tier(monkeypatch):
     jobs = []
-    monkeypatch.setattr(native.worker, "put", jobs.append)
+    monkeypatch.setattr(tiers.worker, "put", jobs.append)
     g = exact(m.exp)
     expected = g(XS)
-    monkeypatch.setattr(native.Library, "__init__", mock.Mock(side_effect=MemoryError("no room")))
+    monkeypatch.setattr(link.Library, "__init__", mock.Mock(side_effect=MemoryError("no room")))
     with pytest.warns((RuntimeWarning, UserWarning), match="optimised code.*no room"):
         jobs[0]()
     assert g.ready(0)
@@ -292,8 +291,8 @@ def test_threads_are_as_many_as_this_process_may_use_processors():
     code = """
 import os
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-from miniflow.compiled.vmap import Options
-print(Options(False, False, None).workers(1 << 40), Options(False, False, 3).workers(1))
+from miniflow.compiled.batch_run import BatchOptions
+print(BatchOptions(False, False, None).workers(1 << 40), BatchOptions(False, False, 3).workers(1))
 """
     if not hasattr(os, "sched_setaffinity"):
         pytest.skip("this platform binds no process to a processor")

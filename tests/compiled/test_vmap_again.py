@@ -86,7 +86,7 @@ def test_calls_with_structures_take_turns():
                     assert_alike(got, plain)
                 else:
                     assert_close(got, plain.sum(axis=0), abs(plain).sum(axis=0))
-        assert len(g.families) == 5
+        assert len(g.caches) == 5
 
 
 def test_the_first_call_may_have_no_elements():
@@ -108,8 +108,8 @@ WRONG_CALLS = {
     "too many": ((XS, YS, 1.0, 1.0), {}, ValueError, "in_axes has 3 entries for 4 arg"),
     "nothing": ((), {}, ValueError, "in_axes has 3 entries for 0 arg"),
     "a keyword": ((XS, YS, 1.0), {"z": XS}, TypeError, "unexpected keyword argument 'z'"),
-    "a string": ((XS, YS, "one"), {}, TypeError, "'one' is a str, not a real number"),
-    "nobody": ((XS, YS, None), {}, TypeError, "None is a NoneType, not a real number"),
+    "a string": ((XS, YS, "one"), {}, TypeError, "expected a real number, got str 'one'"),
+    "nobody": ((XS, YS, None), {}, TypeError, "expected a real number, got NoneType None"),
 }
 
 

@@ -105,7 +105,7 @@ def test_axes_of_structures(what):
     g = exact(f, in_axes=axes)
     assert_alike(g(*args), expected)
     assert_alike(exact(f, in_axes=axes, reduce="sum")(*args), total(expected))
-    assert len(g.families) == 1
+    assert len(g.caches) == 1
 
 
 def test_keyword_arguments_run_along_their_first_axis():

@@ -1,7 +1,6 @@
 """`vmap` on branches: each element takes its own path."""
 
 import functools
-import importlib
 import math
 import warnings
 
@@ -10,9 +9,9 @@ import pytest
 
 import miniflow.math as m
 from miniflow import grad, vmap
+from miniflow.compiled import paths
 from support.batches import SPECIAL, assert_alike, assert_close, eager, scattered
 
-paths = importlib.import_module("miniflow.compiled.jit")  # miniflow.jit is the function
 exact = functools.partial(vmap, precise=True)
 inf, nan = math.inf, math.nan
 
@@ -55,8 +54,8 @@ def test_many_paths_in_one_batch():
 
     xs = [float(k * 37 % 60) - 0.5 for k in range(900)]
     g = check(f, xs)
-    (family,) = g.families.values()
-    assert len(family.paths) == 60
+    (cache,) = g.caches.values()
+    assert len(cache.specializations) == 60
 
 
 def test_the_first_element_alone_takes_its_path():
@@ -116,7 +115,7 @@ def test_newton_until_it_stands_still():
 @pytest.fixture
 def limit(monkeypatch):
     """A function that sets how many paths a function may have."""
-    return lambda n: monkeypatch.setattr(paths, "LIMIT", n)
+    return lambda n: monkeypatch.setattr(paths, "MOST_PATHS", n)
 
 
 def stairs(x):
@@ -133,8 +132,8 @@ def test_too_many_paths(limit):
     with pytest.warns(RuntimeWarning, match="stairs takes more than 5 paths"):
         assert_alike(g(np.array(xs)), eager(stairs, xs))
     assert_alike(g(np.array(xs)), eager(stairs, xs))  # said once
-    (family,) = g.families.values()
-    assert len(family.paths) == 5
+    (cache,) = g.caches.values()
+    assert len(cache.specializations) == 5
     assert_alike(g(np.array([0.75, 35.5])), eager(stairs, [0.75, 35.5]))
 
 

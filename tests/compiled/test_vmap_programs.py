@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import miniflow.math as m
 from miniflow import grad, vmap
-from miniflow.native import kernel as emit
+from miniflow.native import kernel
 from support.batches import (
     ROWS,
     arity,
@@ -157,7 +157,7 @@ def test_a_program_of_several_pieces():
             found = m.maximum(m.minimum(found, 50.0), -50.0) if k % 50 == 0 else found
         return found, y
 
-    assert emit.PIECE < 4 * 1000
+    assert kernel.PIECE < 4 * 1000
     xs, ys = scattered(37, 2)
     for got, expected in zip(exact(f)(xs, ys), rows(f, xs.tolist(), ys.tolist()), strict=True):
         assert_alike(got, expected)
@@ -171,7 +171,7 @@ def test_several_pieces_of_what_all_elements_have_in_common(reduce):
             common = common * 1.0625 - k / (1.0 + common * common)
         return x * common if x > a else -common
 
-    assert emit.PIECE < 3 * 1000
+    assert kernel.PIECE < 3 * 1000
     xs = np.arange(11.0)
     expected = [f(x, 0.5) for x in xs.tolist()]
     got = vmap(f, in_axes=(0, None), reduce=reduce)(xs, 0.5)

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miniflow import ops, vmap
-from miniflow.native import kernel as emit
-from miniflow.native import tiers as native
+from miniflow.native import probe, rows, tiers
 from miniflow.native import vector_math as lanes
 from miniflow.ops import TABLE
 from miniflow.program.expand import decomposition, expanded
@@ -64,7 +63,7 @@ def optimised(name):
 
 def vectored(name):
     """The functions of several lanes that a row is made of."""
-    known, fast = emit.ROWS.keys() | native.inline(), native.vectors() | native.inline()
+    known, fast = rows.ROWS.keys() | probe.inline(), probe.vectors() | probe.inline()
     if name in known:
         return {name} & fast
     inner = decomposition(TABLE[name])
@@ -107,7 +106,7 @@ def test_rows_fast(name):
 
 @pytest.mark.parametrize("name", ROWS)
 def test_rows_before_they_are_optimised(name, monkeypatch):
-    monkeypatch.setattr(native.worker, "put", lambda job: None)
+    monkeypatch.setattr(tiers.worker, "put", lambda job: None)
     f, fast, columns = mapped(name, precise=True), mapped(name), specials(name)
     check_sizes(lambda xs: assert_alike(f(*xs), values(name, xs)), columns)
     check_fast(name, fast, columns)
@@ -194,9 +193,9 @@ def last_lane_zero(emitted):
 @pytest.mark.parametrize("name", ["mul", "exp", "less", "pow"])
 def test_a_wrong_lane_is_found_out(name, monkeypatch):
     columns = [np.full(16, 0.75), np.full(16, 2.5)][: arity(name)]
-    for rows in (emit.ROWS, lanes.FUNCTIONS):
-        if name in rows:
-            monkeypatch.setitem(rows, name, last_lane_zero(rows[name]))
+    for table in (rows.ROWS, lanes.FUNCTIONS):
+        if name in table:
+            monkeypatch.setitem(table, name, last_lane_zero(table[name]))
     f, fast = mapped(name, precise=True), mapped(name)
     assert_alike(f(*columns)[:1], values(name, columns)[:1])
     with pytest.raises(AssertionError):
@@ -206,13 +205,13 @@ def test_a_wrong_lane_is_found_out(name, monkeypatch):
 
 
 def test_a_wrong_function_is_found_out(monkeypatch):
-    monkeypatch.setitem(emit.ROWS, "sin", emit.ROWS["tanh"])
+    monkeypatch.setitem(rows.ROWS, "sin", rows.ROWS["tanh"])
     with pytest.raises(AssertionError):
         check_fast("sin", mapped("sin"), [np.array([1e-3, 0.5])])
 
 
 def test_a_guard_that_is_not_checked_is_found_out(monkeypatch):
-    monkeypatch.setitem(emit.CONDITIONS, "<", "ule")
+    monkeypatch.setitem(rows.CONDITIONS, "<", "ule")
     xs, f = [1.0, 0.0, 2.0], lambda x: x if x > 0 else x - 1.0
     with pytest.raises(AssertionError):
         assert_alike(exact(f)(np.array(xs)), eager(f, xs))

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 import miniflow.math as m
 from miniflow import vmap
-from miniflow.compiled import vmap as batch
+from miniflow.compiled import batch_run
 from miniflow.native import batch as loops
-from miniflow.native import tiers as native
+from miniflow.native import tiers
 from support.batches import (
     LARGE,
     SIZES,
@@ -48,7 +48,7 @@ def test_the_order_of_addition_matters():
 )
 def test_sums_are_added_in_the_documented_order(tier, threads, monkeypatch):
     if tier == "first":
-        monkeypatch.setattr(native.worker, "put", lambda job: None)
+        monkeypatch.setattr(tiers.worker, "put", lambda job: None)
     g, mean = [exact(summand, reduce=how, threads=threads) for how in ("sum", "mean")]
     xs, ys = scattered(20003, 2)
     g(xs, ys), mean(xs, ys)
@@ -157,7 +157,7 @@ def branching(reduce):
 @pytest.mark.parametrize("reduce", [None, "sum"])
 @pytest.mark.parametrize("f", [summand, lambda x, y: m.gamma(x) if x < y else m.tanh(x) * y])
 def test_threads_change_nothing(f, reduce, monkeypatch):
-    monkeypatch.setattr(batch, "SPREAD", 1)  # threads=None takes all processors
+    monkeypatch.setattr(batch_run, "SPREAD", 1)  # threads=None takes all processors
     xs, ys = scattered(20003, 2)
     found = [exact(f, reduce=reduce, threads=n)(xs, ys) for n in (1, 2, 3, None)]
     for other in found[1:]:

@@ -22,9 +22,8 @@ from hypothesis import strategies as st
 
 from miniflow import define, grad, jit, trace
 from miniflow import math as m
-from miniflow.compiled.jit import PATIENCE
-from miniflow.native import cache
-from miniflow.native import tiers as native
+from miniflow.compiled.evaluators import PATIENCE
+from miniflow.native import cache, machine, probe, tiers
 from miniflow.ops import TABLE
 from support.machine_code import at_the_bench, bits
 from support.parts import with_parts
@@ -44,13 +43,13 @@ def folder(tmp_path, monkeypatch):
 def built(monkeypatch):
     """The levels at which modules are compiled, one by one."""
     levels = []
-    original = native.compiled
+    original = machine.compiled
 
     def compiled(module, level):
         levels.append(level)
         return original(module, level)
 
-    monkeypatch.setattr(native, "compiled", compiled)
+    monkeypatch.setattr(machine, "compiled", compiled)
     return levels
 
 
@@ -82,7 +81,7 @@ ANSWERS = [bits(smooth(*xs)) for xs in POINTS]
 
 def test_what_is_stored_is_loaded(folder, built):
     assert stored(smooth, *POINTS) == ANSWERS
-    assert set(built) == {native.FIRST, native.SECOND}
+    assert set(built) == {machine.FIRST, machine.SECOND}
     names = files(folder)
     assert len(names) >= 2  # two paths
     del built[:]
@@ -95,15 +94,15 @@ def test_what_is_stored_is_loaded(folder, built):
     assert files(folder) == names
 
 
-@pytest.mark.parametrize("short", [0, native.SHORT])
+@pytest.mark.parametrize("short", [0, tiers.SHORT])
 def test_what_is_short_is_optimised_at_once_where_nobody_waits(short, folder, built, monkeypatch):
-    monkeypatch.setattr(native, "SHORT", short)
+    monkeypatch.setattr(tiers, "SHORT", short)
     g = jit(smooth)
     for _ in range(PATIENCE):
         assert [bits(g(*xs)) for xs in POINTS] == ANSWERS
     assert g.ready()
     assert [bits(g(*xs)) for xs in POINTS] == ANSWERS
-    assert set(built) == ({native.SECOND} if short else {native.FIRST, native.SECOND})
+    assert set(built) == ({machine.SECOND} if short else {machine.FIRST, machine.SECOND})
     assert len(files(folder)) >= 2
 
 
@@ -123,9 +122,9 @@ def test_another_function_with_the_same_program_finds_its_code(folder, built):
 
 
 def test_derivatives_pieces_and_rows_of_python_are_loaded_too(folder, built, monkeypatch):
-    from miniflow.native import kernel as emit
+    from miniflow.native import kernel
 
-    monkeypatch.setattr(emit, "PIECE", 4)
+    monkeypatch.setattr(kernel, "PIECE", 4)
 
     def f(x, y):
         return m.gamma(x) * m.sin(y) + m.lgamma(x * y) ** 2
@@ -142,17 +141,17 @@ def test_derivatives_pieces_and_rows_of_python_are_loaded_too(folder, built, mon
 SCRIPT = """
     import sys
     from miniflow import jit
-    from miniflow.native import tiers as native
+    from miniflow.native import machine
     from miniflow import math as m
 
     built = []
-    original = native.compiled
+    original = machine.compiled
 
     def compiled(module, level):
         built.append(level)
         return original(module, level)
 
-    native.compiled = compiled
+    machine.compiled = compiled
 
     def f(x, y):
         for k in range(40):
@@ -196,7 +195,7 @@ def test_two_processes_at_once(folder):
     for process in [started(folder) for _ in range(3)]:
         finished(process)
     assert int(finished(started(folder))) == 0
-    assert all(map(cache.load, files(folder)))
+    assert all(map(cache.load_code, files(folder)))
 
 
 def test_a_process_that_is_killed_leaves_no_half_file(folder):
@@ -209,7 +208,7 @@ def test_a_process_that_is_killed_leaves_no_half_file(folder):
         process.kill()
         process.communicate()
         for name in files(folder):
-            assert name.startswith(".") or cache.load(name) is not None
+            assert name.startswith(".") or cache.load_code(name) is not None
     finished(started(folder))
     assert int(finished(started(folder))) == 0
 
@@ -242,12 +241,12 @@ def test_damaged_files_are_as_good_as_none(damage, folder, built):
     whole = {name: (folder / name).read_bytes() for name in names}
     for name in names:
         (folder / name).write_bytes(damage(whole[name]))
-        assert cache.load(name) is None
+        assert cache.load_code(name) is None
     del built[:]
     assert stored(smooth, *POINTS) == ANSWERS
     assert built
     assert files(folder) == names
-    assert all(map(cache.load, names))
+    assert all(map(cache.load_code, names))
     del built[:]
     assert stored(smooth, *POINTS) == ANSWERS
     assert built == []
@@ -264,14 +263,14 @@ def test_folders_in_the_place_of_files(folder, built):
 @given(st.binary(max_size=300), st.lists(st.binary(max_size=50), max_size=4))
 def test_what_is_stored_is_what_is_loaded(noise, objects):
     header = [[["c.sin", "PyFloat_Type"], ["entry", "entry.table"]]]
-    cache.store("key", header, objects)
-    assert cache.load("key") == (header, objects)
+    cache.store_code("key", header, objects)
+    assert cache.load_code("key") == (header, objects)
     path = cache.folder() / "key"
     path.write_bytes(cache.MAGIC + noise)
-    assert cache.load("key") is None
+    assert cache.load_code("key") is None
     path.write_bytes(noise)
-    assert cache.load("key") is None
-    assert cache.load("another") is None
+    assert cache.load_code("key") is None
+    assert cache.load_code("another") is None
 
 
 # --- where files are ----------------------------------------------------------
@@ -315,7 +314,7 @@ def test_an_empty_variable_turns_it_off(tmp_path, monkeypatch, built):
     for _ in range(2):
         del built[:]
         assert stored(smooth, *POINTS) == ANSWERS
-        assert native.SECOND in built
+        assert machine.SECOND in built
     assert list(tmp_path.rglob("*")) == []
 
 
@@ -468,29 +467,29 @@ def test_another_version_compiles_anew(folder, built, monkeypatch):
     for version in (b"another", b"third"):
         del built[:]
         with monkeypatch.context() as patch:
-            patch.setattr(native, "_version", lambda version=version: version)
+            patch.setattr(tiers, "_version", lambda version=version: version)
             assert stored(smooth, *POINTS) == ANSWERS
         assert built
     assert len(files(folder)) == 3 * len(names)
 
 
 def test_the_version_covers_the_machine_and_the_library(monkeypatch):
-    before = native._version()
-    assert before == native._version.__wrapped__()
-    for name, other in {
-        "features": lambda: ("another", "+processor"),
-        "functions": lambda: frozenset(["sin"]),
-        "lanes": lambda: 64,
-    }.items():
+    before = tiers._version()
+    assert before == tiers._version.__wrapped__()
+    for module, name, other in (
+        (machine, "features", lambda: ("another", "+processor")),
+        (probe, "functions", lambda: frozenset(["sin"])),
+        (machine, "lanes", lambda: 64),
+    ):
         with monkeypatch.context() as patch:
-            patch.setattr(native, name, other)
-            assert native._version.__wrapped__() != before
+            patch.setattr(module, name, other)
+            assert tiers._version.__wrapped__() != before
     with monkeypatch.context() as patch:
         patch.setattr(sys, "version", "3.99")
-        assert native._version.__wrapped__() != before
+        assert tiers._version.__wrapped__() != before
     with monkeypatch.context() as patch:
         patch.setattr(importlib.import_module("llvmlite"), "__version__", "99")
-        assert native._version.__wrapped__() != before
+        assert tiers._version.__wrapped__() != before
 
 
 def test_the_key_sees_every_part_of_a_program():
@@ -501,7 +500,7 @@ def test_the_key_sees_every_part_of_a_program():
         return z if z > y else y
 
     program = trace(f, 2.0, -3.0)
-    key = native.digest(program, "entry")
+    key = tiers.digest(program, "entry")
     guard = program.guards[0]
     others = {
         "constants": [-0.0, *program.constants[1:]],
@@ -513,22 +512,22 @@ def test_the_key_sees_every_part_of_a_program():
         "captured": (),
     }
     assert 0.0 in program.constants
-    assert native.digest(program, "entry") == key
-    assert native.digest(program, "batch") != key
+    assert tiers.digest(program, "entry") == key
+    assert tiers.digest(program, "batch") != key
     for name, other in others.items():
         if name != "captured":
-            assert native.digest(with_parts(program, **{name: other}), "entry") != key, name
+            assert tiers.digest(with_parts(program, **{name: other}), "entry") != key, name
     for relation in ("<=", "=="):
         assert (
-            native.digest(with_parts(program, guards=[guard._replace(relation=relation)]), "entry")
+            tiers.digest(with_parts(program, guards=[guard._replace(relation=relation)]), "entry")
             != key
         )
     for moved in (guard._replace(position=0), guard._replace(left=guard.right, right=guard.left)):
-        assert native.digest(with_parts(program, guards=[moved]), "entry") != key
+        assert tiers.digest(with_parts(program, guards=[moved]), "entry") != key
     same = with_parts(
         program, name="g", parameters=("a", "b"), names={}, places=[None] * len(program)
     )
-    assert native.digest(same, "entry") == key
+    assert tiers.digest(same, "entry") == key
 
 
 @given(st.lists(randoms(longest=6), min_size=2, max_size=4))
@@ -536,7 +535,7 @@ def test_keys_are_equal_exactly_if_programs_are(found):
     programs = [trace(program.total, *points[0]) for program, points in found]
     for a in programs:
         for b in programs:
-            same = native.digest(a, "entry") == native.digest(b, "entry")
+            same = tiers.digest(a, "entry") == tiers.digest(b, "entry")
             assert same == (a.code == b.code)
 
 

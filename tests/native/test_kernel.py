@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from miniflow import grad, jit, ops
 from miniflow import math as m
-from miniflow.native import kernel as emit
-from miniflow.native import wrapper as callers
+from miniflow.native import rows, scalar_wrapper
 from support.machine_code import CUTS, Cut, assert_same, at_the_bench, bits, cut
 from support.random_programs import EDGES, RELATIONS, ROWS, Pair, anything, randoms, sizes
 
@@ -120,6 +119,13 @@ def test_the_square_of_the_table_is_that_of_machine_code():
     assert_same(lambda x, p: (m.pow(x, 2.0), x**p), points, [(y, y) for y in expected])
 
 
+def test_a_remainder_of_zero_has_the_sign_of_the_dividend():
+    """The C library's may have another one."""
+    points = [(6.0, 3.0), (-6.0, 3.0), (6.547718766886839e-277, 5e-324)]
+    points += [(-x, y) for x, y in points]
+    assert_same(m.remainder, points, [math.copysign(0.0, x) for x, _ in points])
+
+
 @pytest.mark.parametrize("backend", ["native", "source"])
 def test_python_s_operators_are_ieee_s(backend):
     """Where floats raise in Python, or become complex, compiled code has the table's answer."""
@@ -140,12 +146,12 @@ def test_a_wrong_row_would_be_noticed(monkeypatch):
     expected = [f(*xs) for xs in points]
     assert_same(f, points, expected)
     for name, wrong in {
-        "sub": emit.ROWS["add"],
+        "sub": rows.ROWS["add"],
         "mul": lambda e, a, b: e.intrinsic("fma", a, b, e.number(1e-17)),
         "add": lambda e, a, b: e.binary("fadd", e.binary("fadd", a, e.number(0.0)), b),
     }.items():
         with monkeypatch.context() as patch:
-            patch.setitem(emit.ROWS, name, wrong)
+            patch.setitem(rows.ROWS, name, wrong)
             if name == "add":
                 points, expected = [(-0.0, -0.0)], [-0.0]
                 f = lambda a, b: a + b  # noqa: E731
@@ -242,7 +248,7 @@ def test_a_program_of_many_pieces_as_they_are():
 
 def test_more_numbers_than_the_stack_holds():
     """Thousands of inputs and outputs: room on the heap, given back whichever way it ends."""
-    n = callers.STACK + 10
+    n = scalar_wrapper.STACK + 10
 
     def f(xs):
         if xs[0] > xs[1]:

@@ -8,7 +8,7 @@ import pytest
 
 from miniflow import jit
 from miniflow.compiled.jit import Jitted
-from miniflow.native import tiers as native
+from miniflow.native import machine
 from support.machine_code import at_the_bench
 from support.profiles import scaled
 from support.scripts import python
@@ -17,7 +17,10 @@ from support.scripts import python
 def code_of(f):
     """Everything of a function's machine code that can be referred to weakly."""
     codes = [
-        code for family in f.families.values() for path in family.paths for code in path.codes()
+        code
+        for cache in f.caches.values()
+        for path in cache.specializations
+        for code in path.codes()
     ]
     assert codes
     return [weakref.ref(x) for code in codes for x in (code, code.library)]
@@ -55,7 +58,7 @@ def test_the_background_does_not_build_for_nobody(bench):
     with pytest.MonkeyPatch.context() as patch:
         f = jit(lambda x: x * 3, backend="native")
         assert f(1.0) == 3.0
-        patch.setattr(native, "compiled", lambda *args: built.append(args))
+        patch.setattr(machine, "compiled", lambda *args: built.append(args))
         del f
         gc.collect()
         bench.finish()
@@ -79,15 +82,15 @@ LONG = """
         print(len(built))
 
     from miniflow import jit
-    from miniflow.native import tiers as native
-    original = native.compiled
+    from miniflow.native import machine
+    original = machine.compiled
 
     def compiled(module, level):
-        if level == native.SECOND:
+        if level == machine.SECOND:
             built.append(module)
         return original(module, level)
 
-    native.compiled = compiled
+    machine.compiled = compiled
 
     def f(x, y):
         for k in range({steps}):

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 import miniflow.math as m
 from miniflow import jit, trace, value_and_grad
-from miniflow.native import tiers as native
+from miniflow.native import machine
 from miniflow.native.packing import Packs
-from miniflow.native.wrapper import places
+from miniflow.native.wrapper import locations_of
 
 WIDTHS = [2, 4, 8]
 SIZE = 17
@@ -20,8 +20,8 @@ SIZE = 17
 def packs(f, *xs, width=8):
     """The packs of a function at some arguments."""
     program = trace(f, *xs)
-    sources = list(places(program.arguments[0], "%in", "%a"))
-    return Packs(program, width, sources, list(places(program.result, "%out", "%r")))
+    sources = list(locations_of(program.arguments[0], "%in", "%a"))
+    return Packs(program, width, sources, list(locations_of(program.result, "%out", "%r")))
 
 
 def bits(tree):
@@ -137,7 +137,7 @@ def test_random_programs(data, width):
         return [rows[-1], rows[-2], rows[-1][3]]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(native, "lanes", lambda: width)
+        patch.setattr(machine, "lanes", lambda: width)
         g = jit(f)
         found = bits(g(xs, 0.7))
     program = trace(f, xs, 0.7)
@@ -146,6 +146,6 @@ def test_random_programs(data, width):
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_registers_of_every_width(width, monkeypatch):
-    monkeypatch.setattr(native, "lanes", lambda: width)
+    monkeypatch.setattr(machine, "lanes", lambda: width)
     check(lambda a, b: (products(a, b), [x + 1.0 for x in a]), A, B)
     check(lambda w, x, b: layer(w, x, b), C, A, B)

@@ -10,7 +10,7 @@ import pytest
 
 from miniflow import grad, jit, vmap
 from miniflow import math as m
-from miniflow.native import tiers as native
+from miniflow.native import tiers
 from support.machine_code import CUTS, assert_same, bits, blocks
 from support.random_programs import EDGES
 
@@ -18,8 +18,8 @@ from support.random_programs import EDGES
 def test_a_job_that_fails_is_told_and_does_not_end_the_worker(monkeypatch):
     told, done = [], threading.Event()
     monkeypatch.setattr(threading, "excepthook", told.append)
-    native.worker.put(lambda: 1 // 0)
-    native.worker.put(done.set)
+    tiers.worker.put(lambda: 1 // 0)
+    tiers.worker.put(done.set)
     assert done.wait(60)
     assert [x.exc_type for x in told] == [ZeroDivisionError]
 

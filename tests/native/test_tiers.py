@@ -10,7 +10,7 @@ import pytest
 
 from miniflow import jit
 from miniflow import math as m
-from miniflow.native import tiers as native
+from miniflow.native import machine, tiers
 from support.machine_code import at_the_bench, bits
 
 
@@ -57,7 +57,7 @@ def test_compiling_that_the_user_interrupts(monkeypatch):
         raise KeyboardInterrupt
 
     f = jit(lambda x: x * 2 if x > 0 else x / 3, backend="native")
-    monkeypatch.setattr(native, "compiled", interrupted)
+    monkeypatch.setattr(machine, "compiled", interrupted)
     with pytest.raises(KeyboardInterrupt):
         f(1.0)
     for _ in range(5):
@@ -71,7 +71,7 @@ def test_asking_for_machine_code_that_the_user_interrupts(monkeypatch):
         raise KeyboardInterrupt
 
     f = jit(lambda x: x * 2 if x > 0 else x / 3)
-    monkeypatch.setattr(native.worker, "put", interrupted)
+    monkeypatch.setattr(tiers.worker, "put", interrupted)
     with pytest.raises(KeyboardInterrupt):
         [f(1.0) for _ in range(100)]
     assert [f(1.0), f(-3.0)] * 10 == [2.0, -1.0] * 10
@@ -101,10 +101,10 @@ class BrokenError(Exception):
     """What the compiler raises."""
 
 
-@pytest.mark.parametrize("where", ["compiled", "Library"])
-def test_optimising_that_fails_stops_nothing(where, monkeypatch):
+@pytest.mark.parametrize(("where", "name"), [(machine, "compiled"), (tiers, "Library")])
+def test_optimising_that_fails_stops_nothing(where, name, monkeypatch):
     """The first tier goes on, ready() comes back, and others are optimised all the same."""
-    failing, original = [], getattr(native, where)
+    failing, original = [], getattr(where, name)
 
     def broken(*args):
         # the background's calls alone: the first tier is made on this thread
@@ -115,7 +115,7 @@ def test_optimising_that_fails_stops_nothing(where, monkeypatch):
 
     with monkeypatch.context() as patch, warnings.catch_warnings(record=True):
         warnings.simplefilter("always")
-        patch.setattr(native, where, broken)
+        patch.setattr(where, name, broken)
         f = jit(lambda x: x * 2 if x > 0 else -x, backend="native")
         assert f(1.0) == 2.0
         assert f.ready(20)

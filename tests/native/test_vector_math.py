@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miniflow import ops, vmap
-from miniflow.native import tiers as native
+from miniflow.native import machine, probe
 from miniflow.native import vector_math as lanes
 from miniflow.ops import TABLE
 from support import judge
 
-pytestmark = pytest.mark.skipif(not native.fuses(), reason="the processor does not fuse")
+pytestmark = pytest.mark.skipif(not machine.fuses(), reason="the processor does not fuse")
 mp = judge.mp
 NAMES = sorted(lanes.FUNCTIONS)
-WIDTHS = sorted({2, 4, native.lanes()})
+WIDTHS = sorted({2, 4, machine.lanes()})
 inf, nan = math.inf, math.nan
 TRUE = {"erf": mp.erf, "exp": mp.exp, "gaussian": lambda x: mp.exp(-x * x), "log": mp.log}
 EDGES = [  # of the pieces that functions are made of, and of what they can answer
@@ -31,7 +31,7 @@ EDGES = [  # of the pieces that functions are made of, and of what they can answ
 def mapped(name, width):
     """A function over a batch, for registers of that many numbers, already optimised."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(native, "lanes", lambda: width)
+        patch.setattr(machine, "lanes", lambda: width)
         f = vmap(TABLE[name], threads=1)
         f(np.ones(1))
         assert f.ready()
@@ -54,7 +54,7 @@ def check(name, width, xs, most=1.2):
 
 
 def test_there_are_some():
-    assert native.inline() == (set(NAMES) if native.fuses() else set())
+    assert probe.inline() == (set(NAMES) if machine.fuses() else set())
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -77,12 +77,12 @@ def test_the_whole_range(name, width):
 @pytest.mark.parametrize("name", NAMES)
 @given(xs=st.lists(st.floats(), min_size=1, max_size=40))
 def test_any_number(name, xs):
-    check(name, native.lanes(), xs)
+    check(name, machine.lanes(), xs)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_answers_do_not_depend_on_the_place(name):
-    f, xs = mapped(name, native.lanes()), np.linspace(0.1, 3.0, 100)
+    f, xs = mapped(name, machine.lanes()), np.linspace(0.1, 3.0, 100)
     whole = f(xs)
     for start in range(40):
         for count in (1, 7, 17):
@@ -92,21 +92,21 @@ def test_answers_do_not_depend_on_the_place(name):
 
 @pytest.mark.parametrize("name", ["exp", "erf"])
 def test_a_wrong_constant_is_found_out(name, monkeypatch):
-    native.inline()
-    monkeypatch.setattr(lanes, "LN2_TAIL", 3e-17)
+    probe.inline()
+    monkeypatch.setattr(lanes, "LOG_2_REST", 3e-17)
     monkeypatch.setattr(lanes, "ERF", (lanes.ERF[0] * (1 + 1e-14), *lanes.ERF[1:]))
     f = vmap(lambda x: TABLE[name](x), threads=1)
     xs = np.array([0.01, -300.3])
     assert max(off(name, x, y) for x, y in zip(xs.tolist(), f(xs).tolist(), strict=True)) > 4
-    native.inline.cache_clear()
+    probe.inline.cache_clear()
     try:
-        assert name not in native.inline()
+        assert name not in probe.inline()
     finally:
-        native.inline.cache_clear()
+        probe.inline.cache_clear()
 
 
 def test_without_fused_products_other_functions_are_taken(monkeypatch):
-    monkeypatch.setattr(native, "inline", frozenset)
+    monkeypatch.setattr(probe, "inline", frozenset)
     xs = np.array([0.5, 1.5, -2.0])
     for name in ("exp", "gaussian", "erf"):
         f = vmap(lambda x, name=name: TABLE[name](x), threads=1)

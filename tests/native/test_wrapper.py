@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from miniflow import jit
 from miniflow import math as m
-from miniflow.native import wrapper as callers
+from miniflow.native import layout, scalar_wrapper
 from miniflow.ops import TABLE, define
 from support.machine_code import at_the_bench, bits, blocks
 from support.random_programs import Pair, anything
@@ -25,13 +25,13 @@ from support.random_programs import Pair, anything
 @pytest.mark.parametrize("kind", [list, tuple])
 def test_items_stand_where_machine_code_looks_for_them(kind):
     x = kind([1.5, -0.25])
-    place = id(x) + callers.ITEMS[kind]
+    place = id(x) + layout.ITEMS[kind]
     if kind is list:
         place = ctypes.c_void_p.from_address(place).value
     items = [ctypes.c_void_p.from_address(place + 8 * k).value for k in range(2)]
-    numbers = [ctypes.c_double.from_address(item + callers.NUMBER).value for item in items]
-    assert ctypes.c_ssize_t.from_address(id(x) + callers.SIZE).value == 2
-    assert ctypes.c_void_p.from_address(id(x) + callers.TYPE).value == id(kind)
+    numbers = [ctypes.c_double.from_address(item + layout.NUMBER).value for item in items]
+    assert ctypes.c_ssize_t.from_address(id(x) + layout.SIZE).value == 2
+    assert ctypes.c_void_p.from_address(id(x) + layout.TYPE).value == id(kind)
     assert items == [*map(id, x)]
     assert numbers == [*x]
 
@@ -188,8 +188,8 @@ RESULTS = {
     "twice the same": lambda x, y: (x * y, (x * y, x * y)),
     "with a list": lambda x, y: (x * y, [x + y, (x,)]),
     "with nothing": lambda x, y: (x * y, ()),
-    "few": lambda x, y: tuple([x + k for k in range(callers.FEW)]),
-    "many": lambda x, y: tuple([x + k for k in range(callers.FEW + 1)]),
+    "few": lambda x, y: tuple([x + k for k in range(scalar_wrapper.MOST_REUSED)]),
+    "many": lambda x, y: tuple([x + k for k in range(scalar_wrapper.MOST_REUSED + 1)]),
     "on two paths": lambda x, y: (x, y) if x > y else (y, (x, y)),
 }
 
@@ -264,7 +264,7 @@ def test_results_are_used_again(bench):
 @pytest.mark.parametrize("name", ["BARE", "COUNTED"])
 def test_results_are_not_used_again_where_objects_are_otherwise(name, monkeypatch):
     """On Pythons whose tuples keep more than items, or whose objects have two counts."""
-    monkeypatch.setattr(callers, name, False)
+    monkeypatch.setattr(scalar_wrapper, name, False)
     f = jit(lambda x, y: (x * y, (x, x - y)), backend="native")
     for x in (2.0, 5.0, -1.0):
         assert f(x, 3.0) == (x * 3.0, (x, x - 3.0))

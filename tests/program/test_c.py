@@ -166,6 +166,15 @@ def test_a_compiler_does_not_know_better(compiled, f):
 
 
 @with_compiler
+def test_a_remainder_of_zero_has_the_sign_of_the_dividend(compiled):
+    program = trace(m.remainder, 1.0, 1.0)
+    c = compiled(program, "-O2")
+    for x in (6.0, -6.0, 6.547718766886839e-277, -6.547718766886839e-277):
+        assert_same(c, program, [x, math.copysign(5e-324, x)])
+        assert_same(c, program, [x, 5e-324])
+
+
+@with_compiler
 def test_a_black_scholes_hessian(compiled):
     program = trace(hessian(lambda v: price(*v)), [100.0, 95.0, 0.5])
     c = compiled(program, "-O2")

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from miniflow import Value, define, grad, hessian, jit, ops, trace, value_and_grad
 from miniflow import math as m
-from miniflow.compiled import jit as jitted
-from miniflow.compiled.jit import Replayed
+from miniflow.compiled import evaluators, paths
+from miniflow.compiled.evaluators import Replayed
 from miniflow.ops import TABLE
 from miniflow.program.ir import PathError
 from support.expressions import micrograd_readme
@@ -112,9 +112,15 @@ def test_the_backend_agrees_with_eager_code_in_every_mode():
     assert hessian(bowl)([3.0, 2.0]) == [[4.0, 6.0], [6.0, 0.0]]
 
 
+def set_both(monkeypatch, name, value):
+    """For paths, and for what is derived from them."""
+    for module in (evaluators, paths):
+        monkeypatch.setattr(module, name, value)
+
+
 def test_the_backend_compiles_nothing(monkeypatch):
-    monkeypatch.setattr(jitted, "in_background", None)
-    monkeypatch.setattr(jitted.Evaluator, "_compile", None)
+    set_both(monkeypatch, "in_background", None)
+    monkeypatch.setattr(evaluators.Evaluator, "_compile", None)
     f = jit(huber, backend="tape")
     assert [f(x, 1.0) for x in [0.5] * 20] == [0.125] * 20
     assert f.ready(0)
@@ -122,7 +128,7 @@ def test_the_backend_compiles_nothing(monkeypatch):
 
 def test_auto_answers_before_anything_is_compiled(monkeypatch):
     jobs = []
-    monkeypatch.setattr(jitted, "in_background", jobs.append)
+    set_both(monkeypatch, "in_background", jobs.append)
     f = jit(huber)
     assert [f(x, 1.0) for x in (0.5, 0.5, -3.0, 0.25)] == [0.125, 0.125, 2.5, 0.03125]
     assert len(jobs) == 1  # of the path that has been called often
@@ -136,21 +142,21 @@ def test_auto_answers_before_anything_is_compiled(monkeypatch):
 
 def test_auto_compiles_the_path_that_leads_to_another_one_first(monkeypatch):
     jobs = []
-    monkeypatch.setattr(jitted, "in_background", jobs.append)
+    set_both(monkeypatch, "in_background", jobs.append)
     f = jit(huber)
     f(0.5, 1.0)
     for _ in range(10):
         f(-3.0, 1.0)
     for job in jobs:
         job()
-    paths = next(iter(f.families.values())).paths
-    assert [path.entry is not None for path in paths] == [True, True]
+    (cache,) = f.caches.values()
+    assert [path.builtin is not None for path in cache.specializations] == [True, True]
     assert [f(x, 1.0) for x in (0.5, -3.0)] == [0.125, 2.5]
 
 
 def test_auto_replays_what_is_too_large(monkeypatch):
-    monkeypatch.setattr(jitted, "LARGEST", 10)
-    monkeypatch.setattr(jitted, "in_background", None)
+    set_both(monkeypatch, "LARGEST", 10)
+    set_both(monkeypatch, "in_background", None)
     f = jit(lambda x: m.prod([x + k for k in range(50)]))
     g = jit(lambda x: m.prod([x + k for k in range(50)]), backend="source")
     assert [f(0.5) for _ in range(20)] == [g(0.5)] * 20

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import miniflow.math as m
 from miniflow import Value, vmap
-from miniflow.native import tiers as native
+from miniflow.native import tiers
 from miniflow.ops import TABLE
 
 inf, nan = math.inf, math.nan
@@ -34,7 +34,7 @@ numbers = st.sampled_from(SPECIAL) | st.floats(-4, 4) | st.floats()
 def settle():
     """Wait until nothing is compiled any more."""
     idle = threading.Event()
-    native.worker.put(idle.set)
+    tiers.worker.put(idle.set)
     assert idle.wait(60)
 
 
@@ -165,7 +165,7 @@ def reduced(ys, reduce):
 
 
 def total(ys):
-    """The sum in the order that the docstring of `miniflow.compiled.vmap` gives."""
+    """The sum in the order that the docstring of `miniflow.compiled.batch_run` gives."""
     found = 0.0
     for start in range(0, len(ys), 8192):
         partial = [0.0] * 8

@@ -17,9 +17,7 @@ import numpy as np
 import pytest
 
 from miniflow import jit
-from miniflow.native import kernel as emit
-from miniflow.native import tiers as native
-from miniflow.native import wrapper as callers
+from miniflow.native import kernel, scalar_wrapper, tiers
 from miniflow.tape.core import here
 
 
@@ -59,7 +57,7 @@ def at_the_bench():
     """A block in which code stays in its first tier until the bench is told to finish."""
     bench = Bench()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(native, "worker", bench)
+        patch.setattr(tiers, "worker", bench)
         yield bench
 
 
@@ -69,16 +67,16 @@ class Cut(NamedTuple):
     stack: int
 
 
-WHOLE = Cut(emit.PIECE, emit.STRETCH, callers.STACK)
+WHOLE = Cut(kernel.PIECE, kernel.STRETCH, scalar_wrapper.STACK)
 CUTS = [WHOLE, Cut(5, 3, 4), Cut(1, 1, 1), Cut(7, 2, 4096)]
 
 
 @contextlib.contextmanager
 def cut(how):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(emit, "PIECE", how.piece)
-        patch.setattr(emit, "STRETCH", how.stretch)
-        patch.setattr(callers, "STACK", how.stack)
+        patch.setattr(kernel, "PIECE", how.piece)
+        patch.setattr(kernel, "STRETCH", how.stretch)
+        patch.setattr(scalar_wrapper, "STACK", how.stack)
         yield
 
 

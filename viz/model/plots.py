@@ -262,10 +262,10 @@ def _scores(model: Callable[[list[Any]], Any], points: list[list[float]]) -> Any
     import numpy as np
 
     from miniflow.compiled.vmap import vmap
-    from miniflow.native import tiers as native
+    from miniflow.native import machine
 
     with no_grad():
-        if native.available():
+        if machine.available():
             try:
                 every = vmap(lambda a, b: model([a, b]), precise=True)(*np.array(points).T)
                 return np.array(every, dtype=float).reshape(-1, len(points))

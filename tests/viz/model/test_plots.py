@@ -15,7 +15,7 @@ from matplotlib.colors import to_hex
 
 import miniflow.math as mm
 from miniflow import Value
-from miniflow.native import tiers as native
+from miniflow.native import machine
 from miniflow.nn import MLP, Module, Neuron
 from support.profiles import examples
 from viz import plot_decision_boundary, plot_gradients, plot_history
@@ -262,14 +262,14 @@ def test_compiled_scores_are_the_models_own(seed, sizes):
     points = [[random.Random(k).uniform(-3, 3), k / 7] for k in range(20)]
     together = _scores(model, points)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(native, "available", lambda: False)
+        patch.setattr(machine, "available", lambda: False)
         alone = _scores(model, points)
     assert together.shape == (sizes[-1], 20)
     assert np.array_equal(together, alone)
 
 
 def test_a_large_model_is_asked_quickly():
-    if not native.available():
+    if not machine.available():
         pytest.skip("llvmlite is missing")
 
     class Counting(MLP):

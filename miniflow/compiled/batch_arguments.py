@@ -1,0 +1,198 @@
+"""The arguments of a batch, taken apart.
+
+A number of an argument either runs along the batch (a *column*: one number for each
+element) or is *uniform*, the same for all.
+"""
+
+from collections.abc import Sequence
+from copy import copy
+from itertools import product
+from typing import Any
+
+from miniflow.ops import real
+from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf, flatten_numbers, is_number
+from miniflow.tape.core import Value, current
+from miniflow.util.trees import children, is_array, rebuild
+
+
+class BatchArguments:
+    """The arguments of one call, taken apart.
+
+    Attributes:
+        element: the structure of one element's arguments, as a treedef.
+        count: how many elements there are.
+        arrays: what runs along the batch: ``(place, array)``, elements first; `place` is the
+            number of the array's first number among an element's.
+        same: the numbers that are the same for all, in order.
+        values: whether there are Values among what runs along the batch.
+    """
+
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], in_axes: Any) -> None:
+        self.count = -1
+        self.place = 0
+        self.arrays: list[tuple[int, Any]] = []
+        self.uniform: list[tuple[int, Sequence[Any]]] = []  # place of the first, numbers
+        self.values = False
+        axes = axes_for(in_axes, len(args))
+        if len(axes) != len(args):
+            raise ValueError(f"vmap: in_axes has {len(axes)} entries for {len(args)} arguments")
+        trees = tuple([self._take(x, axis) for x, axis in zip(args, axes, strict=True)])
+        named = {name: self._take(x, 0) for name, x in kwargs.items()}
+        self.element = trees, named
+        if self.count < 0:
+            raise ValueError(
+                "vmap: nothing runs along the batch; give an array, or another in_axes"
+            )
+
+    def _take(self, tree: Any, axis: Any) -> Any:
+        """The structure of one element of an argument."""
+        if axis is None:
+            return self._same(tree)
+        if is_array(tree):
+            return self._column(tree, axis)
+        parts = children(tree)
+        if parts is None:
+            return self._column(tree, axis) if is_number(tree) else tree  # a setting
+        axes: Any = axis
+        if isinstance(axis, dict) and isinstance(tree, dict) and axis.keys() == tree.keys():
+            axes = [axis[name] for name in tree]
+        elif not isinstance(axis, (list, tuple)):
+            axes = [axis] * len(parts)
+        if len(axes) != len(parts):
+            raise ValueError(f"vmap: in_axes {axis!r} does not fit {tree!r:.60}")
+        pairs = zip(parts, axes, strict=True)
+        return rebuild(tree, [self._take(part, x) for part, x in pairs])
+
+    def _same(self, tree: Any) -> Any:
+        """An argument that is the same for all elements."""
+        if is_array(tree) and tree.dtype == float:  # no need to look at each number
+            self.uniform.append((self.place, tree.ravel()))
+            self.place += tree.size
+            return ArrayLeaf(tree.shape)
+        numbers, treedef = flatten_numbers(tree)
+        self.uniform.append((self.place, numbers))
+        self.place += len(numbers)
+        return treedef
+
+    def _column(self, tree: Any, axis: Any) -> Any:
+        """An array of which each element gets a slice."""
+        if not is_array(tree) or not hasattr(axis, "__index__"):
+            raise TypeError(
+                f"vmap: {tree!r:.60} has no axis {axis!r} to run along; pass a NumPy array "
+                "(numpy.array(xs)), or None in in_axes for what is the same for all elements"
+            )
+        import numpy
+
+        if not -tree.ndim <= axis < tree.ndim:
+            raise ValueError(f"vmap: in_axes {axis}, but an array has the shape {tree.shape}")
+        if tree.dtype == object and any(x.__class__ is Value for x in tree.flat):
+            self.values = True
+        else:
+            if tree.dtype == object:
+                floats = [real(x, "vmap") for x in tree.ravel().tolist()]
+                tree = numpy.array(floats, dtype=float).reshape(tree.shape)
+            elif tree.dtype.kind not in "biuf":
+                raise TypeError(f"vmap: an array of {tree.dtype} has no real numbers")
+            tree = numpy.asarray(tree, dtype=float)
+        tree = numpy.moveaxis(tree, axis, 0) if axis else tree
+        if self.count not in (-1, len(tree)):
+            raise ValueError(f"vmap: batches of {self.count} and of {len(tree)} elements")
+        self.count = len(tree)
+        shape = tree.shape[1:]
+        self.arrays.append((self.place, tree))
+        numbers = ArrayLeaf(shape) if shape else NUMBER_LEAF
+        self.place += numbers.size if isinstance(numbers, ArrayLeaf) else 1
+        return numbers
+
+    # --- one element --------------------------------------------------------------
+
+    @property
+    def same(self) -> list[Any]:
+        return [x for _, xs in self.uniform for x in xs]
+
+    @property
+    def mixed(self) -> bool:
+        """Whether there may be Values among those."""
+        return any(not is_array(xs) for _, xs in self.uniform)
+
+    def numbers(self, i: int, same: Sequence[Any]) -> list[Any]:
+        """The numbers of element i, if those that all have are `same`."""
+        found: list[Any] = [0.0] * self.place
+        if self.count:
+            for place, tree in self.arrays:
+                row = tree[i].ravel().tolist() if tree.ndim > 1 else [tree[i]]
+                found[place : place + len(row)] = row
+        start = 0
+        for place, xs in self.uniform:
+            found[place : place + len(xs)] = same[start : start + len(xs)]
+            start += len(xs)
+        return [x if x.__class__ is Value else real(x, "vmap") for x in found]
+
+    # --- all elements -------------------------------------------------------------
+
+    def columns(self) -> "BatchColumns":
+        """What runs along the batch, one number of an element at a time."""
+        places, arrays = [], []
+        for place, tree in self.arrays:
+            if tree.ndim == 1:
+                places.append(place)
+                arrays.append(tree)
+                continue
+            for k, index in enumerate(product(*map(range, tree.shape[1:]))):
+                places.append(place + k)
+                arrays.append(tree[(slice(None), *index)])
+        return BatchColumns(places, arrays, self.place)
+
+    def vector(self) -> Any:
+        """The numbers that all elements have, as an array."""
+        import numpy
+
+        parts = [
+            xs if is_array(xs) else numpy.array([batch_number(x) for x in xs], dtype=float)
+            for _, xs in self.uniform
+        ]
+        return parts[0] if len(parts) == 1 else numpy.concatenate([*parts, []])
+
+    def held(self) -> "BatchArguments":
+        """The same arguments, safe from later changes of the arrays."""
+        found = copy(self)
+        found.arrays = [(place, tree.copy()) for place, tree in self.arrays]
+        return found
+
+
+def batch_number(x: Any) -> float:
+    """The number of a Value or of anything else that is one."""
+    return current().number(x, "vmap")
+
+
+class BatchColumns:
+    """The numbers that run along a batch, each an array over the elements.
+
+    Attributes:
+        places: which of an element's numbers they are.
+        layout: for each of an element's numbers None if it does not run along the batch, else
+            whether neighbours stand side by side.
+    """
+
+    def __init__(self, places: Sequence[int], arrays: Sequence[Any], inputs: int) -> None:
+        self.places = places
+        self.arrays = arrays
+        self.addresses = [x.__array_interface__["data"][0] for x in arrays]
+        self.strides = [x.strides[0] for x in arrays]
+        layout: list[bool | None] = [None] * inputs
+        for place, stride in zip(places, self.strides, strict=True):
+            layout[place] = stride == 8
+        self.layout = tuple(layout)
+
+    def starts(self, start: int) -> list[int]:
+        """The addresses of the elements from `start` on."""
+        return [a + start * s for a, s in zip(self.addresses, self.strides, strict=True)]
+
+    def chosen(self, rows: Any) -> "BatchColumns":
+        """Some of the elements."""
+        return BatchColumns(self.places, [x[rows] for x in self.arrays], len(self.layout))
+
+
+def axes_for(in_axes: Any, count: int) -> Any:
+    """An entry of in_axes for each positional argument."""
+    return in_axes if isinstance(in_axes, (tuple, list)) else [in_axes] * count

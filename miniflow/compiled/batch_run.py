@@ -1,0 +1,317 @@
+"""A batch, run: all elements on the first one's path, those that leave it on others.
+
+Elements that leave the first one's path are gathered and run on their own.
+
+Sums over a batch are added in this order, whatever the machine: in blocks of BLOCK
+elements, each block as PARTIALS partial sums (element i adds to number i % PARTIALS) that
+are then added from the first to the last; block by block; at last elements on other paths.
+"""
+
+import functools
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from miniflow.compiled.batch_arguments import BatchArguments, BatchColumns, axes_for, batch_number
+from miniflow.compiled.function import CompiledFunction
+from miniflow.compiled.paths import Chain, Specialization, SpecializationCache, captured_numbers
+from miniflow.program.ir import Code, PathError
+from miniflow.program.schedule import BLOCK, PARTIALS, Shape
+from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf, flatten_numbers, treedef_key
+from miniflow.program.trace import Function
+from miniflow.tape.core import Value
+
+SPREAD = 1 << 23  # instructions x elements from which on several threads are worth it
+RUN_SINGLY = 16  # elements that are run one by one when they leave a path
+
+
+class LoopedBatch:
+    """A program run over a batch one element after another, where there is no machine code."""
+
+    def __init__(self, run: Function, outputs: int, shape: Shape) -> None:
+        self.run = run
+        self.outputs = outputs
+        self.shape = shape
+
+    def __call__(
+        self, columns: BatchColumns, uniform: Any, start: int, count: int, out: Any
+    ) -> Any:
+        """Run over `count` elements from `start` on; whether each has left the path."""
+        import numpy
+
+        failed = numpy.zeros(count, dtype=bool)
+        partial = numpy.zeros((PARTIALS, self.outputs))
+        xs = [0.0] * len(self.shape.layout)
+        same = iter(uniform.tolist())
+        for place, side in enumerate(self.shape.layout):
+            if side is None:
+                xs[place] = next(same)
+        with numpy.errstate(all="ignore"):
+            for i in range(count):
+                for place, column in zip(columns.places, columns.arrays, strict=True):
+                    xs[place] = float(column[start + i])
+                try:
+                    outputs = self.run(xs)
+                except PathError:
+                    failed[i] = True
+                    continue
+                if self.shape.total:
+                    partial[i % PARTIALS] += outputs
+                else:
+                    out[:, i] = outputs
+            if self.shape.total:
+                out[:] = partial[0]
+                for part in partial[1:]:
+                    out += part
+        return failed
+
+
+class BatchOptions(NamedTuple):
+    """How a batch is run."""
+
+    total: bool
+    precise: bool
+    threads: int | None
+    mean: bool = False
+    in_axes: Any = 0
+
+    def workers(self, work: int) -> int:
+        """How many threads to use for so many instructions."""
+        if self.threads is not None:
+            return self.threads
+        return processors() if work >= SPREAD else 1
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _marked(tree: Any, axis: Any) -> Any:
+    """An element's structure with ColumnLeaves along the batch; None if it cannot be."""
+    from miniflow.native.batch_wrapper import ColumnLeaf
+
+    if axis is None:
+        return tree
+    if tree is NUMBER_LEAF or isinstance(tree, ArrayLeaf):
+        return ColumnLeaf(getattr(tree, "shape", ())) if axis == 0 else None
+    if type(tree) not in (list, tuple) or isinstance(axis, dict):
+        return None
+    parts = [_marked(part, x) for part, x in zip(tree, axes_for(axis, len(tree)), strict=True)]
+    return None if None in parts else type(tree)(parts)
+
+
+def array_call(options: BatchOptions, path: Specialization, element: Any) -> Any:
+    """How machine code is called with arrays, if it can be."""
+    from miniflow.native.batch_wrapper import ArrayCall
+
+    trees, named = element
+    axes = axes_for(options.in_axes, len(trees))
+    marked = tuple([_marked(tree, axis) for tree, axis in zip(trees, axes, strict=True)])
+    if named or None in marked:
+        return None
+    workers = options.threads
+    limit = (1 << 62) if workers == 1 else BLOCK
+    if workers is None:
+        limit = (SPREAD - 1) // max(1, len(path.program))
+    return ArrayCall(marked, options.mean, limit)
+
+
+class BatchRun:
+    """The outputs of a chain over a batch, on all the paths that it takes.
+
+    `same` are the numbers that all elements have; `live`, if given, those of captured Values.
+
+    Attributes:
+        out: for each output its elements, or their sum; of a chain, the partials by each of
+            an element's numbers and by each captured Value of `live`.
+        result: the structure of one element's result.
+        paths: those that were taken.
+    """
+
+    def __init__(
+        self, cache: SpecializationCache, chain: Chain, arguments: BatchArguments, same: Any,
+        live: dict[int, float] | None, options: BatchOptions, owner: CompiledFunction | None = None,
+    ) -> None:  # fmt: skip
+        self.cache = cache
+        self.chain = chain
+        self.arguments = arguments
+        self.same = same
+        self.live = live
+        self.options = options
+        self.owner = owner
+        self.out: Any = None
+        self.result: Any = None
+        self.paths: dict[Specialization, None] = {}
+        if arguments.count:
+            self._all()
+        else:
+            self._none()
+
+    @property
+    def captured(self) -> tuple[Value, ...]:
+        """The captured Values of all paths."""
+        found = {id(v): v for path in self.paths for v in path.program.captured}
+        return tuple(found.values())
+
+    def _point(self, i: int) -> list[float]:
+        """The numbers of element i."""
+        return self.arguments.numbers(i, self.same.tolist())
+
+    def _take(self, result: Any, outputs: int) -> None:
+        """Every element returns the same structure."""
+        if self.out is None:
+            import numpy
+
+            total, count = self.options.total, self.arguments.count
+            self.out = numpy.zeros(outputs if total else (outputs, count))
+            self.result = result
+        if treedef_key(result) != treedef_key(self.result) or outputs != len(self.out):
+            raise TypeError(
+                f"vmap: f returns {self.result!r:.80} for some elements and {result!r:.80} for "
+                "others; return one structure for all"
+            )
+
+    def _places(self, path: Specialization) -> Any:
+        """Which outputs those of a path are: partials by the captured Values come in one order."""
+        if not self.chain:
+            return slice(None)
+        order = {name: k for k, name in enumerate(self.live or ())}
+        count = self.arguments.place
+        return [*range(count), *[count + order[id(v)] for v in path.program.captured]]
+
+    def _outputs(self, path: Specialization, outputs: int) -> int:
+        """How many outputs there are, whatever the path."""
+        return self.arguments.place + len(self.live or ()) if self.chain else outputs
+
+    def _none(self) -> None:
+        """The structure of no elements' results."""
+        found = self.cache.find(self.chain, self._point(0), self.live)
+        if found is not None:
+            self._enter(found[0], len(found[2]))
+        else:
+            numbers, result = flatten_numbers(self.cache.eager(self._point(0)))
+            self._take(result, len(numbers))
+
+    def _enter(self, path: Specialization, outputs: int) -> None:
+        """A path is taken."""
+        self.paths[path] = None
+        self._take(path.program.result, self._outputs(path, outputs))
+
+    def _one(self, i: int) -> Specialization | None:
+        """Run one element; its path, if it has one."""
+        import numpy
+
+        found = self.cache.find(self.chain, self._point(i), self.live)
+        if found is not None:
+            path, _, outputs = found
+            self._enter(path, len(outputs))
+            places = self._places(path)
+        elif self.chain:
+            raise RuntimeError("vmap: too many paths to differentiate; use where, maximum ...")
+        else:
+            path, places = None, slice(None)
+            numbers, result = flatten_numbers(self.cache.eager(self._point(i)))
+            self._take(result, len(numbers))
+            outputs = [batch_number(x) for x in numbers]
+        with numpy.errstate(all="ignore"):
+            if self.options.total:
+                self.out[places] += outputs
+            else:
+                self.out[places, i] = outputs
+        return path
+
+    def _all(self) -> None:
+        """Run all elements on the first path, then those that leave it on others."""
+        path = self.cache.root
+        if path is None:
+            found = self.cache.find(self.chain, self._point(0), self.live)
+            assert found is not None  # the first path is not one too many
+            path = found[0]
+        columns = self.arguments.columns()
+        rows = self._over(path, columns, self.arguments.count, None)
+        while len(rows):
+            other = self._one(int(rows[0]))
+            rows = rows[1:]
+            if other is None or len(rows) < RUN_SINGLY:
+                for i in rows.tolist():
+                    self._one(i)
+                return
+            rows = rows[self._over(other, columns.chosen(rows), len(rows), rows)]
+
+    def _over(self, path: Specialization, columns: BatchColumns, count: int, rows: Any) -> Any:
+        """Run so many elements (`rows` of the batch) on a path; which of them leave it."""
+        import numpy
+
+        total = self.options.total
+        captured = captured_numbers(path.program, self.live)
+        uniform = numpy.concatenate([self.same, captured]) if captured else self.same
+        shape = Shape(columns.layout + (None,) * len(captured), total)
+        code = self._code(path, shape)
+        self._enter(path, code.outputs)
+        workers = self.options.workers(count * len(path.program))
+        size = BLOCK if total or workers > 1 else count
+        starts = range(0, count, size)
+        direct = rows is None and not total and not self.chain
+        out = self.out
+        if not direct:
+            out = numpy.empty((len(starts), code.outputs) if total else (code.outputs, count))
+
+        def block(k: int) -> Any:
+            start = starts[k]
+            length = min(size, count - start)
+            to = out[k] if total else out[:, start : start + length]
+            return code(columns, uniform, start, length, to)
+
+        left = numpy.flatnonzero(numpy.concatenate(_parallel(block, len(starts), workers)))
+        places = self._places(path)
+        if total:
+            with numpy.errstate(all="ignore"):
+                for part in out:
+                    self.out[places] += part
+        elif not direct:
+            self.out[:, rows] = out
+        return left
+
+    def _code(self, path: Specialization, shape: Shape) -> Any:
+        """What runs a path over a batch."""
+        if path.backend == "native":
+            call = None
+            if self.owner is not None and path is self.cache.root:
+                call = array_call(self.options, path, self.arguments.element)
+            name = self.chain, shape, self.options.precise, repr(call)
+            return path.batch_code(name, lambda program: self._native(program, shape, call))
+        program = path.derived(self.chain)
+        return LoopedBatch(path.evaluator(self.chain), len(program.outputs), shape)
+
+    def _native(self, program: Code, shape: Shape, call: Any) -> Any:
+        """The machine code of a path."""
+        from miniflow.native.batch_function import BatchFunction
+
+        owner, fma, precise = self.owner, self.cache.fma, self.options.precise
+        if owner is None:
+            return BatchFunction(program, shape, fma=fma, precise=precise)
+        found = BatchFunction(program, shape, call, owner.fallback, fma=fma, precise=precise)
+        if found.builtin is not None and not owner.full:
+            owner.enlist(found.builtin)
+        return found
+
+
+def _parallel(block: Callable[[int], Any], count: int, workers: int) -> list[Any]:
+    """The answers of all blocks, in order."""
+    if workers == 1 or count == 1:
+        return [block(k) for k in range(count)]
+    return list(_pool(workers).map(block, range(count)))
+
+
+@functools.cache
+def _pool(workers: int) -> Any:
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(workers, thread_name_prefix="miniflow")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)

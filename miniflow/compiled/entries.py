@@ -1,0 +1,110 @@
+"""Results on the tape: each output of a program is one entry, differentiated as a whole."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from miniflow.compiled.paths import Chain, Specialization, SpecializationCache, jit_number
+from miniflow.ops import Op
+from miniflow.tape.core import Value, here
+from miniflow.tape.storage import plain
+
+
+def call_specialized(cache: SpecializationCache, numbers: list[Any]) -> Any:
+    """A function's result at the numbers and Values of its arguments."""
+    inputs = [jit_number(x) for x in numbers]
+    found = cache.find((), inputs)
+    if found is None:
+        return cache.eager(numbers)
+    path, _, outputs = found
+    path.count_replay()
+    captured = path.program.captured
+    if captured or any(x.__class__ is Value for x in numbers):
+        outputs = record_outputs(cache, (), path, [*numbers, *captured], captured, outputs)
+    return path.program.rebuild(outputs)
+
+
+def record_outputs(
+    cache: SpecializationCache, chain: Chain, path: Specialization, operands: list[Any],
+    captured: tuple[Value, ...], outputs: list[float],
+) -> list[Any]:  # fmt: skip
+    """The outputs as entries on the tape, where they depend on a Value."""
+    live = tuple([x.__class__ is Value for x in operands])
+    table = here.table
+    return [
+        table.record(OutputOp(cache, chain, k, captured, path.result), operands, y)
+        if dependent
+        else y
+        for k, (y, dependent) in enumerate(zip(outputs, path.dependent(chain, live), strict=True))
+    ]
+
+
+class EntryOp(Op):
+    """An operation for one entry on the tape, whose partials are all computed at once."""
+
+    __slots__ = ("memory",)
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, self._value, (self._partial,), -1)
+        self.memory: tuple[Any, list[Any]] = None, []
+
+    def _value(self, *xs: float) -> float:
+        raise NotImplementedError
+
+    def _partials(self, xs: Sequence[Any]) -> list[Any]:
+        raise NotImplementedError
+
+    def _partial(self, k: int, xs: Sequence[Any], y: Any) -> Any:
+        """dy/d(operand k); what was computed with it is kept until the next point."""
+        known, partials = self.memory
+        if known is not xs:
+            partials = self._partials(xs)
+            self.memory = xs, partials
+        return partials[k]
+
+
+class OutputOp(EntryOp):
+    """One output of a program, differentiated as often as is needed."""
+
+    __slots__ = ("cache", "captured", "chain", "output", "result")
+
+    def __init__(
+        self, cache: SpecializationCache, chain: Chain, output: int, captured: tuple[Value, ...],
+        result: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(f"jit({getattr(cache.f, '__name__', 'f')})")
+        self.cache = cache
+        self.chain = chain
+        self.output = output
+        self.captured = captured
+        self.result = result  # the structure that it is a part of
+
+    def _find(
+        self, chain: Chain, numbers: Sequence[float]
+    ) -> tuple[Specialization, list[float], list[float]]:
+        start = len(numbers) - len(self.captured)
+        live = {id(v): x for v, x in zip(self.captured, numbers[start:], strict=True)}
+        found = self.cache.find(chain, list(numbers[:start]), live)
+        if found is None:
+            raise RuntimeError(f"{self.name}: it takes too many paths; call the function itself")
+        if found[0].result != self.result:
+            raise RuntimeError(
+                f"{self.name}: it takes another path now, whose result has another structure; "
+                "call it again"
+            )
+        return found
+
+    def _value(self, *xs: float) -> float:
+        return self._find(self.chain, xs)[2][self.output]
+
+    def _partials(self, xs: Sequence[Any]) -> list[Any]:
+        chain, start = (*self.chain, self.output), len(xs) - len(self.captured)
+        numbers = [plain(x) if x.__class__ is Value else x for x in xs]
+        path, _, partials = self._find(chain, numbers)
+        order = {id(v): k for k, v in enumerate(path.program.captured, start)}
+        if any(x.__class__ is Value for x in xs):
+            given = dict(zip(map(id, self.captured), xs[start:], strict=True))
+            operands = [*xs[:start], *[given[id(v)] for v in path.program.captured]]
+            captured = path.program.captured
+            partials = record_outputs(self.cache, chain, path, operands, captured, partials)
+        slots = [*range(start), *[order.get(id(v)) for v in self.captured]]
+        return [0.0 if slot is None else partials[slot] for slot in slots]

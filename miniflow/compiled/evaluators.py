@@ -1,0 +1,145 @@
+"""How a program is computed: replayed by the engine, as Python, or as machine code.
+
+An `Evaluator` replays a program at first; what is called again and again is compiled, with
+backend "auto" in the background.
+"""
+
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from miniflow.program.ir import RELATIONS, Code
+from miniflow.program.python import FLAT, is_foreign, python_text
+from miniflow.program.replay import Replay
+from miniflow.program.trace import Function
+from miniflow.tape.core import engine
+
+PATIENCE = 3  # calls of a program that are replayed before it is worth compiling
+LARGEST = 300_000  # instructions; beyond, "auto" replays
+BACKENDS = ("auto", "native", "source", "tape")
+
+
+def choose_backend(backend: str, what: str) -> str:
+    """The backend to use: what "auto" can be here."""
+    if backend not in BACKENDS:
+        raise ValueError(f"{what}: backend {backend!r} is none of {', '.join(BACKENDS)}")
+    if backend in ("source", "tape"):
+        return backend
+    from miniflow.native.machine import available
+
+    if available():
+        return backend
+    if backend == "native":
+        raise ImportError(f"{what}: backend 'native' needs llvmlite: pip install 'miniflow[jit]'")
+    _warn_once()
+    return "tape" if engine == "compiled" else "source"
+
+
+@cache
+def _warn_once() -> None:
+    warnings.warn(
+        "miniflow: without llvmlite programs do not run as machine code, but many times slower; "
+        "pip install 'miniflow[jit]'",
+        RuntimeWarning,
+        stacklevel=caller_level(),
+    )
+
+
+def caller_level() -> int:
+    """How many frames up the code is that called the library."""
+    folder = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - quick
+    here, frame, level = folder + os.sep, sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(here):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+class PythonSource:
+    """A program as a Python function from a list of floats to a list of floats."""
+
+    def __init__(self, program: Code) -> None:
+        self.program = program
+        rows = {step.op.name: step.op.value for step in program.instructions if is_foreign(step.op)}
+        code = compile(python_text(program, flat=True), f"<{program.name}>", "exec")
+        exec(code, rows)
+        self.function: Function = rows[FLAT]
+
+    def __call__(self, xs: list[float]) -> list[float]:
+        try:
+            return self.function(xs)  # type: ignore[no-any-return]
+        except (ArithmeticError, ValueError):  # Python raises where IEEE has a number; or a guard
+            return self.program.evaluate(xs)
+
+
+class Replayed:
+    """A program on the engine: nothing to be compiled, each instruction is looked up."""
+
+    def __init__(self, program: Code) -> None:
+        self.program = program
+        relations = list(RELATIONS)
+        guards = [(relations.index(x.relation), *x[1:]) for x in program.guards]
+        self.replay = Replay(
+            program.constants, program.first, program.instructions, program.outputs, guards
+        )
+
+    def __call__(self, xs: list[float]) -> list[float]:
+        found = self.replay(xs)
+        if found.__class__ is int:
+            raise self.program.failure(found)
+        return found  # type: ignore[return-value]
+
+
+class Evaluator:
+    """A program's outputs from a list of floats: replayed at first, compiled if that pays.
+
+    Backend "auto" has it compiled in the background, and replays until that is done.
+    """
+
+    def __init__(self, program: Code, *, backend: str, fma: bool, after: threading.Event) -> None:
+        self.program = program
+        self.backend = backend
+        self.fma = fma
+        self.after = after  # what is more urgent
+        self.calls = 0
+        self.replayed = Replayed(program)
+        self.compiled: Any = None
+        self.asked = False
+
+    def __call__(self, xs: list[float]) -> list[float]:
+        if self.compiled is None:
+            self.calls += 1
+            if self.calls <= PATIENCE or self.backend == "tape":
+                return self.replayed(xs)
+            if self.backend == "auto":
+                self._ask()
+                return self.replayed(xs)
+            self.compiled = self._compile()
+        return self.compiled(xs)  # type: ignore[no-any-return]
+
+    def _ask(self) -> None:
+        """Queue its compilation, once."""
+        if self.asked or not self.after.is_set() or len(self.program) > LARGEST:
+            return
+        self.asked = True
+        in_background(self._finish)
+
+    def _finish(self) -> None:
+        self.compiled = self._compile()
+
+    def _compile(self) -> Function:
+        if self.backend == "source":
+            return PythonSource(self.program)
+        from miniflow.native.builtin import ScalarFunction
+
+        return ScalarFunction(self.program, fma=self.fma)
+
+
+def in_background(job: Callable[[], None]) -> None:
+    """Queue a job for the background compiler."""
+    from miniflow.native import tiers
+
+    tiers.worker.put(job)

@@ -1,0 +1,99 @@
+"""What `jit` and `vmap` return: a function with its specializations and its machine code."""
+
+import threading
+import time
+from functools import update_wrapper
+from types import MethodType
+from typing import Any
+
+from miniflow.compiled.called import Called
+from miniflow.compiled.paths import SpecializationCache
+from miniflow.program.structures import treedef_key
+from miniflow.program.trace import Function
+
+LINKED = 16  # structures of arguments that machine code takes without asking
+
+
+class CompiledFunction(Called):
+    """What `jit` and `vmap` return: call it like the function.
+
+    Attributes:
+        __wrapped__: the function.
+        shortcut: the machine code, once there is some, that answers calls.
+    """
+
+    def __init__(self, f: Function, *, backend: str, fma: bool) -> None:
+        update_wrapper(self, f)
+        for name in vars(self).keys() & dir(type(self)):
+            if not name.startswith("__"):  # an attribute of f's that would hide a method
+                del vars(self)[name]
+        self.f = f
+        self.backend = backend
+        self.fma = fma
+        self.caches: dict[Any, SpecializationCache] = {}
+        self.lock = threading.RLock()
+        self.last: Any = None  # the last of the built-in functions that are tried in turn
+        self.linked = 0
+
+    def cache_for(self, arguments: Any) -> SpecializationCache:
+        """The specializations for arguments of that structure."""
+        name = treedef_key(arguments)
+        found = self.caches.get(name)
+        if found is None:
+            with self.lock:
+                found = self.caches.get(name)
+                if found is None:
+                    found = SpecializationCache(
+                        self.f, arguments, backend=self.backend, fma=self.fma
+                    )
+                    self.adopt(found)
+                    self.caches[name] = found
+        return found
+
+    def adopt(self, cache: SpecializationCache) -> None:
+        """Take notice of a new cache."""
+
+    def ready(self, timeout: float | None = None) -> bool:
+        """Wait until all code is optimised; whether it is, after at most `timeout` seconds."""
+        paths = [path for cache in list(self.caches.values()) for path in cache.specializations]
+        end = None if timeout is None else time.monotonic() + timeout
+
+        def wait(event: threading.Event) -> bool:
+            return event.wait(None if end is None else max(0.0, end - time.monotonic()))
+
+        for path in paths:
+            path.compile()
+        made = all(wait(path.linked) for path in paths)
+        return made and all(wait(code.final) for path in paths for code in path.codes())
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def __reduce__(self) -> str:
+        """Copied and pickled as functions are: itself, by its name."""
+        return str(getattr(self, "__qualname__", self))
+
+    @property
+    def full(self) -> bool:
+        """Whether there are enough built-in functions: each one leads on to the next."""
+        return self.linked >= LINKED
+
+    def enlist(self, builtin: Any) -> None:
+        """Let a built-in function answer calls, after those that there are already."""
+        self.linked += 1
+        before, self.last = self.last, builtin
+        if before is None:
+            builtin.follow(lambda function: setattr(self, "shortcut", function))
+        else:
+            builtin.follow(before.set_fallback)
+
+    def fallback(self, *args: Any, **kwargs: Any) -> Any:
+        """A call that machine code cannot answer."""
+        from miniflow.native.python_rows import raise_error
+
+        raise_error()
+        return self.run(*args, **kwargs)
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """A call of any arguments."""
+        raise NotImplementedError

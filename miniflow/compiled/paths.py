@@ -1,0 +1,275 @@
+"""The paths of a function: one specialization for each, as a tree of guards and side exits.
+
+A function's *specialization cache* is all that is known of it for one structure of arguments.
+Each *specialization* is the program of one path. Where one of its guards fails, its *side exit*
+leads to the specialization of the path that is taken then, which is recorded when it is first
+needed.
+
+For an entry on the tape a program is wanted again, differentiated: a *chain* (j, k) of
+numbers stands for the partials of partial k of output j.
+"""
+
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from miniflow.compiled.evaluators import LARGEST, PATIENCE, Evaluator, caller_level, in_background
+from miniflow.program.freeze import freeze
+from miniflow.program.ir import Code, PathError
+from miniflow.program.structures import NUMBER_LEAF, treedef_key
+from miniflow.program.trace import Function
+from miniflow.tape.core import Value, current, here
+from miniflow.tape.pullback import pullback
+
+Chain = tuple[int, ...]
+
+MOST_PATHS = 128  # paths of a function; beyond, calls run eagerly
+
+
+class Specialization:
+    """One path of a function: its program, the programs derived from it, its side exits."""
+
+    def __init__(
+        self,
+        program: Code,
+        point: list[float],
+        parent: "Specialization | None",
+        *,
+        backend: str,
+        fma: bool,
+    ) -> None:
+        self.program = program
+        self.parent = parent  # the path that leads here
+        self.point = point  # where it was recorded: inputs, captured numbers
+        self.result = treedef_key(program.result)
+        self.backend = backend
+        self.fma = fma
+        self.link: Callable[[], None] | None = None  # what makes its built-in function
+        self.linked = threading.Event()  # once that has been tried
+        self.calls = 0
+        self.side_exits: dict[int, Specialization] = {}  # by the guard that fails
+        self.builtin: Any = None
+        self._programs: dict[Chain, Code] = {(): program}
+        self._evaluators: dict[Any, Any] = {}
+        self._dependent: dict[Any, list[bool]] = {}
+
+    def derived(self, chain: Chain) -> Code:
+        """The program of a chain."""
+        if chain not in self._programs:
+            self._programs[chain] = derivative(self.derived(chain[:-1]), chain[-1], self.point)
+        return self._programs[chain]
+
+    def derived_at(self, chain: Chain, xs: list[float]) -> Code:
+        """The program of a chain where a partial takes a branch of its own."""
+        program = self.program
+        for output in chain:
+            program = derivative(program, output, xs)
+        return program
+
+    def evaluator(self, chain: Chain) -> Function:
+        """What computes the outputs of a chain from inputs and captured numbers."""
+        if chain not in self._evaluators:
+            program = self.derived(chain)
+            self._evaluators[chain] = Evaluator(
+                program, backend=self.backend, fma=self.fma, after=self.linked
+            )
+        return self._evaluators[chain]  # type: ignore[no-any-return]
+
+    def count_replay(self) -> None:
+        """Take note of a call that was replayed; after some, have machine code made."""
+        self.calls += 1
+        if self.calls >= PATIENCE:
+            self.compile()
+
+    def compile(self) -> None:
+        """Have the path's built-in function made in the background, once."""
+        link, self.link = self.link, None
+        if link is None:
+            return
+        try:
+            if self.parent is not None:
+                self.parent.compile()  # it leads here
+            if len(self.program) <= LARGEST:
+                in_background(link)
+            else:
+                self.linked.set()
+        except BaseException:  # interrupted: the next call asks again
+            self.link = link
+            raise
+
+    def batch_code(self, name: Any, make: Callable[[Code], Any]) -> Any:
+        """Machine code for a batch, by a name that begins with a chain."""
+        if name not in self._evaluators:
+            self._evaluators[name] = make(self.derived(name[0]))
+        return self._evaluators[name]
+
+    def dependent(self, chain: Chain, live: tuple[bool, ...]) -> list[bool]:
+        """For each output of a chain, whether it depends on an input that is `live`."""
+        name = chain, live
+        if name not in self._dependent:
+            program = self.derived(chain)
+            reached = [*live, *[False] * len(program.constants)]
+            for _, operands in program.instructions:
+                reached.append(any(reached[x] for x in operands))
+            self._dependent[name] = [reached[x] for x in program.outputs]
+        return self._dependent[name]
+
+    def codes(self) -> Iterator[Any]:
+        """The machine code of everything that has been compiled."""
+        for x in (self.builtin, *list(self._evaluators.values())):
+            compiled = getattr(x, "compiled", x)  # of an evaluator
+            holder: Any = (
+                compiled if hasattr(compiled, "code") else getattr(compiled, "builtin", None)
+            )
+            if hasattr(holder, "code"):
+                yield holder.code
+
+
+def derivative(program: Code, output: int, xs: list[float]) -> Code:
+    """The partials of one output by all inputs and captured Values.
+
+    Its first guards are those of the program; partials that branch may add others.
+    """
+    count = program.inputs + len(program.captured)
+
+    def partials(values: list[Any]) -> list[Any]:
+        ys = program.run(values, lambda op: op)
+        y = ys[output]
+        return (
+            pullback([y], [1.0], values, recorded=True) if y.__class__ is Value else [0.0] * count
+        )
+
+    return freeze(partials, xs, (([NUMBER_LEAF] * count,), {}))
+
+
+class SpecializationCache:
+    """The specializations of a function for one structure of arguments."""
+
+    def __init__(self, f: Function, arguments: Any, *, backend: str, fma: bool) -> None:
+        self.f = f
+        self.arguments = arguments
+        self.backend = backend
+        self.fma = fma
+        self.root: Specialization | None = None
+        self.specializations: list[Specialization] = []
+        self.lock = threading.RLock()
+        self.warned = False
+        self.on_new_path: Callable[[Specialization, Specialization | None, int], None] | None = None
+
+    def find(
+        self, chain: Chain, inputs: list[float], live: dict[int, float] | None = None
+    ) -> tuple[Specialization, list[float], list[float]] | None:
+        """The path taken at a point, its numbers there and the outputs of a chain.
+
+        None if there are too many paths. `live` has the numbers of captured Values where they
+        are not those of now.
+
+        Raises:
+            RuntimeError: the path uses other captured Values than those of `live`.
+        """
+        path, tried = self.root or self._record(inputs, None, 0), set()
+        while path is not None:
+            tried.add(path)
+            xs = [*inputs, *captured_numbers(path.program, live)]
+            try:
+                outputs = path.evaluator(chain)(xs)
+                _check_captured(path.program, live)
+                return path, xs, outputs
+            except PathError as error:
+                if error.guard >= len(path.program.guards):  # a partial's own branch
+                    _check_captured(path.program, live)
+                    return path, xs, path.derived_at(chain, xs).evaluate(xs)
+                other = path.side_exits.get(error.guard) or self._record(inputs, path, error.guard)
+                if other in tried:  # fused operations see another side of a guard
+                    xs = [*inputs, *captured_numbers(other.program, live)]
+                    return other, xs, other.derived(chain).evaluate(xs)
+                path = other
+        return None
+
+    def _record(
+        self, inputs: list[float], parent: Specialization | None, guard: int
+    ) -> Specialization | None:
+        """The path that is taken at a point, where none is known yet."""
+        with self.lock:
+            known = self.root if parent is None else parent.side_exits.get(guard)
+            if known is not None:
+                return known
+            if len(self.specializations) >= MOST_PATHS:
+                return None
+            program = freeze(self.f, inputs, self.arguments)
+            for path in self.specializations:
+                if path.program == program:
+                    return path
+            point = [*inputs, *program.live()]
+            path = Specialization(program, point, parent, backend=self.backend, fma=self.fma)
+            self.specializations.append(path)
+            if parent is None:
+                self.root = path
+            else:
+                parent.side_exits[guard] = path
+            self._link(path, parent, guard)
+            return path
+
+    def _link(self, path: Specialization, parent: Specialization | None, guard: int) -> None:
+        """Have the path's built-in function made: at once, or when it is called often."""
+        on_new_path = self.on_new_path
+        if on_new_path is None:
+            path.linked.set()
+            return
+
+        def link() -> None:
+            try:
+                on_new_path(path, parent, guard)
+            finally:  # interrupted, it is done without
+                path.linked.set()
+
+        if self.backend == "auto":
+            path.link = link
+        else:
+            link()
+
+    def eager(self, numbers: list[Any]) -> Any:
+        """The result where there are too many paths: that of a program used once."""
+        self._warn()
+        program = freeze(self.f, [jit_number(x) for x in numbers], self.arguments)
+        xs = [*numbers, *program.captured]
+        if any(x.__class__ is Value for x in xs):
+            return program.rebuild(program.run(xs, lambda op: op))
+        return program.rebuild(program.evaluate([jit_number(x) for x in xs]))
+
+    def _warn(self) -> None:
+        """Say once that there are too many paths."""
+        if self.warned:
+            return
+        self.warned = True
+        name = getattr(self.f, "__name__", "f")
+        warnings.warn(
+            f"{name} takes more than {MOST_PATHS} paths: from now on new ones run eagerly; compute "
+            "with where, maximum and the like instead of comparing Values, or jit a part of it",
+            RuntimeWarning,
+            stacklevel=caller_level(),
+        )
+
+
+def jit_number(x: Any) -> float:
+    """The number of a Value or of anything else that is one."""
+    return current().number(x, "jit")
+
+
+def captured_numbers(program: Code, live: dict[int, float] | None) -> list[float]:
+    """The numbers of a program's captured Values."""
+    numbers = [here.table.number(v, "jit") for v in program.captured]
+    if live is not None:
+        pairs = zip(program.captured, numbers, strict=True)
+        numbers = [live.get(id(v), number) for v, number in pairs]
+    return numbers
+
+
+def _check_captured(program: Code, live: dict[int, float] | None) -> None:
+    """Refuse to lose the gradients of Values that an entry on the tape does not know."""
+    if live is not None and not all(id(v) in live for v in program.captured):
+        raise RuntimeError(
+            f"{program.name}: it takes another path now, with Values that it did not depend on "
+            "when it was called; call it again"
+        )

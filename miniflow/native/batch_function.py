@@ -1,0 +1,114 @@
+"""A program run over a batch, as machine code."""
+
+import ctypes
+from array import array
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from miniflow.native import machine, probe
+from miniflow.native.batch import Batch
+from miniflow.native.batch_wrapper import ArrayCall, BatchWrapper, makes, takes
+from miniflow.native.builtin import BuiltinFunction
+from miniflow.native.emitter import Target
+from miniflow.native.link import Library
+from miniflow.native.python_rows import _missed, raise_error
+from miniflow.native.rows import ROWS
+from miniflow.native.tiers import MachineCode, digest
+from miniflow.program.expand import expanded
+from miniflow.program.ir import Code
+from miniflow.program.schedule import Shape
+from miniflow.program.structures import treedef_key
+
+_BATCH = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_int64, *[ctypes.c_void_p] * 3)
+
+
+class BatchFunction:
+    """A program run over a batch, as machine code that needs no interpreter lock.
+
+    Attributes:
+        builtin: the same as a built-in function on arrays, if there can be one.
+    """
+
+    def __init__(
+        self, program: Code, shape: Shape, call: ArrayCall | None = None,
+        fallback: Callable[..., Any] | None = None, *, fma: bool, precise: bool,
+    ) -> None:  # fmt: skip
+        self.outputs = len(program.outputs)
+        self.masked = bool(program.guards)
+        self.lanes = machine.lanes()
+        fast = (frozenset(), frozenset()) if precise else (probe.vectors(), probe.inline())
+        target = Target(self.lanes, fma, probe.functions(), *fast)
+        batch = Batch(expanded(program, ROWS.keys() | target.inline), target, shape)
+        self.python = batch.calls_python
+        if call is not None and not (makes(program, shape) and all(map(takes, call.args))):
+            call = None
+        self.scratch = batch.scratch
+        what = "batch", shape, repr(call), treedef_key(program.result), fma, *map(sorted, fast)
+        steps = (*batch.once.instructions, *batch.program.instructions)
+        ops = dict.fromkeys(step.op for step in steps)
+        made = (
+            digest(program, *what),
+            batch.modules if call is None else BatchWrapper(batch, call).modules,
+            ops,
+        )
+        self.builtin: BuiltinFunction | None = None
+        if call is None:
+            self.code = MachineCode(*made)
+        else:
+            callables = [fallback, partial(new_rows, self.outputs)]
+            self.builtin = BuiltinFunction(program.name, callables, *made)
+            self.code = self.builtin.code
+        self._function: tuple[Library | None, Any] = None, None
+
+    def __call__(self, columns: Any, uniform: Any, start: int, count: int, out: Any) -> Any:
+        """Run over `count` elements from `start` on; `out` gets a row or a sum for each output.
+
+        Returns whether each element has left the program's path.
+        """
+        import numpy
+
+        library, known = self.code.library, self._function
+        if known[0] is not library:
+            self._function = known = library, _BATCH(library["batch"])
+        groups = -(-count // self.lanes) if self.masked else 0
+        failed = numpy.zeros(groups, dtype=numpy.uint8)
+        scratch = numpy.empty(self.scratch + 8)
+        aligned = _address(scratch)
+        aligned += -aligned % 64
+        columns_at = array("q", columns.starts(start))
+        strides = array("q", columns.strides)
+        where = _address(out)
+        if out.ndim > 1:  # each output's elements in a row
+            rows = array("q", [where + k * out.strides[0] for k in range(self.outputs)])
+            where = rows.buffer_info()[0]
+        for _ in range(2):  # a call that is missed may be another thread's
+            before = _missed.value
+            known[1](
+                columns_at.buffer_info()[0], strides.buffer_info()[0], _address(uniform), count,
+                where, _address(failed), aligned,
+            )  # fmt: skip
+            if not self.python:
+                break
+            raise_error()
+            if _missed.value == before:
+                break
+        else:
+            raise RecursionError("maximum recursion depth exceeded while a row was computed")
+        if not self.masked:
+            return numpy.zeros(count, dtype=bool)
+        bits = numpy.unpackbits(failed[:, None], axis=1, bitorder="little")[:, : self.lanes]
+        return bits.ravel()[:count]
+
+
+def _address(x: Any) -> int:
+    """Where a NumPy array's numbers are."""
+    found: int = x.__array_interface__["data"][0]
+    return found
+
+
+def new_rows(count: int, length: int) -> list[Any]:
+    """New arrays, in one piece of memory: that is used again, where many pieces would not be."""
+    import numpy
+
+    return [numpy.empty(length)] if count == 1 else list(numpy.empty((count, length)))

@@ -1,0 +1,32 @@
+"""Where things stand in Python's objects and NumPy's arrays: compiled code reads them there.
+
+Layouts of objects are read off the running interpreter and are part of what the code is
+cached by.
+"""
+
+from typing import NamedTuple
+
+TYPE = object.__basicsize__ - 8  # where an object's type stands in it
+NUMBER = float.__basicsize__ - 8  # where a float's number stands in it
+LENGTH = object.__basicsize__  # where a list or tuple says how many items it has
+# where a tuple's items stand in it, and where in a list the place of its items
+ITEMS: dict[type, int] = {tuple: tuple.__basicsize__, list: list.__basicsize__ - 16}
+LAYOUT = TYPE, NUMBER, LENGTH, *ITEMS.values()
+# Whether there is nothing else in a tuple that depends on its items (Python 3.14 keeps its hash).
+BARE = ITEMS[tuple] == LENGTH + 8
+# Whether objects begin with one reference count (free-threaded Python has two for each).
+COUNTED = TYPE == 8
+# Where NumPy's arrays keep these, since 1.0: compiled extensions rely on it.
+DATA, NDIM, SHAPE, STRIDES, DTYPE, FLAGS = (
+    object.__basicsize__ + x for x in (0, 8, 16, 24, 40, 48)
+)
+ALIGNED = 0x100  # of an array's flags
+ALIGNED_ROWS = 0x101  # C-contiguous and aligned
+FLOAT64 = 12  # NumPy's number for it
+
+
+class Location(NamedTuple):
+    """Where a number stands: a base and an index."""
+
+    base: str
+    number: int

@@ -1,0 +1,148 @@
+"""The rows of the operation table as LLVM IR."""
+
+from collections.abc import Callable
+
+from miniflow.native.emitter import Emitter, Target
+from miniflow.ops import BUILTIN
+
+
+def _where(e: Emitter, c: str, a: str, b: str) -> str:
+    return e.select(e.compare("une", c, e.number(0.0)), a, b)
+
+
+def _truth(relation: str) -> Callable[..., str]:
+    def row(e: Emitter, a: str, b: str) -> str:
+        return e.select(e.compare(relation, a, b), e.number(1.0), e.number(0.0))
+
+    return row
+
+
+def _extreme(relation: str) -> Callable[..., str]:
+    def row(e: Emitter, a: str, b: str) -> str:
+        first = e.logic("or", e.compare(relation, a, b), e.compare("uno", a, a))
+        return e.select(first, a, b)
+
+    return row
+
+
+def _step(e: Emitter, x: str) -> str:
+    zero = e.number(0.0)
+    low = e.select(e.compare("uno", x, x), x, zero)
+    return e.select(e.compare("ogt", x, zero), e.number(1.0), low)
+
+
+def _sign(e: Emitter, x: str) -> str:
+    zero = e.number(0.0)
+    flat = e.binary("fadd", x, zero)
+    low = e.select(e.compare("olt", x, zero), e.number(-1.0), flat)
+    return e.select(e.compare("ogt", x, zero), e.number(1.0), low)
+
+
+def _divided(e: Emitter, a: str, b: str) -> tuple[str, str]:
+    """The quotient before rounding and the remainder, as CPython's float_divmod has them."""
+    zero = e.number(0.0)
+    rest = e.libm("fmod", a, b)
+    quotient = e.binary("fdiv", e.binary("fsub", a, rest), b)
+    some = e.compare("une", rest, zero)
+    apart = e.logic("xor", e.compare("olt", b, zero), e.compare("olt", rest, zero))
+    turn = e.logic("and", some, apart)
+    exact = e.intrinsic("copysign", zero, b)
+    moved = e.select(turn, e.binary("fadd", rest, b), e.select(some, rest, exact))
+    return e.select(turn, e.binary("fsub", quotient, e.number(1.0)), quotient), moved
+
+
+def _mod(e: Emitter, a: str, b: str) -> str:
+    return e.select(
+        e.compare("oeq", b, e.number(0.0)), e.number(float("nan")), _divided(e, a, b)[1]
+    )
+
+
+def _floordiv(e: Emitter, a: str, b: str) -> str:
+    zero, one = e.number(0.0), e.number(1.0)
+    quotient, _ = _divided(e, a, b)
+    low = e.intrinsic("floor", quotient)
+    off = e.compare("ogt", e.binary("fsub", quotient, low), e.number(0.5))
+    whole = e.select(off, e.binary("fadd", low, one), low)
+    ratio = e.binary("fdiv", a, b)
+    nothing = e.intrinsic("copysign", zero, ratio)
+    found = e.select(e.compare("une", quotient, zero), whole, nothing)
+    return e.select(e.compare("oeq", b, zero), ratio, found)
+
+
+def _sum(e: Emitter, *xs: str) -> str:
+    total, *rest = xs
+    for x in rest:
+        total = e.binary("fadd", total, x)
+    return total
+
+
+def _dot_text(e: Emitter, *xs: str) -> str:
+    half = len(xs) // 2
+    return _sum(e, *[e.binary("fmul", a, b) for a, b in zip(xs[:half], xs[half:], strict=True)])
+
+
+def _pow(e: Emitter, a: str, b: str) -> str:
+    two = e.number(2.0)
+    square = e.binary("fmul", a, a)
+    return square if b == two else e.select(e.compare("oeq", b, two), square, e.libm("pow", a, b))
+
+
+def _remainder(e: Emitter, a: str, b: str) -> str:
+    rest = e.libm("remainder", a, b)
+    nothing = e.intrinsic("copysign", rest, a)  # some C libraries lose the sign
+    return e.select(e.compare("oeq", rest, e.number(0.0)), nothing, rest)
+
+
+def _binary(what: str) -> Callable[..., str]:
+    return lambda e, a, b: e.binary(what, a, b)
+
+
+def _intrinsic(name: str) -> Callable[..., str]:
+    return lambda e, *xs: e.intrinsic(name, *xs)
+
+
+def _libm(name: str) -> Callable[..., str]:
+    return lambda e, *xs: e.libm(name, *xs)
+
+
+ROWS: dict[str, Callable[..., str]] = {
+    "add": _binary("fadd"),
+    "sub": _binary("fsub"),
+    "mul": _binary("fmul"),
+    "div": _binary("fdiv"),
+    "mod": _mod,
+    "floordiv": _floordiv,
+    "neg": lambda e, x: e(f"fneg {e.type} {x}"),
+    "pos": lambda e, x: x,
+    "stop_gradient": lambda e, x: x,
+    "abs": _intrinsic("fabs"),
+    "sqrt": _intrinsic("sqrt"),
+    "copysign": _intrinsic("copysign"),
+    "floor": _intrinsic("floor"),
+    "ceil": _intrinsic("ceil"),
+    "trunc": _intrinsic("trunc"),
+    "rint": _intrinsic("roundeven"),
+    "less": _truth("olt"),
+    "equal": _truth("oeq"),
+    "where": _where,
+    "maximum": _extreme("oge"),
+    "minimum": _extreme("ole"),
+    "relu": lambda e, x: e.select(e.compare("ugt", x, e.number(0.0)), x, e.number(0.0)),
+    "step": _step,
+    "sign": _sign,
+    "sum": _sum,
+    "dot": _dot_text,
+    "degrees": lambda e, x: e.binary("fmul", x, e.number(180.0 / 3.141592653589793)),
+    "radians": lambda e, x: e.binary("fmul", x, e.number(3.141592653589793 / 180.0)),
+}
+# Rows that are functions of the C library.
+C_LIBRARY = {op.c for op in BUILTIN if op.c and op.name not in ROWS} | {"pow", "remainder"}
+ROWS |= {name: _libm(name) for name in C_LIBRARY} | {"pow": _pow, "remainder": _remainder}
+
+CONDITIONS = {"<": "olt", "<=": "ole", "==": "oeq"}
+
+
+def knows(target: Target, name: str) -> bool:
+    """Whether there is code for a row."""
+    known = name in ROWS and (name not in C_LIBRARY or name in target.functions)
+    return known or name in target.inline
