@@ -15,13 +15,11 @@ ROOMS = sorted({path.parent for path in FILES if path.parent.parent != ROOT})
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 
 # A name stands for one thing in the whole tree. These are defined more than once, and why:
-FUNCTIONS = ["ceil", "dot", "elu", "erf", "exp", "floor", "fsum", "gaussian", "hypot", "ldexp"]
-FUNCTIONS += ["leaky_relu", "log", "sum", "trunc"]
+FUNCTIONS = {"ceil", "dot", "elu", "floor", "fsum", "hypot", "ldexp", "leaky_relu", "log", "sum"}
+FUNCTIONS |= {"trunc"}
 SHARED_NAMES = {
-    # one function: a row of the table, for all numbers in `math`, on registers in machine code
-    **{x: {"miniflow.math", "miniflow.ops", "miniflow.native.vector_math"} for x in FUNCTIONS},
-    # two programs that are run from the command line, each by this name
-    "main": {"viz.__main__", "viz.output.bundled"},
+    # one function: as a row of the table, and with the arguments that `math` has
+    **{x: {"miniflow.math", "miniflow.ops"} for x in FUNCTIONS},
 }
 
 

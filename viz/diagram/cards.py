@@ -46,7 +46,7 @@ class Look(NamedTuple):
 
 
 def kind_fill(theme: Theme, kind: str) -> str:
-    """The colour of a kind of box."""
+    """The colour of a kind of box, or of what became of one."""
     return str(getattr(theme, kind))
 
 

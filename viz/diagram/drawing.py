@@ -272,7 +272,7 @@ class _Drawing:
         theme, symbol = self.look.theme, self.graph.ops[n].symbol
         style = {"fillcolor": theme.operation, "color": edge_of(theme.operation, theme)}
         if self.graph.status.get(n) == "gone":
-            style |= {"fillcolor": theme.constant, "style": "rounded,filled,dashed"}
+            style |= {"fillcolor": theme.gone, "style": "rounded,filled,dashed"}
         if names:
             card = sign_card(symbol, names, self.look)
             return _node_line(f"op{n}", {"label": f"<{card}>", "margin": "0.03", **style})

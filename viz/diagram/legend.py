@@ -79,13 +79,7 @@ def _kinds(graph: Graph, entries: Iterable[int], look: Look) -> Iterator[str]:
 
 def status_fill(status: str, look: Look) -> str:
     """The colour of a box in a comparison."""
-    theme = look.theme
-    return {
-        "moved": theme.operation,
-        "flipped": theme.parameter,
-        "new": theme.input,
-        "gone": theme.constant,
-    }.get(status, theme.computed)
+    return kind_fill(look.theme, "computed" if status == "same" else status)
 
 
 def _gradient_scale(look: Look) -> Iterator[str]:

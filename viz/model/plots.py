@@ -28,6 +28,8 @@ STYLES = ["-", "--", "-.", ":"]
 DOTS = 2000  # of a layer's gradients that are drawn at most
 MARGIN = 0.12  # around the points, as a share of their range
 HISTORY = "a sequence of numbers, a mapping of names to such, or an object with .losses"
+# in one line within the margin, so that a legend covers no point
+IN_MARGIN = {"loc": "upper center", "ncols": 6, "borderpad": 0.25, "borderaxespad": 0.3}
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -171,9 +173,9 @@ def _quiet(ax: "Axes") -> None:
     ax.set_axisbelow(True)
 
 
-def _legend(ax: "Axes", handles: list[Any], names: list[str]) -> None:
+def _legend(ax: "Axes", handles: list[Any], names: list[str], **place: Any) -> None:
     """A legend that says just that: matplotlib hides "_x" and typesets "$x$"."""
-    legend = ax.legend(handles, [str(k) for k in range(len(names))], framealpha=0.9)
+    legend = ax.legend(handles, [str(k) for k in range(len(names))], framealpha=0.9, **place)
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_parse_math(False)
         text.set_text(name)
@@ -357,7 +359,10 @@ def _scatter(
         )
         handles.append(dots)
     texts = [f"{label:g}" for label in names.values()]
-    _legend(ax, handles + [Patch(color=LIGHT.wrong)] * unknown, texts + ["nan"] * unknown)
+    if unknown:
+        handles.append(Patch(color=LIGHT.wrong))
+        texts.append("nan")
+    _legend(ax, handles, texts, **IN_MARGIN)
 
 
 # --- gradients ----------------------------------------------------------------

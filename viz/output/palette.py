@@ -22,6 +22,7 @@ class Theme(NamedTuple):
         muted: small print, borders, edges that mean nothing more than that.
         grid: rules, frames of clusters.
         input, parameter, constant, operation, computed, output: the fills of boxes.
+        moved, flipped, new, gone: those of a comparison, for what became of an entry.
         negative, zero, positive: the scale's ends and its middle.
         wrong: NaN and infinities.
     """
@@ -36,6 +37,10 @@ class Theme(NamedTuple):
     operation: str
     computed: str
     output: str
+    moved: str
+    flipped: str
+    new: str
+    gone: str
     negative: str
     zero: str
     positive: str
@@ -53,6 +58,10 @@ LIGHT = Theme(
     operation="#fdf0cf",
     computed="#f7f9fc",
     output="#d6e8f8",
+    moved="#f3e3cf",
+    flipped="#fcd9e8",
+    new="#c6ece6",
+    gone="#e3e7ec",
     negative="#0f6bb5",
     zero="#b4bac2",
     positive="#d96c00",
@@ -69,6 +78,10 @@ DARK = Theme(
     operation="#4a3c16",
     computed="#1f2630",
     output="#1d3f5e",
+    moved="#453626",
+    flipped="#562440",
+    new="#0e443e",
+    gone="#363d47",
     negative="#5db4ff",
     zero="#68727e",
     positive="#ffb04d",

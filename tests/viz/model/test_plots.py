@@ -202,6 +202,12 @@ def test_of_several_scores_the_largest_wins():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["0", "1", "2"]
 
 
+def test_a_boundarys_legend_covers_no_point():
+    ax = drawn(plot_decision_boundary(lambda p: p[0], X, [0, 1, 1, 0], resolution=10))
+    highest = max(ax.transData.transform(x)[1] for x in X)
+    assert ax.get_legend().get_window_extent().y0 > highest + 4
+
+
 def test_scores_that_are_nan_are_red_and_in_the_legend():
     for model in (lambda p: mm.sqrt(p[0]), lambda p: [mm.sqrt(p[0]), 1.0]):
         ax = drawn(plot_decision_boundary(model, X, [0, 1, 1, 0], resolution=6))

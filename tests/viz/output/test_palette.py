@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 from viz.output import palette
 from viz.output.palette import DARK, LIGHT, extent, mix, signed
 
+KINDS = ("input", "parameter", "constant", "operation", "computed", "output")
+STATUSES = ("moved", "flipped", "new", "gone")
+
 
 def luminance(colour):
     """As WCAG 2.1 defines it."""
@@ -26,12 +29,17 @@ def contrast(a, b):
 
 @pytest.mark.parametrize("theme", palette.THEMES.values(), ids=palette.THEMES)
 def test_text_is_readable_and_lines_are_visible(theme):
-    fills = ("background", "input", "parameter", "constant", "operation", "computed", "output")
-    for fill in fills:
+    for fill in ("background", *KINDS, *STATUSES):
         assert contrast(theme.ink, getattr(theme, fill)) >= 7
         assert contrast(theme.muted, getattr(theme, fill)) >= 4.5
     for colour in (theme.negative, theme.positive, theme.wrong):
         assert contrast(colour, theme.background) >= 3
+
+
+@pytest.mark.parametrize("theme", palette.THEMES.values(), ids=palette.THEMES)
+def test_what_became_of_an_entry_has_colours_of_its_own(theme):
+    fills = [getattr(theme, name) for name in (*KINDS, *STATUSES)]
+    assert len(set(fills)) == len(fills)
 
 
 @pytest.mark.parametrize("theme", palette.THEMES.values(), ids=palette.THEMES)
