@@ -28,6 +28,8 @@ class Shape(NamedTuple):
 def hoisted(program: Code, varies: Sequence[bool]) -> tuple[Code, Code]:
     """A program as two: the first is run once, the second for each element.
 
+    This is loop-invariant code motion, for the loop over a batch.
+
     `varies` tells of each input, and each captured Value, whether it runs along the batch. The
     first program computes what depends on none of these; the second takes it as further
     inputs, after its own, and computes each number shortly before it is needed (but see `paired`).
