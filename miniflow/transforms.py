@@ -34,7 +34,6 @@ from miniflow.util.trees import (
     unflatten,
 )
 
-Function = Callable[..., Any]
 Argnums = int | Sequence[int]
 
 
@@ -42,7 +41,7 @@ class _Call:
     """One recorded call of `f`, with the arguments `argnums` made its inputs."""
 
     def __init__(
-        self, what: str, f: Function, args: tuple[Any, ...], kwargs: dict[str, Any],
+        self, what: str, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
         argnums: Argnums, has_aux: bool = False,
     ) -> None:  # fmt: skip
         if not callable(f):
@@ -183,7 +182,9 @@ def _chosen(what: str, argnums: Argnums, count: int) -> list[int]:
     return chosen
 
 
-def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+def value_and_grad(
+    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """A function that returns f's value and its gradient.
 
     Args:
@@ -215,7 +216,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
     return value_and_gradient
 
 
-def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
     """A function that returns the gradient of f; see `value_and_grad`.
 
     With `has_aux` it returns ``(dy/dx, aux)``.
@@ -236,7 +237,7 @@ def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     return gradient
 
 
-def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """The value of f at a point and its vector-Jacobian product there.
 
     Args:
@@ -268,7 +269,7 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     return (call.values(), pull, call.plain_aux()) if has_aux else (call.values(), pull)
 
 
-def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
     """The value of f at a point and its derivative in one direction (forward mode).
 
     Args:
@@ -320,7 +321,7 @@ def _shape(tree: Any) -> str:
     return f"{tree_map(lambda leaf: 0.0, tree)!r:.80}"
 
 
-def jacobian(f: Function, argnums: Argnums = 0) -> Function:
+def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     """A function that returns the Jacobian of f, one reverse sweep per output.
 
     Args:
@@ -372,7 +373,7 @@ def _by_input(point: Any, block: list[Iterator[Any]], shape: tuple[int, ...]) ->
     return rebuild(point, [_by_input(part, block, shape) for part in parts])
 
 
-def hessian(f: Function, argnums: Argnums = 0) -> Function:
+def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     """A function that returns the Hessian of f: the Jacobian of its gradient.
 
     Args:
@@ -393,7 +394,7 @@ def hessian(f: Function, argnums: Argnums = 0) -> Function:
     return jacobian(grad(f, argnums), argnums)
 
 
-def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     """The product of f's Hessian with a direction: forward over reverse.
 
     Args:

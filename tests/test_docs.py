@@ -9,7 +9,7 @@ import tokenize
 
 import pytest
 
-from support.project import ROOT
+from support.project import FILES, ROOT
 
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 
@@ -151,7 +151,37 @@ def test_links_lead_somewhere(path):
     assert [x for x in links if not (path.parent / x).exists()] == []
 
 
-def test_the_row_that_is_quoted_is_in_the_table():
-    text = (ROOT / "docs" / "add_an_operation.md").read_text(encoding="utf-8")
-    (row,) = re.findall(r"^```text\n(.*)\n```$", text, re.MULTILINE)
-    assert row in (ROOT / "miniflow" / "ops.py").read_text(encoding="utf-8").splitlines()
+@pytest.mark.parametrize(
+    ("document", "module"),
+    [("add_an_operation.md", "miniflow/ops.py"), ("how_it_works.md", "miniflow/program/ir.py")],
+)
+def test_what_is_quoted_stands_in_the_code(document, module):
+    text = (ROOT / "docs" / document).read_text(encoding="utf-8")
+    (quoted,) = re.findall(r"^```text\n(.*?)\n```$", text, re.MULTILINE | re.DOTALL)
+    code = textwrap.dedent((ROOT / module).read_text(encoding="utf-8").replace('"""', "\n"))
+    assert textwrap.indent(quoted, "    ") in code or quoted in code
+
+
+def glossary():
+    """The words of the glossary, by part."""
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    for part in text.split("\n## ")[1:]:
+        yield [row for row in re.findall(r"^\| (.+?) \|", part, re.MULTILINE)[1:] if row != "---"]
+
+
+def test_a_word_stands_in_the_glossary_once_and_in_order():
+    parts = list(glossary())
+    words = [word for part in parts for word in part]
+    assert len(parts) == 6
+    assert len(words) == len({*words})
+    assert [part for part in parts if part != sorted(part, key=str.lower)] == []
+
+
+def test_the_words_of_the_glossary_are_used():
+    texts = [
+        x.read_text(encoding="utf-8").lower()
+        for x in (*FILES, *DOCUMENTS)
+        if x.name != "glossary.md"
+    ]
+    text = " ".join(" ".join(texts).split())
+    assert [word for part in glossary() for word in part if word.lower() not in text] == []

@@ -192,9 +192,7 @@ def test_any_function_is_an_activation():
 @pytest.mark.parametrize("wrong", ["tanhh", "sum", "where", "add", "", 3, False, ["tanh"]])
 def test_a_wrong_activation_is_named_with_the_right_ones(wrong):
     for build in (Neuron, lambda n, **k: Layer(n, 1, **k), lambda n, **k: MLP(n, [2, 1], **k)):
-        with pytest.raises(
-            ValueError, match=r"activation must be a function of one.*'tanh'"
-        ):
+        with pytest.raises(ValueError, match=r"activation must be a function of one.*'tanh'"):
             build(2, activation=wrong)
 
 

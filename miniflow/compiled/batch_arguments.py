@@ -1,7 +1,7 @@
 """The arguments of a batch, taken apart.
 
-A number of an argument either runs along the batch (a *column*: one number for each
-element) or is *uniform*, the same for all.
+A number of an argument either runs along the batch (a *batch column*: one number for
+each element) or is *uniform*, the same for all.
 """
 
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ class BatchArguments:
             return self._column(tree, axis)
         parts = children(tree)
         if parts is None:
-            return self._column(tree, axis) if is_number(tree) else tree  # a setting
+            return self._column(tree, axis) if is_number(tree) else tree  # a static argument
         axes: Any = axis
         if isinstance(axis, dict) and isinstance(tree, dict) and axis.keys() == tree.keys():
             axes = [axis[name] for name in tree]

@@ -11,7 +11,7 @@ from miniflow.program.structures import NUMBER_LEAF
 BLOCK = 8192  # elements of a batch that are added up at once, and that a thread takes at a time
 PARTIALS = 8  # a sum over a batch is that of so many: element i adds to number i % PARTIALS
 SHORTEST, LONGEST = 8, 64  # stretches of steps that are done in step
-Step = tuple[int, Instruction]  # with the slot of its result
+Computed = tuple[int, Instruction]  # with the slot of its result
 
 
 class Shape(NamedTuple):
@@ -27,6 +27,8 @@ class Shape(NamedTuple):
 
 def hoisted(program: Code, varies: Sequence[bool]) -> tuple[Code, Code]:
     """A program as two: the first is run once, the second for each element.
+
+    This is loop-invariant code motion, for the loop over a batch.
 
     `varies` tells of each input, and each captured Value, whether it runs along the batch. The
     first program computes what depends on none of these; the second takes it as further
@@ -75,13 +77,13 @@ def demanded(
         yield group
 
 
-def paired(steps: list[Step]) -> list[Step]:
+def paired(steps: list[Computed]) -> list[Computed]:
     """The same steps, neighbouring stretches of the same operations done in step with each other.
 
     Such are two sums of products that have factors in common: each of these is fetched once.
     """
     ops = [step.op for _, step in steps]
-    found: list[Step] = []
+    found: list[Computed] = []
     k = 0
     for at, sizes in enumerate(_distances(steps)):
         if at < k:
@@ -97,7 +99,7 @@ def paired(steps: list[Step]) -> list[Step]:
     return found
 
 
-def _distances(steps: list[Step]) -> list[list[int]]:
+def _distances(steps: list[Computed]) -> list[list[int]]:
     """How far it is from each step to the next ones of its operation that share an operand."""
     upcoming: dict[tuple[Op, int], int] = {}
     found: list[list[int]] = []
@@ -108,7 +110,7 @@ def _distances(steps: list[Step]) -> list[list[int]]:
     return found[::-1]
 
 
-def _pays(one: list[Step], two: list[Step]) -> bool:
+def _pays(one: list[Computed], two: list[Computed]) -> bool:
     """Whether a stretch of steps can be done in step with the one before, and has much of it."""
     place = {slot: k for k, (slot, _) in enumerate(one)}
     common = 0
@@ -120,7 +122,7 @@ def _pays(one: list[Step], two: list[Step]) -> bool:
 
 
 def _part(
-    program: Code, count: int, taken: Sequence[int], steps: list[Step],
+    program: Code, count: int, taken: Sequence[int], steps: list[Computed],
     outputs: Sequence[int], guards: Sequence[Guard],
 ) -> Code:  # fmt: skip
     """Some instructions of a program as a program; `taken` are computed elsewhere."""

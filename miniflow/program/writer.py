@@ -28,7 +28,7 @@ CHOICE, COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(7)
 
 # Operators of two operands that Python and C have in common, and how tightly they bind.
 INFIX = {"add": SUM, "sub": SUM, "mul": PRODUCT, "div": PRODUCT}
-ALIASES = ("pos", "stop_gradient")  # the operand itself
+IDENTITIES = ("pos", "stop_gradient")  # the operand itself
 SUMS = ("sum", "dot")  # of any number of terms
 
 
@@ -70,7 +70,7 @@ def common_expression(op: Op, xs: list[Text]) -> Text | None:
         return infix(op.symbol, INFIX[op.name], *xs)
     if op.name in SUMS:
         return chained(addends(op, xs))
-    return xs[0] if op.name in ALIASES else None
+    return xs[0] if op.name in IDENTITIES else None
 
 
 class Writer:
@@ -180,7 +180,7 @@ class Writer:
 
     def belongs(self, slot: int, op: Op, text: Text) -> bool:
         """Whether an expression is written where it is used."""
-        if op.name in ALIASES and text.binds == ATOM:
+        if op.name in IDENTITIES and text.binds == ATOM:
             return True
         once = self.uses[slot] == 1 and slot not in self.squared
         return once and slot not in self.names and self.is_short(slot, text)

@@ -30,7 +30,7 @@ def test_items_stand_where_machine_code_looks_for_them(kind):
         place = ctypes.c_void_p.from_address(place).value
     items = [ctypes.c_void_p.from_address(place + 8 * k).value for k in range(2)]
     numbers = [ctypes.c_double.from_address(item + layout.NUMBER).value for item in items]
-    assert ctypes.c_ssize_t.from_address(id(x) + layout.SIZE).value == 2
+    assert ctypes.c_ssize_t.from_address(id(x) + layout.LENGTH).value == 2
     assert ctypes.c_void_p.from_address(id(x) + layout.TYPE).value == id(kind)
     assert items == [*map(id, x)]
     assert numbers == [*x]
