@@ -31,7 +31,7 @@ SYNTAX_OPERATORS: dict[type[ast.AST], ops.Op] = {
     ast.UAdd: ops.pos,
 }
 CONSTANTS = {"pi": math.pi, "e": math.e, "tau": math.tau, "inf": math.inf, "nan": math.nan}
-# of `miniflow.math` what is no row of the table but takes numbers and gives one
+# functions of `miniflow.math` that are not rows of the table but take and return numbers
 BESIDES: dict[str, Callable[..., Any]] = {
     "digamma": math.digamma,
     "fabs": math.fabs,

@@ -56,7 +56,7 @@ class LayerColumn(NamedTuple):
 
 def draw_network(
     model: Module,
-    format: str = PictureOptions.format,  # noqa: A002 - as of draw_dot
+    format: str = PictureOptions.format,  # noqa: A002 - as draw_dot has it
     rankdir: str = PictureOptions.rankdir,
     *,
     theme: str = PictureOptions.theme,

@@ -1,8 +1,8 @@
 """A stand-in for the program `dot`: the Graphviz inside the pygraphviz wheel.
 
 Run as ``python bundled.py -Kdot -Tsvg [-Gname=value ...] < graph.dot > graph.svg``, in a
-process of its own: on a graph too deep for it Graphviz overflows the C stack, and while it
-works Python cannot be interrupted.
+process of its own: a graph that is too deep overflows the C stack, and while Graphviz works
+Python cannot be interrupted.
 """
 
 import sys

@@ -263,7 +263,7 @@ def _short(label: str) -> str:
 
 
 def _fresh(letter: str, taken: set[str]) -> Iterator[str]:
-    """Names with a letter and a number that nobody has."""
+    """Names made of a letter and a number, none of them taken."""
     k = 0
     while True:
         k += 1
