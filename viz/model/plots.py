@@ -27,7 +27,7 @@ MARKERS = ["o", "^", "s", "D", "v", "P"]
 STYLES = ["-", "--", "-.", ":"]
 DOTS = 2000  # of a layer's gradients that are drawn at most
 MARGIN = 0.12  # around the points, as a share of their range
-HISTORY = "a sequence of numbers, a mapping of names to such, or an object with .losses"
+HISTORIES = "a sequence of numbers, a mapping of names to such, or an object with .losses"
 # in one line within the margin, so that a legend covers no point
 IN_MARGIN = {"loc": "upper center", "ncols": 6, "borderpad": 0.25, "borderaxespad": 0.3}
 GOLDEN = (math.sqrt(5) - 1) / 2
@@ -202,7 +202,7 @@ def _curves(history: Any) -> dict[str, list[float]]:
     for name, sequence in named.items():
         items = _items(sequence)
         if items is None:
-            raise wrong_type("plot_history", "history", HISTORY, sequence)
+            raise wrong_type("plot_history", "history", HISTORIES, sequence)
         curves[str(name)] = [_as_number(x, f"plot_history: {name}") for x in items]
     if not any(curves.values()):
         raise ValueError("plot_history: there are no numbers to draw; train for a step first")
