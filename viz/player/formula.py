@@ -123,7 +123,7 @@ def _text(x: Any) -> Text:
 
 
 def rule(op: Op, k: int, operands: Sequence[str | float], y: str) -> str:
-    """The formula of dy/d(operand k) on names; "" where it is long.
+    """The formula of dy/d(operand k) on names, or "" if there is no short one.
 
     Args:
         op: a row of the table.
