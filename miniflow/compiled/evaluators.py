@@ -26,7 +26,7 @@ BACKENDS = ("auto", "native", "source", "tape")
 def choose_backend(backend: str, what: str) -> str:
     """The backend to use: what "auto" can be here."""
     if backend not in BACKENDS:
-        raise ValueError(f"{what}: backend {backend!r} is none of {', '.join(BACKENDS)}")
+        raise ValueError(f"{what}: backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
     if backend in ("source", "tape"):
         return backend
     from miniflow.native.machine import available

@@ -51,7 +51,7 @@ class CompiledFunction(Called):
         return found
 
     def adopt(self, cache: SpecializationCache) -> None:
-        """Take notice of a new cache."""
+        """Called with each new cache, before it is used."""
 
     def ready(self, timeout: float | None = None) -> bool:
         """Wait until all code is optimised; whether it is, after at most `timeout` seconds."""

@@ -30,7 +30,7 @@ class Jitted(CompiledFunction):
         numbers, arguments = flatten_numbers((args, kwargs))
         found = self.cache_for(arguments).find((), [jit_number(x) for x in numbers])
         if found is None:
-            raise RuntimeError(f"{self!r}: too many paths")
+            raise RuntimeError(f"{self!r}: it takes too many paths; call the function itself")
         return Program.of(found[0].program)
 
     def adopt(self, cache: SpecializationCache) -> None:
@@ -64,12 +64,12 @@ def jit(f: Function, *, fma: bool = False, backend: str = "auto") -> Any:
 
     While a path is recorded f gets Values in the place of numbers (so ``isinstance(x, float)``
     and ``x in {1.0}`` say no), and what it does besides returning a result happens then only.
-    A path keeps the very Values from outside that it met: give them other ``.data``, do not put
-    other ones in their place; pass what is computed anew each time as an argument.
+    A path keeps the Values from outside that it used when it was recorded: change their ``.data``,
+    do not replace them; pass what is computed at each call as an argument.
 
     Args:
         f: function of numbers in nested lists, tuples, dicts and arrays; other arguments
-            (bool, str, None, any hashable object) are settings: each gets programs of its own,
+            (bool, str, None, any hashable object) are static: each gets programs of its own,
             and is kept with them.
             Ints count as numbers, too. Plain numbers that f reads from elsewhere are taken as
             they are when a path is recorded.
@@ -84,7 +84,7 @@ def jit(f: Function, *, fma: bool = False, backend: str = "auto") -> Any:
 
     Raises:
         ImportError: backend "native" without llvmlite.
-        ValueError: there is no such backend.
+        ValueError: unknown backend.
         RuntimeError, TypeError: from the returned function, as `trace`.
 
     Example:
@@ -94,5 +94,5 @@ def jit(f: Function, *, fma: bool = False, backend: str = "auto") -> Any:
         (8.0, 2.0, 12.0)
     """
     if not callable(f):
-        raise TypeError(f"jit: {f!r:.60} is not a function")
+        raise TypeError(f"jit: f must be a function, got {type(f).__name__} {f!r:.60}")
     return Jitted(f, backend=choose_backend(backend, "jit"), fma=bool(fma))

@@ -77,7 +77,7 @@ class Specialization:
         return self._evaluators[chain]  # type: ignore[no-any-return]
 
     def count_replay(self) -> None:
-        """Take note of a call that was replayed; after some, have machine code made."""
+        """Count a replayed call; after PATIENCE of them, queue machine code."""
         self.calls += 1
         if self.calls >= PATIENCE:
             self.compile()

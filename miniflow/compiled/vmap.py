@@ -237,11 +237,11 @@ def vmap(
         7.0
     """
     if not callable(f):
-        raise TypeError(f"vmap: {f!r:.60} is not a function")
+        raise TypeError(f"vmap: f must be a function, got {type(f).__name__} {f!r:.60}")
     if reduce not in REDUCTIONS:
-        raise ValueError(f"vmap: reduce={reduce!r} is none of None, 'sum', 'mean'")
+        raise ValueError(f"vmap: reduce must be None, 'sum' or 'mean', got {reduce!r}")
     if threads is not None and (type(threads) is not int or threads < 1):
-        raise ValueError(f"vmap: threads={threads!r} is no number of threads")
+        raise ValueError(f"vmap: threads must be None or an int from 1 on, got {threads!r}")
     backend = choose_backend("auto", "vmap")
     if backend == "auto":
         backend = "native"

@@ -12,7 +12,7 @@ from miniflow.program.ir import Code
 from miniflow.program.schedule import BLOCK, Shape
 from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf
 
-BUSY = 1000  # elements from which on Python's lock is let go
+BUSY = 1000  # from so many elements on, Python's lock is released
 
 
 class ColumnLeaf(NamedTuple):

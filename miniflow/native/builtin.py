@@ -77,14 +77,14 @@ class BuiltinFunction:
             self.callables[0] = function
 
     def follow(self, listener: Callable[[Callable[..., Any]], None]) -> None:
-        """Tell somebody the function, now and when there is a better one."""
+        """Call `listener` with the function, now and when there is a better one."""
         with lock:
             self.listeners.append(listener)
             listener(self.function)
 
     def _swapped(self) -> None:
         with lock:
-            before = self.function  # it goes when nobody looks for it any more
+            before = self.function  # it is freed once the lock is released
             callables = self.callables[:-1]  # without what keeps the old code alive
             self.function = new_builtin(self.code.library, callables, self.name)
             self.callables = callables

@@ -45,7 +45,7 @@ def store_code(key: str, header: Any, objects: list[bytes]) -> None:
         return
     text = json.dumps([header, [len(x) for x in objects]]).encode()
     payload = b"".join([len(text).to_bytes(8, "little"), text, *objects])
-    with suppress(OSError):  # no room, or no right to write: then it is compiled anew each time
+    with suppress(OSError):  # no room, or no right to write: then it is compiled again each time
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         write(place / key, MAGIC + hashlib.sha256(payload).digest() + payload)
 

@@ -183,7 +183,7 @@ class Piece:
         return self.failed
 
     def pause(self) -> None:
-        """Begin a new basic block, in which inputs are loaded anew instead of kept."""
+        """Begin a new basic block, in which inputs are loaded again instead of kept."""
         label = f"b{self.e.count}"
         self.e.count += 1
         self.e.line(f"br label %{label}\n{label}:")

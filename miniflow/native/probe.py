@@ -44,7 +44,7 @@ def _agrees(name: str) -> bool:
         return False
     row = TABLE[name]
     f.restype, f.argtypes = ctypes.c_double, [ctypes.c_double] * row.arity
-    # the row's own square is no matter of the library's
+    # squares are the row's own, not the library's
     points = [x for x in _sample_points(name) if name != "pow" or x[1] != 2.0]
     return all(_same(f(*x), row.value(*x)) for x in points)
 

@@ -23,7 +23,7 @@ def c_callback(value: Callable[..., float]) -> Any:
     def row(operands: Any, n: int) -> float:
         try:
             found = float(value(*operands[:n]))
-        except BaseException as error:  # whatever it is, it is raised once the code is done
+        except BaseException as error:  # raised again once the code is done
             _errors.setdefault(threading.get_ident(), error)
             _failed.value = len(_errors)
             found = math.nan

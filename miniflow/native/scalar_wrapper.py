@@ -101,7 +101,7 @@ class ScalarWrapper(Wrapper):
         self._demand(e(f"icmp eq i64 {which}, 0"), "failed")
 
     def _reused(self) -> str:
-        """The oldest result that is kept, with new numbers; if somebody has it, a new one."""
+        """The oldest result that is kept, with new numbers; a new one if the old one is in use."""
         e = self.e
         old = self._refilled()
         e.line("br label %refilled\nrefilled:\nbr label %made")
@@ -112,7 +112,7 @@ class ScalarWrapper(Wrapper):
         return e(f"phi ptr [{old}, %refilled], [{new}, %renewed]")
 
     def _refilled(self) -> str:
-        """The oldest result that is kept, with new numbers, if nobody has it."""
+        """The oldest result that is kept, with new numbers, if it is not in use."""
         e = self.e
         spare = self._spare()
         old, other = [e(f"load ptr, ptr {place}") for place in spare]
@@ -144,7 +144,7 @@ class ScalarWrapper(Wrapper):
             self.e.line(f"store ptr {x}, ptr {place}")
 
     def _unused(self, tree: Any, x: str) -> Iterator[str]:
-        """Go on if nobody else has a result or a part of it; where its numbers stand."""
+        """Go on if no part of a result is in use; where its numbers stand."""
         e = self.e
         references = e(f"load i64, ptr {x}")
         self._demand(e(f"icmp eq i64 {references}, 1"), "anew")

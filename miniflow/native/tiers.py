@@ -35,7 +35,7 @@ from miniflow.native.machine import FIRST, SECOND, lock
 from miniflow.ops import Op
 from miniflow.program.ir import Code
 
-SHORT = 50_000  # characters of code that is optimised at once, if nobody waits for it
+SHORT = 50_000  # characters of code that is optimised at once, if no caller waits for it
 
 
 class Worker:
@@ -58,9 +58,9 @@ class Worker:
     def _work(self) -> None:
         while (job := self.jobs.get()) is not None and not self.stopping:
             try:
-                with suppress(Warning):  # where warnings are errors, nobody is here to catch them
+                with suppress(Warning):  # where warnings are errors, no caller could catch them
                     job()
-            except Exception:  # told, and the next job is done all the same
+            except Exception:  # reported; the next job is done all the same
                 threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), self.thread)))
 
     def stop(self) -> None:
@@ -124,7 +124,7 @@ class MachineCode:
 def _optimise(
     reference: "weakref.ref[MachineCode]", modules: list[ModuleText], header: Any
 ) -> None:
-    """Build the second tier, as long as somebody needs it."""
+    """Build the second tier, unless its program is gone."""
     objects: list[bytes] = []
     try:
         for module in modules:

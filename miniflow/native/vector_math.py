@@ -62,7 +62,7 @@ class Lanes:
         self.compare: Callable[[str, str, str], str] = e.compare
 
     def do(self, what: str, *xs: str) -> str:
-        """An operation on numbers, not to be fused by anybody else."""
+        """An operation on numbers, which LLVM must not fuse."""
         found: str = self.e(f"{what} {self.e.type} {', '.join(xs)}")
         return found
 

@@ -4,7 +4,7 @@ It takes numbers out of Python's objects and makes the result, with no interpret
 between. Its ``self`` is a list of *callables*: first the *fallback*, which is called where
 arguments are not what the code is for; then the *side exits*, one for each guard that may
 fail; the last ones make NumPy arrays, or the whole result. Results of earlier calls may come
-after these: one that nobody has any more is filled with new numbers, as `zip` does with its
+after these: one that is not in use any more is filled with new numbers, as `zip` does with its
 tuples.
 """
 
@@ -65,7 +65,7 @@ class Wrapper:
         self.e = Emitter(imports, target)
         self.heap = False  # whether there is memory to be freed
         self.arrays: list[str] = []  # whose numbers are used where they are
-        self.held: list[str] = []  # those of them that are let go at every end
+        self.held: list[str] = []  # those of them that are released at every end
 
     def begin(self, args: tuple[Any, ...]) -> Iterator[str]:
         """The beginning of the function; the objects it is called with, one by one."""

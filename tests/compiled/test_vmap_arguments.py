@@ -169,12 +169,14 @@ def test_refused_arguments(what):
 
 
 def test_refused_options():
-    with pytest.raises(TypeError, match="vmap: 3 is not a function"):
+    with pytest.raises(TypeError, match="vmap: f must be a function, got int 3"):
         vmap(3)
-    with pytest.raises(ValueError, match="reduce='max' is none of None, 'sum', 'mean'"):
+    with pytest.raises(ValueError, match="reduce must be None, 'sum' or 'mean', got 'max'"):
         vmap(abs, reduce="max")
     for threads in (0, -1, 1.5):
-        with pytest.raises(ValueError, match=f"threads={threads} is no number of threads"):
+        with pytest.raises(
+            ValueError, match=f"threads must be None or an int from 1 on, got {threads}"
+        ):
             vmap(abs, threads=threads)
 
 

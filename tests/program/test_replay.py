@@ -164,7 +164,9 @@ def test_auto_replays_what_is_too_large(monkeypatch):
 
 
 def test_an_unknown_backend_is_refused():
-    with pytest.raises(ValueError, match="'c' is none of auto, native, source, tape"):
+    with pytest.raises(
+        ValueError, match="backend must be one of auto, native, source, tape, got 'c'"
+    ):
         jit(huber, backend="c")
 
 
