@@ -85,8 +85,11 @@ def watched(table: Table, notes: Trace, names: dict[int, str]) -> Iterator[None]
             # what a caller calls it comes later, and counts
             if x.__class__ is Value and x._tape is table and x._entry not in inputs:
                 names[x._entry] = name
-        if frame.f_back is not None and _is_users(frame.f_back):
-            line(frame.f_back)
+        caller = frame.f_back
+        while caller is not None and not _is_users(caller):
+            caller = caller.f_back
+        if caller is not None:  # a library's entries belong to the line that has called it
+            line(caller)
 
     def inside(frame: FrameType, event: str, _: Any) -> Any:
         if event == "line":

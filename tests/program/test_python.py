@@ -9,7 +9,9 @@ import math
 import re
 import subprocess
 import sys
+import sysconfig
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -357,6 +359,25 @@ def test_code_without_a_file_has_names_and_no_comments(unwatched):
     source = trace(f, 0.5).source()
     assert "    y = exp(x)\n" in source
     assert "#" not in source
+
+
+def test_after_a_callback_a_librarys_entries_belong_to_its_callers_line(unwatched):
+    names = {}
+    file = Path(sysconfig.get_path("stdlib"), "made_up.py")
+    text = "def apply(callback, x):\n    callback()\n    y = x * x\n    return y + x * y\n"
+    exec(compile(text, str(file), "exec"), names)
+
+    def callback():
+        return 1
+
+    def f(x):
+        return names["apply"](callback, x)  # the line of the call
+
+    for nowhere in (callback, defined("nowhere", "", body="return 1")):
+        callback = nowhere
+        source = trace(f, 0.5).source()
+        assert "# the line of the call" in source
+        assert "return 1" not in source
 
 
 def test_comments_end_with_their_line(unwatched):
