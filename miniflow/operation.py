@@ -241,7 +241,9 @@ def define(
 def _evaluated(text: str, arity: int) -> Callable[..., float]:
     """A Python expression as a function of so many operands."""
     parameters = ", ".join(OPERANDS[arity])
-    return eval(f"lambda {parameters}: {text}", dict(NAMESPACE))  # type: ignore[no-any-return]
+    # of this file, and so no line of the user's: a trace does not note it
+    code = compile(f"lambda {parameters}: {text}", __file__, "eval")
+    return eval(code, dict(NAMESPACE))  # type: ignore[no-any-return]
 
 
 def limited(f: Callable[..., float], limit: Callable[..., float] | float) -> Callable[..., float]:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from miniflow import Value, grad, no_grad, trace, value_and_grad
+from miniflow import Value, grad, no_grad, operation, trace, value_and_grad
 from miniflow import math as m
 from miniflow.ops import TABLE
 from support.bits import bits
@@ -284,3 +284,9 @@ def test_texts_of_traced_branches():
         function(trace(polynomial, -2.0, 3.0))(2.0, 3.0)
     with pytest.raises(ValueError, match=r"^guard 0"):
         function(trace(polynomial, 2.0, 3.0))(nan, 3.0)
+
+
+def test_what_is_made_of_a_rows_text_is_not_the_users_code():
+    """A trace would note its line for an entry, in the place of the user's."""
+    files = {op.value.__code__.co_filename for op in TABLE.values() if op.text}
+    assert files == {operation.__file__}
