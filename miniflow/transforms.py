@@ -96,6 +96,8 @@ class _Call:
         with table.hold():
             floor = min((x._entry for x in self.inputs), default=table.count)
             outputs = [y._entry for y in values]
+            if min(outputs, default=floor) >= floor and table.self_contained(floor):
+                return False
             inside = table.reached(outputs, floor)
             used = {*outputs, *inside, *chain(*map(table.operands, inside))}
             return any(

@@ -19,9 +19,9 @@ typedef struct {
     void *methods;
     void **owner;
     int *operation, *left, *right, *pool, *arity;
-    double *value, *adjoint;
+    double *value, *adjoint, *flow;
     unsigned char *mark;
-    Py_ssize_t count, capacity, pooled, noted, held, muted, chain, pending;
+    Py_ssize_t count, capacity, pooled, noted, held, muted, chain, pending, floor;
     uint64_t thread;
     PyObject *scopes;
 } TableHead;

@@ -30,8 +30,8 @@ __all__ = [
     "arities", "binary", "commit", "cython", "dot_of_own", "evaluate", "following", "gather",
     "get_ident", "holding", "install", "known", "last", "living", "made", "new", "new_number",
     "nobody", "numbered", "owned", "partial1", "partial2", "pending_entry", "pointer",
-    "prepare", "pull_wide", "quick", "release", "resize", "stand_for", "unary", "unmark",
-    "usable", "value1", "value2",
+    "prepare", "pull_wide", "quick", "release", "resize", "spare_column", "stand_for", "unary",
+    "unmark", "usable", "value1", "value2",
 ]  # fmt: skip
 
 
@@ -305,6 +305,11 @@ def last(marks: bytearray, stop: int) -> int:
 def pending_entry(mark: bytearray, stop: int) -> int:
     """The last entry before `stop` that a sweep has yet to replay."""
     return mark.rfind(1, 0, stop)
+
+
+def spare_column(table: Any, sources: list[int]) -> dict[int, float]:
+    """A column for a sweep that changes no gradient, where sources have 0."""
+    return dict.fromkeys(sources, 0.0)
 
 
 def following(table: Any, n: int) -> int:

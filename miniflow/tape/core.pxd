@@ -69,10 +69,12 @@ cdef class Table(Reading):
     cpdef Value constant(self, double number)
     @cython.locals(leaves=list)
     cpdef sweep(self, Number v, double seed)
+    @cython.locals(n=Py_ssize_t, seed=double)
+    cpdef list gradients(self, list entries, list seeds, list sources)
     @cython.locals(operation="int *", left="int *", right="int *", value="double *",
                    adjoint="double *", mark="unsigned char *", code=int, g=double, y=double,
                    a=int, b=int, direct=int, k=int)
-    cdef _pull(self, Py_ssize_t n, double seed)
+    cdef _pull(self, Py_ssize_t n)
     @cython.locals(slope=double, x=Py_ssize_t, k=Py_ssize_t, xs=list, operands=tuple)
     cdef int _pull_any(self, Py_ssize_t n) except -1
     cdef void _reach(self, Py_ssize_t n, double contribution) noexcept
@@ -308,6 +310,21 @@ cdef inline Value dot_of_own(Table table, list xs, list ws):
 
 # --- a sweep ------------------------------------------------------------------
 
+cdef inline double *spare_column(Table table, list sources) except NULL:
+    """A column for a sweep that changes no gradient, where sources have 0."""
+    cdef Py_ssize_t n
+    if table.spared < table.count:
+        free(table.spare)
+        table.spared = 0
+        table.spare = <double *>calloc(table.capacity, sizeof(double))
+        if table.spare == NULL:
+            raise MemoryError
+        table.spared = table.capacity
+    for n in sources:
+        table.spare[n] = 0.0
+    return table.spare
+
+
 cdef inline Py_ssize_t following(Table table, Py_ssize_t n) noexcept:
     """The next entry that a sweep has to replay and that is not plain arithmetic; -1 if none."""
     return replay_arithmetic(<void *>table, n)
@@ -318,7 +335,7 @@ cdef inline int pull_wide(Table table, Py_ssize_t n) except -1:
     cdef int code = table.operation[n]
     cdef Py_ssize_t start = table.left[n], count = table.right[n], half = count // 2, k, x
     cdef int *pool = table.pool + start
-    cdef double g = table.adjoint[n], y = table.value[n], slope
+    cdef double g = table.flow[n], y = table.value[n], slope
     cdef double *value = table.value
     cdef bint three = code < BUILTINS and value3[code] != NULL
     if code != CODE_sum and code != CODE_dot and not three:

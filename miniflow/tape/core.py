@@ -13,9 +13,7 @@ rule is a loop from the last entry to the first: no sorting, no recursion, howev
 
 This file is Python and runs as it is, its columns lists (`columns.py`); where there is a C
 compiler Cython compiles the very same file, its columns arrays (`core.pxd`). The machinery is
-beside it: `storage.py` has columns and side tables, `compaction.py` drops entries that nobody
-needs, `reading.py` looks at them, `threads.py` knows whose tape is whose, `methods.py` makes
-methods of the operation table's functions, `refusals.py` has all errors.
+beside it; `__init__.py` lists the files.
 """
 
 from collections.abc import Callable, Iterable
@@ -185,29 +183,35 @@ class Table(Reading):
         Afterwards `adjoint` holds seed x dv/dx for each computed entry x reached. If a
         partial raises, no leaf's gradient has changed.
         """
-        if self.sweeping:
-            raise refusals.sweep_in_sweep()
-        self.sweeping = True
+        self.begin_sweep(self.adjoint, 0)
         try:
             with self.hold():
-                self.clean()
-                self.dirty = True
-                self._pull(v._entry, seed)
-                leaves = self.reached_leaves()
-                self.dirty = False
-                self.accumulate(leaves)
+                self._reach(v._entry, seed)
+                self._pull(v._entry)
+                self.accumulate(self.reached_leaves())
         finally:
             self.sweeping = False
             self.clean()
         if self.swept is not None:
             self.swept(v)
 
-    def _pull(self, n: int, seed: float) -> None:
+    def gradients(self, entries: list[int], seeds: list[float], sources: list[int]) -> list[float]:
+        """The sum over entries of seed x d(entry)/d(source); nobody's `.grad` changes."""
+        self.begin_sweep(spare_column(self, sources), min(sources))
+        try:
+            for n, seed in zip(entries, seeds, strict=True):
+                self._reach(n, seed)
+            self._pull(max(entries))
+            self.reached_leaves()
+            return [self.flow[n] for n in sources]
+        finally:
+            self.sweeping = False
+            self.clean()
+
+    def _pull(self, n: int) -> None:
         """The chain rule: each entry passes adjoint x partial on to its operands."""
-        self.chain, self.pending = -1, 0
-        self._reach(n, seed)
         operation, left, right = self.operation, self.left, self.right
-        value, adjoint, mark = self.value, self.adjoint, self.mark
+        value, adjoint, mark = self.value, self.flow, self.mark
         n += 1
         while self.pending:
             n -= 1
@@ -233,7 +237,7 @@ class Table(Reading):
                 pull_wide(self, n)
                 # Python may have been asked, and have recorded: columns may have moved
                 operation, left, right = self.operation, self.left, self.right
-                value, adjoint, mark = self.value, self.adjoint, self.mark
+                value, adjoint, mark = self.value, self.flow, self.mark
 
     def _pull_any(self, n: int) -> None:
         """The same for an entry of any number of operands, and for operations of Python's."""
@@ -242,14 +246,16 @@ class Table(Reading):
         for k, x in enumerate(operands):
             if op.follows(k) and self.operation[x] != CONSTANT:
                 slope = op.partial(k, xs, self.value[n])
-                self._reach(x, self.adjoint[n] * slope)
+                self._reach(x, self.flow[n] * slope)
 
     def _reach(self, n: int, contribution: float) -> None:
         """Add to the adjoint of an entry; it is replayed in turn, or it is a leaf."""
-        if self.mark[n]:
-            self.adjoint[n] += contribution
+        if n < self.floor:
             return
-        self.adjoint[n] = contribution
+        if self.mark[n]:
+            self.flow[n] += contribution
+            return
+        self.flow[n] = contribution
         if ARITY[self.operation[n]]:
             self.mark[n] = PENDING
             self.pending += 1
@@ -337,8 +343,7 @@ class Value(Number):
 def operate(op: Op, *operands: Any) -> Value:
     """An operation on whatever Python hands it; NotImplemented where it is not a number."""
     xs = [x if type(x) is Value or type(x) is float else operand(x, op.name) for x in operands]
-    unknown = [x for x in xs if x is NotImplemented]
-    return NotImplemented if unknown else current().record(op, xs)
+    return NotImplemented if any(x is NotImplemented for x in xs) else current().record(op, xs)
 
 
 def compare(holds: Callable[[Any, Any], bool], a: Value, b: Any) -> Any:
@@ -354,7 +359,6 @@ def compare(holds: Callable[[Any, Any], bool], a: Value, b: Any) -> Any:
 
 
 # --- whose tape -----------------------------------------------------------------
-
 
 here = Here(Table)
 latest = here.table  # the tape that was asked for last

@@ -33,11 +33,15 @@ cdef class Reading(Compaction):
     cpdef object handle(self, Py_ssize_t n)
     @cython.locals(marks=bytearray, n=Py_ssize_t, found=list)
     cpdef list reached(self, object entries, Py_ssize_t floor=*)
+    @cython.locals(n=Py_ssize_t, k=Py_ssize_t, code=int, a=int, b=int, arity=int)
+    cpdef bint self_contained(self, Py_ssize_t floor)
+    cdef bint _from_before(self, Py_ssize_t n, Py_ssize_t floor) noexcept
     @cython.locals(entries=list, old=list, n=Py_ssize_t, number=double)
     cpdef replay(self, Handle v)
     cdef double _recomputed(self, Py_ssize_t n) except? -1.0
     @cython.locals(leaves=list, n=Py_ssize_t)
     cdef list reached_leaves(self)
+    cdef begin_sweep(self, double *column, Py_ssize_t floor)
     cdef clean(self)
     cpdef bint idle(self)
 

@@ -112,6 +112,25 @@ class Reading(Compaction):
             n = last(marks, n)
         return found
 
+    def self_contained(self, floor: int) -> bool:
+        """Whether entries from `floor` on use none from before, other than constants."""
+        for n in range(floor, self.count):
+            code, a, b = self.operation[n], self.left[n], self.right[n]
+            arity = self.arity[code]
+            if arity == 1 or arity == 2:
+                if self._from_before(a, floor) or (arity == 2 and self._from_before(b, floor)):
+                    return False
+            elif arity:
+                for k in range(a, a + b):
+                    if self._from_before(self.pool[k], floor):
+                        return False
+            elif code == SHARED:
+                return False
+        return True
+
+    def _from_before(self, n: int, floor: int) -> bool:
+        return n < floor and self.operation[n] != CONSTANT
+
     def dependent(self, entries: Iterable[int], sources: Iterable[int]) -> set[int]:
         """Those of `entries` (newest first) that come from `sources`, with the sources."""
         found = set(sources)
@@ -154,14 +173,23 @@ class Reading(Compaction):
 
     # --- marks of sweeps ----------------------------------------------------------
 
+    def begin_sweep(self, column: list[float], floor: int) -> None:
+        """Nothing is reached yet; adjoints go into a column, of entries from `floor` on."""
+        if self.sweeping:
+            raise refusals.sweep_in_sweep()
+        self.clean()
+        self.flow, self.floor, self.chain, self.pending = column, floor, -1, 0
+        self.sweeping = self.dirty = True
+
     def reached_leaves(self) -> list[int]:
-        """The leaves that a sweep has reached, without their marks."""
+        """The leaves that a finished sweep has reached; nothing is marked any more."""
         leaves: list[int] = []
         n = self.chain
         while n >= 0:
             leaves.append(n)
             self.mark[n] = 0
             n = self.left[n]
+        self.dirty = False
         return leaves
 
     def clean(self) -> None:

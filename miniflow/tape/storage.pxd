@@ -48,14 +48,17 @@ cdef class Storage:
     cdef int *arity
     cdef double *value
     cdef double *adjoint
+    cdef double *flow
     cdef unsigned char *mark
     cdef readonly Py_ssize_t count, capacity, pooled
     cdef public Py_ssize_t noted, held, muted
-    cdef Py_ssize_t chain, pending
+    cdef Py_ssize_t chain, pending, floor
     cdef public uint64_t thread
     cdef public dict scopes
     # and the rest
     cdef Py_ssize_t reserved  # of the pool
+    cdef double *spare  # see `spare_column`; so many numbers:
+    cdef Py_ssize_t spared
     cdef public Py_ssize_t opened, version
     cdef public dict labels, grads, homes, others, names
     cdef public tuple path
@@ -87,6 +90,7 @@ cpdef bint is_leaf(Handle v)
 cdef inline int resize(Storage table, Py_ssize_t capacity) except -1:
     """Give every column that many entries, or at least as many as are in use."""
     cdef size_t used = table.count, size = capacity
+    cdef bint aside  # whether a sweep fills the spare column at present
     if capacity < table.count:
         return 0
     if capacity > 2147483647:
@@ -99,7 +103,13 @@ cdef inline int resize(Storage table, Py_ssize_t capacity) except -1:
     lengthen(&table.left, used, size, sizeof(int))
     lengthen(&table.right, used, size, sizeof(int))
     lengthen(&table.value, used, size, sizeof(double))
+    aside = table.sweeping and table.flow != table.adjoint
     lengthen(&table.adjoint, used, size, sizeof(double))
+    if not aside:
+        table.flow = table.adjoint
+        free(table.spare)
+        table.spare = NULL
+        table.spared = 0
     lengthen(&table.mark, used, size, 1)
     table.capacity = capacity
     table.version += 1
@@ -114,5 +124,6 @@ cdef inline void release(Storage table):
     free(table.right)
     free(table.value)
     free(table.adjoint)
+    free(table.spare)
     free(table.mark)
     free(table.pool)

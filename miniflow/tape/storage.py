@@ -6,7 +6,8 @@ An entry has one place in each column:
     left, right    the entries of the operands; or where in `pool` their numbers are, and how
                    many; of a leaf that a sweep has reached the one that it had reached before
     value          the primal: what the entry evaluates to
-    adjoint        d(output)/d(this entry), filled in by a sweep
+    adjoint        d(output)/d(this entry), filled in by a sweep; but a sweep that is to change
+                   no gradient fills in a column of its own: `flow` is the one that it fills
     mark           what a running sweep has reached
     owner          a weak reference to the Value of this entry
 
@@ -45,7 +46,8 @@ class Storage:
     """The columns and side tables of one thread's tape."""
 
     __slots__ = (
-        "adjoint", "arity", "capacity", "chain", "count", "dirty", "due", "grads", "held", "homes",
+        "adjoint", "arity", "capacity", "chain", "count", "dirty", "due", "floor", "flow", "grads",
+        "held", "homes",
         "labels", "left", "mark", "muted", "names", "noted", "opened", "operation", "others",
         "owner", "path", "pending", "pool", "pooled", "right", "scopes", "sweeping", "swept",
         "thread", "trace", "value", "version",
@@ -70,6 +72,7 @@ class Storage:
         self.homes: dict[int, Handle] = {}  # of shared entries: the other thread's leaf
         self.others: dict[int, Op] = {}  # operations that are in no table
         self.scopes: dict[int, tuple[int, int | None]] = {}  # stretches of entries to be kept
+        self.floor = 0  # the entry at which a sweep ends
         self.chain = -1  # the leaf that a sweep has reached last; in its `left` the one before
         self.pending = 0  # how many entries a sweep has yet to replay
         self.opened = 0  # how many scopes there have been

@@ -4,9 +4,9 @@
 /* Pass a contribution on to the adjoint of an entry: `_reach`. */
 INLINE void pass_on(
     TableHead *t, const int *operation, Py_ssize_t x, double contribution, double *adjoint,
-    unsigned char *mark, Py_ssize_t *pending)
+    unsigned char *mark, Py_ssize_t floor, Py_ssize_t *pending)
 {
-    if (operation[x] == CODE_constant) return;
+    if (operation[x] == CODE_constant || x < floor) return;
     if (mark[x]) {
         adjoint[x] += contribution;
         return;
@@ -29,9 +29,9 @@ APART static Py_ssize_t replay_arithmetic(void *table, Py_ssize_t n)
 {
     TableHead *t = table;
     int *operation = t->operation, *left = t->left, *right = t->right, count;
-    double *value = t->value, *adjoint = t->adjoint, g, da, db;
+    double *value = t->value, *adjoint = t->flow, g, da, db;
     unsigned char *mark = t->mark;
-    Py_ssize_t pending = t->pending, a, b;
+    Py_ssize_t floor = t->floor, pending = t->pending, a, b;
     for (; pending; n--) {
         while (mark[n] != PENDING) n--;
         a = left[n];
@@ -42,11 +42,11 @@ APART static Py_ssize_t replay_arithmetic(void *table, Py_ssize_t n)
         mark[n] = 0;
         pending--;
         if (count == 1) { /* apart, so that each case of the switch goes straight to its own */
-            pass_on(t, operation, a, g * da, adjoint, mark, &pending);
+            pass_on(t, operation, a, g * da, adjoint, mark, floor, &pending);
         }
         else {
-            pass_on(t, operation, a, g * da, adjoint, mark, &pending);
-            pass_on(t, operation, b, g * db, adjoint, mark, &pending);
+            pass_on(t, operation, a, g * da, adjoint, mark, floor, &pending);
+            pass_on(t, operation, b, g * db, adjoint, mark, floor, &pending);
         }
     }
     t->pending = pending;
