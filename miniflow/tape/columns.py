@@ -307,7 +307,7 @@ def pending_entry(mark: bytearray, stop: int) -> int:
     return mark.rfind(1, 0, stop)
 
 
-def spare_column(table: Any, sources: list[int]) -> dict[int, float]:
+def spare_column(table: Any, sources: list[int]) -> Any:
     """A column for a sweep that changes no gradient, where sources have 0."""
     return dict.fromkeys(sources, 0.0)
 

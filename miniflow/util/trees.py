@@ -16,6 +16,8 @@ def is_array(x: Any) -> bool:
 
 def children(tree: Any) -> Sequence[Any] | None:
     """The parts of a list, tuple, dict or array; None for a leaf."""
+    if tree.__class__ is float:
+        return None
     if isinstance(tree, dict):
         return list(tree.values())
     if isinstance(tree, (list, tuple)):
