@@ -85,7 +85,7 @@ class Module:
 
         Raises:
             KeyError: names are missing or unknown.
-            TypeError: an entry is not a real number.
+            TypeError: a parameter is not a real number.
         """
         if not isinstance(state, dict):
             raise TypeError(
@@ -359,7 +359,7 @@ Layer of [LinearNeuron(4)]]
         rng = _rng(seed)
         nouts = list(nouts) if isinstance(nouts, Iterable) else []
         if not nouts:
-            raise ValueError("MLP: nouts must be a list of sizes, that of one layer at least")
+            raise ValueError(f"MLP: nouts must be a list of at least one size, got {nouts!r:.60}")
         sizes = [nin, *nouts]
         self.layers = [
             Layer(a, b, nonlin=i != len(nouts) - 1, activation=activation, seed=rng)
@@ -559,20 +559,22 @@ def cross_entropy(logits: Sequence[Sequence[Any]], classes: Sequence[int]) -> An
     if not hasattr(classes, "__len__"):
         return cross_entropy([logits], [classes])  # type: ignore[list-item]
     pairs = _pairs("cross_entropy", logits, classes)
-    return _mean([_surprise(row, _logit(row, k), k) for row, k in pairs])
+    return _mean([_surprise(scores, _logit(scores, k), k) for scores, k in pairs])
 
 
-def _surprise(row: Sequence[Any], chosen: Any, k: int) -> Any:
-    """-log(softmax(row)[k]), from the leads of the others: nothing overflows or cancels."""
-    leads = [x - chosen for j, x in enumerate(row) if j != k]
+def _surprise(scores: Sequence[Any], chosen: Any, k: int) -> Any:
+    """-log(softmax(scores)[k]), from the leads of the others: nothing overflows or cancels."""
+    leads = [x - chosen for j, x in enumerate(scores) if j != k]
     return math.softplus(reduce(math.logaddexp, leads)) if leads else 0.0 * chosen
 
 
-def _logit(row: Sequence[Any], k: Any) -> Any:
+def _logit(scores: Sequence[Any], k: Any) -> Any:
     if not hasattr(k, "__index__") or k.__class__ is Value:
         raise TypeError(f"cross_entropy: a class must be an integer, got {k!r:.60}")
-    if not hasattr(row, "__len__"):
-        raise TypeError(f"cross_entropy: each sample needs a row of logits, got {row!r:.60}")
-    if not 0 <= k < len(row):
-        raise ValueError(f"cross_entropy: class {k} is not among {len(row)} logits")
-    return row[k]
+    if not hasattr(scores, "__len__"):
+        raise TypeError(
+            f"cross_entropy: each sample must have a logit for each class, got {scores!r:.60}"
+        )
+    if not 0 <= k < len(scores):
+        raise ValueError(f"cross_entropy: class {k} is not among {len(scores)} logits")
+    return scores[k]

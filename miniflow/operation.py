@@ -7,6 +7,7 @@ operations and never branches, so the same row serves plain numbers, Values and
 recorded programs, to any order of differentiation.
 """
 
+import builtins
 import math
 from collections.abc import Callable, Sequence
 from keyword import iskeyword
@@ -111,11 +112,12 @@ class Op:
         if self.arity < 0:
             if operands:
                 return operands
-            raise TypeError(f"{self.name}: got no operands, takes at least one")
+            raise TypeError(f"{self.name}: takes at least one operand, got none")
         missing = self.arity - len(operands)
         if 0 <= missing <= len(self.defaults):
             return operands + self.defaults[len(self.defaults) - missing :]
-        raise TypeError(f"{self.name}: takes {self.arity} operands, got {len(operands)}")
+        count = f"{self.arity} operand{'s' * (self.arity != 1)}"
+        raise TypeError(f"{self.name}: takes {count}, got {len(operands)}")
 
     @property
     def flat(self) -> bool:
@@ -214,7 +216,7 @@ def define(
         8.0
         >>> del TABLE["cube"]
     """
-    if not name.isidentifier() or iskeyword(name):
+    if not isinstance(name, str) or not name.isidentifier() or iskeyword(name):
         raise ValueError(f"define: name must be a Python identifier, got {name!r}")
     if name in TABLE or name in RESERVED:
         raise ValueError(f"define: {name!r} is taken; choose another identifier")
@@ -226,7 +228,7 @@ def define(
     )
     arity = -1 if each else len(rules)
     text = value if isinstance(value, str) else ""
-    function = _evaluated(text, arity) if isinstance(value, str) else value
+    function = _evaluated(name, text, arity) if isinstance(value, str) else value
     if limit is not None:
         function = limited(function, limit)
     op = row(
@@ -238,12 +240,24 @@ def define(
     return op
 
 
-def _evaluated(text: str, arity: int) -> Callable[..., float]:
+def _evaluated(name: str, text: str, arity: int) -> Callable[..., float]:
     """A Python expression as a function of so many operands."""
+    if arity not in OPERANDS:
+        raise ValueError(f"define: {name}: value must be a function, got a string")
     parameters = ", ".join(OPERANDS[arity])
-    # of this file, and so no line of the user's: a trace does not note it
-    code = compile(f"lambda {parameters}: {text}", __file__, "eval")
-    return eval(code, dict(NAMESPACE))  # type: ignore[no-any-return]
+    try:
+        # of this file, and so no line of the user's: a trace does not note it
+        code = compile(f"lambda {parameters}: {text}", __file__, "eval")
+    except SyntaxError as error:
+        raise ValueError(
+            f"define: {name}: value must be an expression, got {text!r:.60}"
+        ) from error
+    function = eval(code, dict(NAMESPACE))
+    names = {*function.__code__.co_names} - {*NAMESPACE, *dir(builtins)}
+    unknown = sorted(x for x in names if f".{x}" not in text)
+    if unknown:
+        raise ValueError(f"define: {name}: {text!r:.60} has {unknown[0]!r}; it is of {parameters}")
+    return function  # type: ignore[no-any-return]
 
 
 def limited(f: Callable[..., float], limit: Callable[..., float] | float) -> Callable[..., float]:

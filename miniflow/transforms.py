@@ -68,7 +68,7 @@ class _Call:
             table.muted = muted
 
     def input(self, x: Any) -> Value:
-        """A fresh row for one input: the recording of f is told apart from what x is part of."""
+        """A fresh entry for one input: the recording of f is told apart from what x is part of."""
         if x.__class__ is Value:
             return +x if not self.muted else Value(plain(x))
         if isinstance(x, (str, bytes)) or x is None:
@@ -86,8 +86,8 @@ class _Call:
             return current().constant(ops.real(y))
         except TypeError:
             raise TypeError(
-                f"{self.what}: f returned a {type(y).__name__}, not a scalar; return a number, "
-                "a Value, or lists, tuples, dicts or arrays of them"
+                f"{self.what}: f must return numbers or Values, in lists, tuples, dicts or "
+                f"arrays, got {type(y).__name__}"
             ) from None
 
     def open(self, values: list[Value]) -> bool:
@@ -109,7 +109,7 @@ class _Call:
         """The only output."""
         if len(self.outputs) != 1 or not _is_scalar(self.out):
             raise TypeError(
-                f"{self.what}: f returned a {type(self.out).__name__}, not a scalar; "
+                f"{self.what}: f must return a scalar, got {type(self.out).__name__}; "
                 "return one number, or use jacobian or vjp"
             )
         return self.outputs[0]

@@ -382,7 +382,7 @@ def test_the_number_of_operands(name):
     xs = [0.75] * op.arity
     fewest = op.arity - len(op.defaults)
     for wrong in ([], xs[: fewest - 1], [*xs, 0.75]):
-        with pytest.raises(TypeError, match=rf"{name}: takes {op.arity} operands, got"):
+        with pytest.raises(TypeError, match=rf"{name}: takes {op.arity} operands?, got"):
             op(*wrong)
     assert same(op(*xs[:fewest]), op(*xs[:fewest], *op.defaults))
     assert same(op(*map(Value, xs[:fewest])).data, op(*xs[:fewest]))
@@ -656,3 +656,19 @@ def test_a_partial_is_a_formula_or_a_number(row):
 def test_partials_and_each_exclude_each_other(row):
     with pytest.raises(ValueError, match="give one partial for each operand, or each="):
         row("both", abs, None, each=partial(int))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        (3, abs, "name must be a Python identifier, got 3"),
+        ([], abs, "name must be a Python identifier"),
+        ("broken", "x +", r"define: broken: value must be an expression, got 'x \+'"),
+        ("broken", "nosuch(x)", "define: broken: 'nosuch.*' has 'nosuch'; it is of x"),
+        ("broken", "a + b", "define: broken: .* has 'a'; it is of x"),
+    ],
+)
+def test_what_cannot_be_defined_is_named_at_once(row, name, value, message):
+    with pytest.raises(ValueError, match=message):
+        row(name, value, 1.0)
+    assert "broken" not in TABLE

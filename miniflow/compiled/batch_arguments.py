@@ -24,18 +24,21 @@ class BatchArguments:
         arrays: what runs along the batch: ``(place, array)``, elements first; `place` is the
             number of the array's first number among an element's.
         same: the numbers that are the same for all, in order.
+        size: how many numbers an element has.
         values: whether there are Values among what runs along the batch.
     """
 
     def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], in_axes: Any) -> None:
         self.count = -1
-        self.place = 0
+        self.size = 0
         self.arrays: list[tuple[int, Any]] = []
         self.uniform: list[tuple[int, Sequence[Any]]] = []  # place of the first, numbers
         self.values = False
         axes = axes_for(in_axes, len(args))
         if len(axes) != len(args):
-            raise ValueError(f"vmap: in_axes has {len(axes)} entries for {len(args)} arguments")
+            raise ValueError(
+                f"vmap: in_axes must be one for each of {len(args)} arguments, got {len(axes)}"
+            )
         trees = tuple([self._take(x, axis) for x, axis in zip(args, axes, strict=True)])
         named = {name: self._take(x, 0) for name, x in kwargs.items()}
         self.element = trees, named
@@ -66,12 +69,12 @@ class BatchArguments:
     def _same(self, tree: Any) -> Any:
         """An argument that is the same for all elements."""
         if is_array(tree) and tree.dtype == float:  # no need to look at each number
-            self.uniform.append((self.place, tree.ravel()))
-            self.place += tree.size
+            self.uniform.append((self.size, tree.ravel()))
+            self.size += tree.size
             return ArrayLeaf(tree.shape)
         numbers, treedef = flatten_numbers(tree)
-        self.uniform.append((self.place, numbers))
-        self.place += len(numbers)
+        self.uniform.append((self.size, numbers))
+        self.size += len(numbers)
         return treedef
 
     def _column(self, tree: Any, axis: Any) -> Any:
@@ -99,9 +102,9 @@ class BatchArguments:
             raise ValueError(f"vmap: batches of {self.count} and of {len(tree)} elements")
         self.count = len(tree)
         shape = tree.shape[1:]
-        self.arrays.append((self.place, tree))
+        self.arrays.append((self.size, tree))
         numbers = ArrayLeaf(shape) if shape else NUMBER_LEAF
-        self.place += numbers.size if isinstance(numbers, ArrayLeaf) else 1
+        self.size += numbers.size if isinstance(numbers, ArrayLeaf) else 1
         return numbers
 
     # --- one element --------------------------------------------------------------
@@ -117,11 +120,11 @@ class BatchArguments:
 
     def numbers(self, i: int, same: Sequence[Any]) -> list[Any]:
         """The numbers of element i, if those that all have are `same`."""
-        found: list[Any] = [0.0] * self.place
+        found: list[Any] = [0.0] * self.size
         if self.count:
             for place, tree in self.arrays:
-                row = tree[i].ravel().tolist() if tree.ndim > 1 else [tree[i]]
-                found[place : place + len(row)] = row
+                part = tree[i].ravel().tolist() if tree.ndim > 1 else [tree[i]]
+                found[place : place + len(part)] = part
         start = 0
         for place, xs in self.uniform:
             found[place : place + len(xs)] = same[start : start + len(xs)]
@@ -141,7 +144,7 @@ class BatchArguments:
             for k, index in enumerate(product(*map(range, tree.shape[1:]))):
                 places.append(place + k)
                 arrays.append(tree[(slice(None), *index)])
-        return BatchColumns(places, arrays, self.place)
+        return BatchColumns(places, arrays, self.size)
 
     def vector(self) -> Any:
         """The numbers that all elements have, as an array."""
@@ -188,11 +191,11 @@ class BatchColumns:
         """The addresses of the elements from `start` on."""
         return [a + start * s for a, s in zip(self.addresses, self.strides, strict=True)]
 
-    def chosen(self, rows: Any) -> "BatchColumns":
+    def chosen(self, elements: Any) -> "BatchColumns":
         """Some of the elements."""
-        return BatchColumns(self.places, [x[rows] for x in self.arrays], len(self.layout))
+        return BatchColumns(self.places, [x[elements] for x in self.arrays], len(self.layout))
 
 
 def axes_for(in_axes: Any, count: int) -> Any:
-    """An entry of in_axes for each positional argument."""
+    """The axes of each positional argument."""
     return in_axes if isinstance(in_axes, (tuple, list)) else [in_axes] * count

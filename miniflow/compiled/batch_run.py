@@ -179,12 +179,12 @@ class BatchRun:
         if not self.chain:
             return slice(None)
         order = {name: k for k, name in enumerate(self.live or ())}
-        count = self.arguments.place
+        count = self.arguments.size
         return [*range(count), *[count + order[id(v)] for v in path.program.captured]]
 
-    def _outputs(self, path: Specialization, outputs: int) -> int:
+    def _output_count(self, outputs: int) -> int:
         """How many outputs there are, whatever the path."""
-        return self.arguments.place + len(self.live or ()) if self.chain else outputs
+        return self.arguments.size + len(self.live or ()) if self.chain else outputs
 
     def _none(self) -> None:
         """The structure of no elements' results."""
@@ -198,7 +198,7 @@ class BatchRun:
     def _enter(self, path: Specialization, outputs: int) -> None:
         """A path is taken."""
         self.paths[path] = None
-        self._take(path.program.result, self._outputs(path, outputs))
+        self._take(path.program.result, self._output_count(outputs))
 
     def _one(self, i: int) -> Specialization | None:
         """Run one element; its path, if it has one."""
@@ -231,18 +231,19 @@ class BatchRun:
             assert found is not None  # the first path is not one too many
             path = found[0]
         columns = self.arguments.columns()
-        rows = self._over(path, columns, self.arguments.count, None)
-        while len(rows):
-            other = self._one(int(rows[0]))
-            rows = rows[1:]
-            if other is None or len(rows) < RUN_SINGLY:
-                for i in rows.tolist():
+        elements = self._over(path, columns, self.arguments.count, None)
+        while len(elements):
+            other = self._one(int(elements[0]))
+            elements = elements[1:]
+            if other is None or len(elements) < RUN_SINGLY:
+                for i in elements.tolist():
                     self._one(i)
                 return
-            rows = rows[self._over(other, columns.chosen(rows), len(rows), rows)]
+            chosen = columns.chosen(elements)
+            elements = elements[self._over(other, chosen, len(elements), elements)]
 
-    def _over(self, path: Specialization, columns: BatchColumns, count: int, rows: Any) -> Any:
-        """Run so many elements (`rows` of the batch) on a path; which of them leave it."""
+    def _over(self, path: Specialization, columns: BatchColumns, count: int, elements: Any) -> Any:
+        """Run elements of the batch (None: all, `count`) on a path; which of them leave it."""
         import numpy
 
         total = self.options.total
@@ -254,7 +255,7 @@ class BatchRun:
         workers = self.options.workers(count * len(path.program))
         size = BLOCK if total or workers > 1 else count
         starts = range(0, count, size)
-        direct = rows is None and not total and not self.chain
+        direct = elements is None and not total and not self.chain
         out = self.out
         if not direct:
             out = numpy.empty((len(starts), code.outputs) if total else (code.outputs, count))
@@ -272,7 +273,7 @@ class BatchRun:
                 for part in out:
                     self.out[places] += part
         elif not direct:
-            self.out[:, rows] = out
+            self.out[:, elements] = out
         return left
 
     def _code(self, path: Specialization, shape: Shape) -> Any:

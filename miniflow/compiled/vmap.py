@@ -67,7 +67,7 @@ class SumOp(EntryOp):
     def _places(self) -> list[int]:
         """Where those are among the partials by an element's numbers and captured Values."""
         places = [place + k for place, xs in self.arguments.uniform for k in range(len(xs))]
-        count = self.arguments.place
+        count = self.arguments.size
         return [*places, *range(count, count + len(self.captured))]
 
     def _recorded(self, xs: Sequence[Any]) -> list[Any]:
@@ -75,13 +75,13 @@ class SumOp(EntryOp):
         start = len(xs) - len(self.captured)
         assert self.cache.root is not None  # it has been run
         call = OutputOp(self.cache, (), self.output, self.captured, self.cache.root.result)
-        rows = [
+        slopes = [
             call._partials([*self.arguments.numbers(i, xs[:start]), *xs[start:]])
             for i in range(self.arguments.count)
         ]
-        if not rows:
+        if not slopes:
             return [0.0] * len(xs)
-        return [ops.sum(*[row[k] for row in rows]) / self.share for k in self._places()]
+        return [ops.sum(*[slope[k] for slope in slopes]) / self.share for k in self._places()]
 
 
 class Vmapped(CompiledFunction):
@@ -167,25 +167,25 @@ class Vmapped(CompiledFunction):
             raise ValueError("vmap: a batch of no elements has no Values")
         import numpy
 
-        rows = numpy.empty((len(results[0][0]), len(results)), dtype=object)
+        outputs = numpy.empty((len(results[0][0]), len(results)), dtype=object)
         for i, (numbers, _) in enumerate(results):
-            rows[:, i] = numbers
+            outputs[:, i] = numbers
         if self.options.total:
             share = float(arguments.count) if self.reduce == "mean" else 1.0
-            for k, row in enumerate(rows):
-                rows[k, 0] = ops.div(ops.sum(*row), share)
-            rows = rows[:, 0]
-        return assemble(results[0][1], rows, total=self.options.total)
+            for k, terms in enumerate(outputs):
+                outputs[k, 0] = ops.div(ops.sum(*terms), share)
+            outputs = outputs[:, 0]
+        return assemble(results[0][1], outputs, total=self.options.total)
 
 
-def assemble(result: Any, rows: Any, *, total: bool) -> Any:
-    """The result of a batch; `rows` is an array with each output's elements, or its sum."""
+def assemble(result: Any, outputs: Any, *, total: bool) -> Any:
+    """The result of a batch; `outputs` is an array with each output's elements, or its sum."""
     start = 0
 
     def take(count: int) -> Any:
         nonlocal start
         start += count
-        return rows[start - count : start]
+        return outputs[start - count : start]
 
     def build(tree: Any) -> Any:
         if tree is NUMBER_LEAF:
@@ -211,7 +211,7 @@ def vmap(
     Args:
         f: function of one element: of numbers in nested lists, tuples, dicts and arrays.
         in_axes: the axis of array arguments that runs along the batch, or None for what is the
-            same for all elements; or a tuple with an entry for each positional argument, in
+            same for all elements; or a tuple with one for each positional argument, in
             which lists, tuples and dicts may stand for those of the argument. Keyword
             arguments run along their first axis.
         reduce: None for all elements' results, "sum" or "mean" over the batch.

@@ -12,7 +12,7 @@ from miniflow.native.batch_wrapper import ArrayCall, BatchWrapper, makes, takes
 from miniflow.native.builtin import BuiltinFunction
 from miniflow.native.emitter import Target
 from miniflow.native.link import Library
-from miniflow.native.python_rows import _missed, raise_error
+from miniflow.native.python_rows import missed, raise_error
 from miniflow.native.rows import ROWS
 from miniflow.native.tiers import MachineCode, digest
 from miniflow.program.expand import expanded
@@ -62,7 +62,7 @@ class BatchFunction:
         self._function: tuple[Library | None, Any] = None, None
 
     def __call__(self, columns: Any, uniform: Any, start: int, count: int, out: Any) -> Any:
-        """Run over `count` elements from `start` on; `out` gets a row or a sum for each output.
+        """Run over `count` elements from `start` on; `out` gets each output's numbers or their sum.
 
         Returns whether each element has left the program's path.
         """
@@ -79,11 +79,11 @@ class BatchFunction:
         columns_at = array("q", columns.starts(start))
         strides = array("q", columns.strides)
         where = _address(out)
-        if out.ndim > 1:  # each output's elements in a row
-            rows = array("q", [where + k * out.strides[0] for k in range(self.outputs)])
-            where = rows.buffer_info()[0]
+        if out.ndim > 1:  # the numbers of each output stand side by side
+            outputs = array("q", [where + k * out.strides[0] for k in range(self.outputs)])
+            where = outputs.buffer_info()[0]
         for _ in range(2):  # a call that is missed may be another thread's
-            before = _missed.value
+            before = missed.value
             known[1](
                 columns_at.buffer_info()[0], strides.buffer_info()[0], _address(uniform), count,
                 where, _address(failed), aligned,
@@ -91,7 +91,7 @@ class BatchFunction:
             if not self.python:
                 break
             raise_error()
-            if _missed.value == before:
+            if missed.value == before:
                 break
         else:
             raise RecursionError("maximum recursion depth exceeded while a row was computed")

@@ -131,7 +131,7 @@ class BatchWrapper(Wrapper):
         field = self._field(x)
         data, strides = field("ptr", DATA), field("ptr", STRIDES)
         steps = [self._item(strides, k) for k in range(1 + len(tree.shape))]
-        *outer, row = tree.shape or (1,)
+        *outer, innermost = tree.shape or (1,)
         if 0 not in tree.shape and batch.shape.layout[batch.batched[self.columns]]:
             self._demand(e(f"icmp eq i64 {steps[0]}, 8"))
         for index in product(*map(range, outer)):
@@ -146,8 +146,8 @@ class BatchWrapper(Wrapper):
                     at = e(f"getelementptr {t}, ptr {base}, i64 {e(f'add i64 {k}, {first}')}")
                     e.line(f"store {t} {what}, ptr {at}")
 
-            loop(e, "column", str(row), note)
-            self.columns += row
+            loop(e, "column", str(innermost), note)
+            self.columns += innermost
 
     def _item(self, base: str, k: int | str) -> str:
         return self.e(f"load i64, ptr {self.e(f'getelementptr i64, ptr {base}, i64 {k}')}")
@@ -161,15 +161,15 @@ class BatchWrapper(Wrapper):
             return [self._array(k, x.shape) for k, x in enumerate(arrays(self.result))]
         count = self._object("PyLong_FromSsize_t", f"i64 {self.length}")
         maker, made = self._callable(f"{self.makers}"), []
-        rows = self._call("ptr", "PyObject_CallOneArg", f"ptr {maker}, ptr {count}")
+        found = self._call("ptr", "PyObject_CallOneArg", f"ptr {maker}, ptr {count}")
         self._call("void", "Py_DecRef", f"ptr {count}")
-        self._demand(e(f"icmp ne ptr {rows}, null"), "lost")
+        self._demand(e(f"icmp ne ptr {found}, null"), "lost")
         for k in range(self.batch.outputs):
-            made.append(self._call("ptr", "PyList_GetItem", f"ptr {rows}, i64 {k}"))
+            made.append(self._call("ptr", "PyList_GetItem", f"ptr {found}, i64 {k}"))
             self._call("void", "Py_IncRef", f"ptr {made[-1]}")
             data = e(f"load ptr, ptr {e(f'getelementptr i8, ptr {made[-1]}, i64 {DATA}')}")
             e.line(f"store ptr {data}, ptr {e(f'getelementptr ptr, ptr %out, i64 {k}')}")
-        self._call("void", "Py_DecRef", f"ptr {rows}")
+        self._call("void", "Py_DecRef", f"ptr {found}")
         return made
 
     def _results(self, made: list[str]) -> str:

@@ -13,8 +13,8 @@ ROW = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.POINTER(ctypes.c_double), ctypes.
 
 _errors: dict[int, BaseException] = {}  # of rows that Python computes, by thread
 _failed = ctypes.c_int64()  # how many: code looks at it when it is done
-_missed = ctypes.c_int64()  # calls of rows that did not get into Python
-COUNTS = {FAILED: _failed, MISSED: _missed}
+missed = ctypes.c_int64()  # calls of rows that did not get into Python
+COUNTS = {FAILED: _failed, MISSED: missed}
 
 
 def c_callback(value: Callable[..., float]) -> Any:

@@ -288,7 +288,7 @@ def _check_c(op: Op) -> None:
     """Refuse a row that there is no C for."""
     if not (has_c(op) or (op in ops.BUILTIN and op.name in NEARLY) or decomposition(op)):
         raise TypeError(
-            f"c_source: {op.name} is a function of Python, there is no C for it; write it in "
+            f"c_source: {op.name} is a function of Python and has no form in C; write it in "
             "the table's own operations, or leave it outside of the program"
         )
 

@@ -200,8 +200,8 @@ def _check_result(name: str, result: Any) -> None:
     of_numpy = type(result).__module__ == "numpy"  # its bools, and arrays of them
     if parts is None and not isinstance(result, PLAIN_PARTS) and not of_numpy:
         raise TypeError(
-            f"{name}: it returned a {type(result).__name__}; a traced function returns numbers, "
-            "strings, bools or None, in lists, tuples, dicts and arrays"
+            f"{name}: a traced function must return numbers, strings, bools or None, in lists, "
+            f"tuples, dicts and arrays, got {type(result).__name__}"
         )
 
 

@@ -32,7 +32,7 @@ def origins(table: Table, notes: Trace, entries: list[int]) -> dict[int, Place |
 
     found: dict[int, Place | None] = {}
     sources = list(map(source, entries))
-    scopes = table.paths([n for n, _, _ in sources])
+    scopes = table.scope_names([n for n, _, _ in sources])
     for n, (_, origin, sweep), scope in zip(entries, sources, scopes, strict=True):
         file, line = origin or ("", 0)
         found[n] = Place(file, line, sweep, scope) if sweep or origin or scope else None

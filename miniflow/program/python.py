@@ -241,7 +241,7 @@ def _structure(tree: Any, outputs: Iterator[str]) -> str:
 
 
 def _literal(part: Any) -> str:
-    """What is no number in a result, as Python has it."""
+    """What is not a number in a result, as Python has it."""
     if hasattr(part, "tolist"):
         part = part.tolist()
     if not isinstance(part, (str, bytes, bool, list, type(None))):

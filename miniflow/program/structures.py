@@ -1,7 +1,7 @@
 """Structures of arguments and results: numbers apart from what holds them.
 
 A *treedef* is a structure with *leaves* in the places of its numbers: one for a number, one for
-an array of them. What is no number is *static* and stays in its place: a string, None, a mask,
+an array of them. What is not a number is *static* and stays in its place: a string, None, a mask,
 any hashable object.
 """
 
@@ -62,7 +62,7 @@ def is_number(x: Any) -> bool:
 
 
 def is_static_array(tree: Any) -> bool:
-    """Whether it is an array of what are no numbers: a mask, say."""
+    """Whether it is an array of other things than numbers: a mask, say."""
     return is_array(tree) and tree.dtype != object
 
 

@@ -21,7 +21,7 @@ def trace(f: Function, *example: Any, **kwargs: Any) -> Program:
 
     Args:
         f: function of numbers in nested lists, tuples, dicts and arrays; other arguments
-            (bool, str, None, any hashable object) are settings, kept as they are.
+            (bool, str, None, any hashable object) are static, kept as they are.
         *example: arguments of one call.
         **kwargs: the same, by name.
 

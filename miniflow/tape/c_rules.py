@@ -6,10 +6,8 @@ from typing import Any
 from miniflow import ops
 from miniflow.ops import Op
 from miniflow.program.c import LONGEST_RULE, c_function, has_c
-from miniflow.program.expand import expanded
-from miniflow.program.freeze import freeze
+from miniflow.program.expand import expanded, formula_code
 from miniflow.program.ir import Code
-from miniflow.program.structures import NUMBER_LEAF
 from miniflow.program.writer import INFIX
 from miniflow.tape.choose import source_digest
 
@@ -20,9 +18,8 @@ TYPES = {1: "Unary", 2: "Binary", 3: "Ternary"}
 
 def _traced(f: Callable[..., Any], count: int) -> Code | None:
     """A formula as a program of rows that C has; None if there is none."""
-    try:
-        program = freeze(f, [0.5] * count, ((NUMBER_LEAF,) * count, {}))
-    except TypeError:  # it calls functions of floats
+    program = formula_code(f, count)
+    if program is None:
         return None
     rows = {op.name for op in ops.TABLE.values() if has_c(op)}
     program = expanded(program, rows)

@@ -108,6 +108,7 @@ cdef inline int prepare(kind, Table table, Table nowhere, operate, call) except 
     from miniflow.operation import Op
 
     nowhere.value[0] = NAN
+    nowhere.thread = 0  # nobody records there
     prepare_handles(kind, <void *>table, &table.thread, <void *>table.scopes, nowhere)
     call_any, operate_any, row_type = Op.__call__, operate, Op
     Op.__call__ = call

@@ -64,6 +64,9 @@ class Tape:
             table.scopes[self._scope] = (start, table.count)
             table.version += 1
 
+    def __reduce__(self) -> Any:
+        raise TypeError("a Tape cannot be copied or pickled; keep list(tape), its entries")
+
     def _close(self) -> None:
         del self._table.scopes[self._scope]
         self._table.version += 1
@@ -146,7 +149,7 @@ class scope(ContextDecorator):  # noqa: N801 - it is used as no_grad is
     Example:
         >>> with Tape() as tape, scope("layer1"):
         ...     y = Value(2.0) * 3.0
-        >>> tape.table.paths(tape.numbers())
+        >>> tape.table.scope_names(tape.numbers())
         [('layer1',), ('layer1',), ('layer1',)]
     """
 

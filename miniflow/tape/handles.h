@@ -369,11 +369,17 @@ static void quicken(void)
 
 /* --- the class of Values --------------------------------------------------------------- */
 
+/* What Values are built on is not made by itself. */
+static PyObject *refuse_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    return PyErr_Format(PyExc_TypeError, "cannot create '%s' instances: take Value", type->tp_name);
+}
+
 /* Give the class of Values its free list of handles, and operators. */
 static int prepare_handles(
     PyObject *type, void *table, void *thread, void *scopes, PyObject *nobodys)
 {
-    PyTypeObject *t = (PyTypeObject *)type;
+    PyTypeObject *t = (PyTypeObject *)type, *base;
     TableHead *head = table;
     int k, same = (void *)&head->thread == thread && (void *)head->scopes == scopes;
     if (t->tp_basicsize != sizeof(HandleHead) || !same) {
@@ -385,6 +391,10 @@ static int prepare_handles(
     /* a cycle is broken in its dicts: what is left of it still knows its table */
     t->tp_clear = Py_TYPE((PyObject *)table)->tp_clear = NULL;
     t->tp_new = handle_new;
+    for (base = t->tp_base; base != &PyBaseObject_Type; base = base->tp_base) {
+        base->tp_new = refuse_new;
+        base->tp_vectorcall = NULL;
+    }
     handle_type = t;
     nowhere = nobodys;
     for (k = 0; k <= FREE_LIST; k++) Py_INCREF(nowhere);

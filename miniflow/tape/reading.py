@@ -3,7 +3,7 @@
 Whoever looks at a recording (pictures, programs, transforms) does it by these methods. A
 compaction gives entries other numbers, so the table is held as long as they are at hand:
 
-    table, n = place(y)
+    table, n = located(y)
     with table.hold():
         for x in table.reached([n]):
             op, value, gradient, label = table.properties(x)
@@ -28,7 +28,7 @@ if not cython.compiled:
     from miniflow.tape.columns import CONSTANT, LEAF, SHARED, last, pending_entry, unmark
 
 
-def place(v: Handle) -> tuple[Any, int]:
+def located(v: Handle) -> tuple[Any, int]:
     """The table of a Value and the number of its entry there."""
     return v._tape, v._entry
 
@@ -139,11 +139,11 @@ class Reading(Compaction):
                 found.add(n)
         return found
 
-    def paths(self, entries: Iterable[int]) -> list[tuple[str, ...]]:
+    def scope_names(self, entries: Iterable[int]) -> list[tuple[str, ...]]:
         """The names that were open when each of `entries` was recorded, the outermost first."""
         names = self.names.copy()
-        starts, paths = list(names), [(), *names.values()]
-        return [paths[bisect_right(starts, n)] for n in entries]
+        starts, found = list(names), [(), *names.values()]
+        return [found[bisect_right(starts, n)] for n in entries]
 
     # --- replaying ----------------------------------------------------------------
 

@@ -61,7 +61,7 @@ cdef class Storage:
     cdef Py_ssize_t spared
     cdef public Py_ssize_t opened, version
     cdef public dict labels, grads, homes, others, names
-    cdef public tuple path
+    cdef public tuple open_names
     cdef public object trace, swept
     cdef readonly bint sweeping
     cdef bint dirty, due
@@ -78,7 +78,7 @@ cdef class Storage:
     cdef accumulate(self, list leaves)
     cpdef push(self, name)
     cpdef pop(self)
-    cdef _rename(self, tuple path)
+    cdef _rename(self, tuple names)
 
 
 cpdef double plain(Handle v)

@@ -47,10 +47,9 @@ class Storage:
 
     __slots__ = (
         "adjoint", "arity", "capacity", "chain", "count", "dirty", "due", "floor", "flow", "grads",
-        "held", "homes",
-        "labels", "left", "mark", "muted", "names", "noted", "opened", "operation", "others",
-        "owner", "path", "pending", "pool", "pooled", "right", "scopes", "sweeping", "swept",
-        "thread", "trace", "value", "version",
+        "held", "homes", "labels", "left", "mark", "muted", "names", "noted", "open_names",
+        "opened", "operation", "others", "owner", "pending", "pool", "pooled", "right", "scopes",
+        "sweeping", "swept", "thread", "trace", "value", "version",
     )  # fmt: skip
     operation: list[int]
     left: list[int]
@@ -76,7 +75,7 @@ class Storage:
         self.chain = -1  # the leaf that a sweep has reached last; in its `left` the one before
         self.pending = 0  # how many entries a sweep has yet to replay
         self.opened = 0  # how many scopes there have been
-        self.path: tuple[str, ...] = ()  # the names that are open at present
+        self.open_names: tuple[str, ...] = ()  # the names that are open at present
         self.names: dict[int, tuple[str, ...]] = {}  # from which entry on which were
         self.muted = 0  # inside how many no_grad()
         self.held = 0  # inside how many loops over entries: no compaction
@@ -151,16 +150,16 @@ class Storage:
 
     def push(self, name: str) -> None:
         """Open a name: the entries to come belong to it."""
-        self._rename((*self.path, name))
+        self._rename((*self.open_names, name))
 
     def pop(self) -> None:
         """Close the name that was opened last."""
-        self._rename(self.path[:-1])
+        self._rename(self.open_names[:-1])
 
-    def _rename(self, path: tuple[str, ...]) -> None:
+    def _rename(self, names: tuple[str, ...]) -> None:
         # atomic
-        self.path = path
-        self.names[self.count] = path
+        self.open_names = names
+        self.names[self.count] = names
         self.noted = self.count
         self.version += 1
 

@@ -121,8 +121,8 @@ def test_keyword_arguments_run_along_their_first_axis():
 
 MATRIX = np.ones((5, 2))
 REFUSED = {
-    "too many axes": ((0, 0), (XS,), ValueError, "in_axes has 2 entries for 1 arg"),
-    "too few axes": ((0,), (XS, YS), ValueError, "in_axes has 1 entries for 2 arg"),
+    "too many axes": ((0, 0), (XS,), ValueError, "in_axes must be one for each of 1 arg"),
+    "too few axes": ((0,), (XS, YS), ValueError, "in_axes must be one for each of 2 arg"),
     "too many inside": (((0, 0),), ([XS],), ValueError, r"in_axes \(0, 0\) does not fit"),
     "axis too large": (1, (XS,), ValueError, r"in_axes 1.*shape \(5,\)"),
     "axis too small": (-3, (MATRIX,), ValueError, r"in_axes -3.*shape \(5, 2\)"),

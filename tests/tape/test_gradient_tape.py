@@ -1,5 +1,8 @@
 """`Tape`: what it lists, prints and differentiates."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -104,3 +107,13 @@ def test_gradient_with_respect_to_an_intermediate_counts_what_lies_behind_once()
     with Tape() as tape:
         pass
     assert tape.gradient(y, [a, b]) == [33.0, 8.0]
+
+
+def test_a_tape_is_not_copied():
+    with Tape() as tape:
+        Value(1.0) * 2
+    for copied in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(
+            TypeError, match="a Tape cannot be copied or pickled"
+        ):
+            copied(tape)

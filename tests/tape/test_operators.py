@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniflow import Value
+from miniflow import Value, engine
 
 finite = st.floats(-1e6, 1e6)
 NUMBERS = [
@@ -225,3 +225,17 @@ def test_computed_values_are_not_copied():
     for f in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match=r"computed.*\.data"):
             f(y)
+
+
+@pytest.mark.skipif(engine != "compiled", reason="in Python it has no number at all")
+def test_a_value_that_was_never_made_is_no_number():
+    for y in (Value.__new__(Value) + 1, Value(3.0) * Value.__new__(Value), -Value.__new__(Value)):
+        assert math.isnan(y.data)
+    assert math.isnan(Value.__new__(Value).data)
+
+
+@pytest.mark.skipif(engine != "compiled", reason="in Python they are classes like others")
+def test_what_values_are_built_on_is_not_made_by_itself():
+    for kind in Value.__mro__[1:-1]:
+        with pytest.raises(TypeError, match="cannot create"):
+            kind(1.0)

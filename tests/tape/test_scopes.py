@@ -11,7 +11,7 @@ from miniflow.tape.core import here
 
 
 def names(v):
-    return v._tape.paths([v._entry])[0]
+    return v._tape.scope_names([v._entry])[0]
 
 
 def test_scopes_nest():
@@ -140,7 +140,7 @@ def test_an_empty_name_is_refused():
 
 def paths(y):
     rows = y._tape.reached([y._entry])
-    return set(y._tape.paths(rows))
+    return set(y._tape.scope_names(rows))
 
 
 def test_calls_of_modules_are_scopes():

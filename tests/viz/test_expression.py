@@ -199,7 +199,7 @@ def test_anything_else_is_refused_with_its_place(text):
     ("text", "column", "message"),
     [
         ("1 + x", 4, "'x' has no value; add x=1.0"),
-        ("1 + sin(1, 2)", 4, "sin: takes 1 operands, got 2"),
+        ("1 + sin(1, 2)", 4, "sin: takes 1 operand, got 2"),
         ("max()", 0, "max: no numbers"),
         ("log()", 0, "log"),
     ],

@@ -19,7 +19,7 @@ from miniflow.ops import Op, constant, leaf, shared
 from miniflow.program.program import Program
 from miniflow.tape.core import Table, Value, thawed
 from miniflow.tape.gradient_tape import Tape
-from miniflow.tape.reading import place
+from miniflow.tape.reading import located
 from miniflow.util.trees import flatten
 from viz.output.checks import wrong_type
 
@@ -168,7 +168,7 @@ def take(root: Any, parameters: Any, caller: str, name: str = "root") -> Graph:
             reader.mark(_given_parameters(parameters, caller))
     else:
         roots = _roots(root, caller, name)
-        with _held({place(v)[0] for v in roots}):
+        with _held({located(v)[0] for v in roots}):
             reader.values(roots)
             reader.mark(_given_parameters(parameters, caller))
     if not len(reader.graph):
@@ -220,7 +220,7 @@ class _Reader:
 
     def values(self, roots: list[Value]) -> None:
         """What `roots` come from, each entry once."""
-        found = list(map(place, roots))
+        found = list(map(located, roots))
         for table in dict.fromkeys(table for table, _ in found):
             self.read(table, table.reached([entry for x, entry in found if x is table])[::-1])
         self.graph.outputs |= {self.places[table][entry] for table, entry in found}
@@ -240,7 +240,7 @@ class _Reader:
         places = self.places.setdefault(table, {})
         properties, operands, entries = table.properties, table.operands, list(entries)
         graph, empty = self.graph, ()
-        for entry, path in zip(entries, table.paths(entries), strict=True):
+        for entry, path in zip(entries, table.scope_names(entries), strict=True):
             op, data, grad, name = properties(entry)
             if op is shared or (op is leaf and self.foreign):
                 places[entry] = self.leaf(table.handle(entry))
@@ -261,7 +261,7 @@ class _Reader:
         """The place of a leaf that several threads may share: it is drawn once."""
         n = self.known(v)
         if n is None:
-            table, entry = place(v)
+            table, entry = located(v)
             op, data, grad, name = table.properties(entry)
             n = self.graph.add(op, (), data, grad, (), name)
         self.foreign[v] = n
@@ -269,7 +269,7 @@ class _Reader:
 
     def known(self, v: Value) -> int | None:
         """The place of a Value that has been read."""
-        table, entry = place(v)
+        table, entry = located(v)
         return self.foreign.get(v, self.places.get(table, {}).get(entry))
 
     def mark(self, parameters: dict[Value, str]) -> None:

@@ -60,7 +60,7 @@ def some_limit(caller: str, option: str, x: object) -> None:
         TypeError: it is something else.
     """
     if x is not None:
-        a_number(caller, option, x, "a number, or None for any number of nodes")
+        a_number(caller, option, x, "a number, or None for any number of entries")
 
 
 def unknown_suffix(option: str, name: str, known: Iterable[str]) -> str:

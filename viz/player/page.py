@@ -55,14 +55,14 @@ def play(
         path: the file to write; it is replaced as a whole. Any browser opens it.
         theme: "light", "dark", or "auto" for what the reader's system prefers.
         title: the page's heading.
-        limit: how many nodes the graph of a Value may have; None for any number.
+        limit: how many entries the graph of a Value may have; None for any number.
 
     Returns:
         The path.
 
     Raises:
         TypeError: `root` is neither a Value nor a recording, or `title` is not a string.
-        ValueError: a constant, an empty recording, too many nodes, or an unknown theme.
+        ValueError: a constant, an empty recording, too many entries, or an unknown theme.
         RuntimeError: there is no Graphviz, or it failed.
         OSError: the file cannot be written.
 

@@ -19,8 +19,8 @@ from miniflow.program.ir import Place
 from miniflow.program.places import origins, watched
 from miniflow.tape.core import Table, Value, here
 from miniflow.tape.notes import Trace
-from miniflow.tape.reading import place
-from viz.output.checks import a_number, wrong_type
+from miniflow.tape.reading import located
+from viz.output.checks import some_limit, wrong_type
 from viz.player.steps import MOST_NODES, Line, Steps, take_steps
 
 
@@ -49,14 +49,14 @@ class Recording:
         model: the model, or None.
         names: of its parameters.
         iterations: one for each call of `backward` on this thread.
-        limit: how many nodes a graph may have whose steps are kept.
+        limit: how many entries a graph may have whose steps are kept; None for any number.
     """
 
-    def __init__(self, model: Module | None = None, *, limit: int = MOST_NODES) -> None:
+    def __init__(self, model: Module | None = None, *, limit: int | None = MOST_NODES) -> None:
         if model is not None and not isinstance(model, Module):
             remedy = "give the model whose parameters are to be shown, or nothing"
             raise wrong_type("record", "model", "a Module", model, remedy)
-        a_number("record", "limit", limit)
+        some_limit("record", "limit", limit)
         self.model = model
         self.limit = limit
         self.iterations: list[Iteration] = []
@@ -125,10 +125,10 @@ class Recording:
     def _steps(self, root: Value) -> Steps | None:
         if self._entries:  # the graphs of a training loop are much alike
             return None
-        table, _ = place(root)
+        table, _ = located(root)
         with table.hold():
-            entries = table.reached([place(root)[1]])
-            if len(entries) > self.limit:
+            entries = table.reached([located(root)[1]])
+            if self.limit is not None and len(entries) > self.limit:
                 self._entries = len(entries)
                 return None
             watch = self._watch
@@ -143,18 +143,18 @@ class Recording:
             )
 
 
-def record(model: Module | None = None, *, limit: int = MOST_NODES) -> Recording:
+def record(model: Module | None = None, *, limit: int | None = MOST_NODES) -> Recording:
     """A ``with`` block whose calls of `backward()` are recorded, for `play`.
 
     The code in the block runs as it is: nothing has to be called, and nothing is changed.
     Of a model the parameters and gradients are kept at each call of `backward()` on this
-    thread; of a graph of up to `limit` nodes every step, with the lines of source that it
+    thread; of a graph of up to `limit` entries every step, with the lines of source that it
     came from; the tape is not compacted then between two calls. Of larger graphs no steps are
     kept, and memory stays flat, so the block may train anything.
 
     Args:
         model: the model that is trained in the block, if there is one.
-        limit: how many nodes a graph may have whose steps are kept.
+        limit: how many entries a graph may have whose steps are kept; None for any number.
 
     Returns:
         What is recorded; it can be played after the block, too.

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 from miniflow.tape.core import Table, Value, thawed
 from miniflow.tape.pullback import Sweep
-from miniflow.tape.reading import place
+from miniflow.tape.reading import located
 from viz.output.checks import wrong_type
 from viz.output.text import number_text
 from viz.player import formula
 
-MOST_NODES = 400  # nodes that a person can follow
+MOST_NODES = 400  # entries that a person can follow
 LONGEST_NAME = 24
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
@@ -127,11 +127,11 @@ def take_steps(
         names: what to call Values that have no label.
         parameters: the leaves that are a model's.
         lines: for entries of the tape, where they were computed.
-        limit: how many nodes there may be; None for any number.
+        limit: how many entries there may be; None for any number.
 
     Raises:
         TypeError: `root` is not a Value.
-        ValueError: it is a constant, or there are more nodes than `limit`.
+        ValueError: it is a constant, or there are more entries than `limit`.
 
     Example:
         >>> a = Value(3.0, label="a")
@@ -142,12 +142,12 @@ def take_steps(
     """
     _check(root)
     thawed("stepping through a Value")
-    table, _ = place(root)
+    table, _ = located(root)
     with table.hold():
-        entries = table.reached([place(root)[1]])[::-1]
+        entries = table.reached([located(root)[1]])[::-1]
         if limit is not None and len(entries) > limit:
             raise ValueError(
-                f"play: the graph has {len(entries):,} nodes, more than {limit}; play a part of "
+                f"play: the graph has {len(entries):,} entries, more than {limit}; play a part of "
                 "it (one neuron, or one of v.inputs), or pass limit=None"
             )
         return _Walk(table, entries, seed, names or {}, set(parameters), lines or {}).steps()
