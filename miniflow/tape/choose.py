@@ -71,13 +71,13 @@ def chosen_engine() -> ModuleType:
     built = [name for name in MODULES if _is_built(name)]
     if wanted == "python" or not (built or wanted):
         return _as_it_is()
-    reason = "it is not complete"
+    reason = "the compiled one is not complete"
     if len(built) == len(MODULES):
         try:
             core = importlib.import_module("miniflow.tape.core")
             if core.made_of == source_digest():
                 return core
-            reason = "it was compiled from other files than these"
+            reason = "the compiled one was made from other files than these"
         except ImportError as error:
             if wanted:
                 raise

@@ -96,8 +96,10 @@ def test_no_build_at_all(elsewhere):
 
 def test_a_build_that_cannot_be_loaded(elsewhere):
     """Cut off, or for another machine: said, not hidden."""
-    path = elsewhere / "miniflow" / "tape" / f"core{EXTENSION_SUFFIXES[0]}"
-    path.write_bytes(b"no library")
+    for name in MODULES:
+        path = elsewhere / f"miniflow/{name.replace('.', '/')}{EXTENSION_SUFFIXES[0]}"
+        path.write_bytes(b"no library")
+    path = elsewhere / f"miniflow/tape/core{EXTENSION_SUFFIXES[0]}"
     run = ran(ENGINE, "python", elsewhere)
     assert (run.stdout, run.stderr) == ("python 9.0\n", "")
     run = ran(ENGINE, None, elsewhere)

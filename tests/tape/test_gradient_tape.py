@@ -113,7 +113,5 @@ def test_a_tape_is_not_copied():
     with Tape() as tape:
         Value(1.0) * 2
     for copied in (copy.copy, copy.deepcopy, pickle.dumps):
-        with pytest.raises(
-            TypeError, match="a Tape cannot be copied or pickled"
-        ):
+        with pytest.raises(TypeError, match="a Tape cannot be copied or pickled"):
             copied(tape)
