@@ -52,6 +52,7 @@ def change(path, what="\n# another line\n"):
         file.write(what)
 
 
+@pytest.mark.slow
 def test_a_copy_that_is_the_trees_is_tested(tree):
     path = tree / "miniflow" / "nn.py"
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
@@ -83,6 +84,7 @@ def test_a_wrong_rule_in_the_tree_is_refused(tree):
     assert_refused(trial(tree), "miniflow/ops.py")
 
 
+@pytest.mark.slow
 def test_a_compiled_engine_of_other_files(tree):
     """As after an editable installation, where the tree is what is tested."""
     if not any(map(installed.is_compiled, (tree / "miniflow").rglob("*"))):

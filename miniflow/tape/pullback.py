@@ -47,7 +47,7 @@ def _derivatives(
     if not entries or not pairs:
         return [0.0] * len(sources)
     found = iter(table.gradients([n for n, _ in pairs], [c for _, c in pairs], entries))
-    return [reduce(add, [next(found) for _ in numbers], 0.0) for numbers in wanted]
+    return [reduce(add, [next(found) for _ in numbers]) if numbers else 0.0 for numbers in wanted]
 
 
 class Sweep:

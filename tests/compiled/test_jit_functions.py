@@ -146,6 +146,7 @@ def test_source_of_functions_and_arguments_of_any_name(name):
             assert bits(function(*xs)) == bits(eager(all_sorts, *xs))
 
 
+@pytest.mark.slow
 def test_operations_on_thousands_of_numbers(compiled):
     xs = [float(k % 7) / 3 for k in range(3000)]
     f = lambda xs: (m.sum(xs), m.dot(xs, xs[::-1]), sum(xs), m.fsum(xs[:200]))  # noqa: E731

@@ -4,6 +4,8 @@ import functools
 import random
 import threading
 
+import pytest
+
 from miniflow import Value
 from miniflow import math as m
 from support.jitted import eager, slopes
@@ -169,6 +171,7 @@ def test_a_call_at_the_moment_of_the_swap():
     assert sorted(python(SWAPPED).splitlines()) == ["6.0 -4.0"] * 2 + ["done"]
 
 
+@pytest.mark.slow
 def test_swapping_while_threads_call():
     """The second tiers come in one by one while all threads are inside."""
     assert python(SWAPPING.replace("ROUNDS", str(scaled(4)))) == "done\n"

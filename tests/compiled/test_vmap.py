@@ -254,6 +254,7 @@ def test_threads_feed_the_same_leaf(hasty):
     assert w.grad == 5 * sum(1 + 6 * (2 + k) for k in range(2, 6))
 
 
+@pytest.mark.slow
 def test_code_is_exchanged_in_the_middle_of_large_batches():
     def f(x, y):
         for _ in range(150):

@@ -45,6 +45,7 @@ def test_each_lane_may_leave():
             assert_alike(g(np.array(xs)), eager(f, xs))
 
 
+@pytest.mark.slow
 def test_many_paths_in_one_batch():
     def f(x):
         for k in range(60):

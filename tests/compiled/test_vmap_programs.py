@@ -147,6 +147,7 @@ def test_threads_change_no_random_program(program, data):
         assert_alike(exact(f, threads=2)(*columns), exact(f, threads=1)(*columns))
 
 
+@pytest.mark.slow
 def test_a_program_of_several_pieces():
     def f(x, y):
         found = x

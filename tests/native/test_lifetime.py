@@ -197,6 +197,7 @@ def test_many_paths_and_structures_need_no_deep_stack():
     assert python(STACKS) == "0.0 2.0\n11.0 2.0\n"
 
 
+@pytest.mark.slow
 def test_freed_memory_is_not_looked_at():
     """Where freed memory is overwritten at once, dropping functions still crashes nothing."""
     code = f"""

@@ -163,6 +163,7 @@ def test_a_row_that_calls_compiled_code(row, bench):
         bench.finish()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batched", [False, True])
 def test_a_row_that_calls_itself_by_way_of_machine_code(row, batched, monkeypatch):
     """However deep: the right number, or an error where Python's stack ends."""

@@ -452,6 +452,7 @@ def test_whatever_a_line_of_code_says(compiled, std):
 # --- large --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_twenty_thousand_instructions(compiled):
     def f(x, y):
         kept = []

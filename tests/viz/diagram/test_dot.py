@@ -305,6 +305,7 @@ def test_a_large_graph_is_drawn_on_request(no_dot, tmp_path):
     assert len(texts(render(y, tmp_path / "x.svg", limit=None).read_bytes())) == 901
 
 
+@pytest.mark.slow
 def test_a_very_deep_graph_gives_dot(tmp_path):
     depth = scaled(100_000)
     path = render(chain(depth), tmp_path / "deep.dot", limit=None)

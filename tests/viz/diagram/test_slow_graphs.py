@@ -66,6 +66,7 @@ def test_small_graphs_have_each_leaf_once():
     assert "_" not in "".join(nodes(draw_dot(decay(10))))
 
 
+@pytest.mark.slow
 def test_a_plainer_picture_is_drawn_where_the_first_one_takes_too_long(fake_dot, monkeypatch):
     monkeypatch.setattr("viz.output.pictures.SECONDS", 5.0)
     log = fake_dot(

@@ -73,6 +73,7 @@ def test_different_graphs_are_laid_out_up_to_a_limit():
     assert "different graphs" in data["notices"][-1]
 
 
+@pytest.mark.slow
 def test_long_trainings_are_thinned_out_evenly():
     _, _, recording = trained(record, rounds=60)
     data = scene.scene_of_recording(recording)
