@@ -147,7 +147,7 @@ def test_plain_results_stay_as_they_are():
 
 @pytest.mark.parametrize("hiding", [object(), lambda: 1.0, frozenset([1.0])], ids=label)
 def test_results_that_may_hide_a_value_are_refused(hiding):
-    with pytest.raises(TypeError, match="a traced function returns numbers"):
+    with pytest.raises(TypeError, match="a traced function must return numbers"):
         trace(lambda x: [x, hiding], 1.0)
 
 
