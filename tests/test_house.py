@@ -11,7 +11,7 @@ import pytest
 from support.project import FILES, MODULES, ROOT, dotted, imported_modules
 
 CORE = ROOT / "miniflow" / "tape" / "core.py"
-OTHERS = [x for name in ("tests", "examples") for x in (ROOT / name).rglob("*.py")]
+OTHERS = [x for name in ("tests", "examples", "benchmarks") for x in (ROOT / name).rglob("*.py")]
 EVERY = sorted([*FILES, *OTHERS])
 ROOMS = sorted({path.parent for path in FILES if path.parent.parent != ROOT})
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
