@@ -30,6 +30,8 @@ NAMESPACE = {
     "copysign": math.copysign,
     "isfinite": math.isfinite,
 }
+BY_PARTIAL = 1  # an operand whose partial is 0 was not selected
+BY_EXPONENT = 2  # the first of two operands was not selected where the second one is 0
 OPERANDS = {1: ("x",), 2: ("a", "b"), 3: ("a", "b", "c")}
 
 
@@ -54,12 +56,13 @@ class Op:
         c: the same for the C library.
         commutative: whether operands may change places.
         packable: whether processors do it on all numbers of a register at once.
+        selects: how it selects operands: 0 (all count), BY_PARTIAL or BY_EXPONENT.
         code: its place in BY_CODE.
     """
 
     __slots__ = (
         "arity", "c", "code", "commutative", "defaults", "domain", "name", "packable", "partials",
-        "python", "symbol", "text", "value",
+        "python", "selects", "symbol", "text", "value",
     )  # fmt: skip
 
     def __init__(
@@ -77,6 +80,7 @@ class Op:
         c: str = "",
         commutative: bool = False,
         packable: bool = False,
+        selects: int = 0,
     ) -> None:
         self.name = name
         self.value = value
@@ -90,6 +94,7 @@ class Op:
         self.c = c
         self.commutative = commutative
         self.packable = packable
+        self.selects = selects
         self.code = OTHER
 
     def __call__(self, *operands: Any) -> Any:
@@ -132,6 +137,12 @@ class Op:
         """The value on floats, if it is a real number."""
         y = self.value(*operands)
         return y if type(y) is float else real(y, f"the value of {self.name}")
+
+    def condition(self, k: int, operands: Sequence[Any], partial: Any) -> Any:
+        """What is 0 where operand k was not selected; 1.0 if all operands count."""
+        if self.selects == BY_PARTIAL:
+            return partial
+        return operands[1] if self.selects == BY_EXPONENT and k == 0 else 1.0
 
     def partial(self, k: int, operands: Sequence[Any], y: Any) -> Any:
         """dy/d(operand k), where `y` is the value at `operands`."""
@@ -181,6 +192,7 @@ def define(
     defaults: tuple[float, ...] = (),
     commutative: bool = False,
     packable: bool = False,
+    selects: int = 0,
     python: str = "",
     c: str = "",
     row: type[Op] = Op,
@@ -202,6 +214,8 @@ def define(
         defaults: the last operands' values when they are left out of a call.
         commutative: whether operands may change places.
         packable: whether processors do it on all numbers of a register at once.
+        selects: BY_PARTIAL (or True) if an operand whose partial is 0 was not selected: nothing
+            is passed back to it, not even the product of 0 with an infinite adjoint.
         python: the function of Python's math that it is, to the last bit.
         c: the same for the C library.
         row: the class of the row.
@@ -234,7 +248,7 @@ def define(
     op = row(
         name, function, rules, arity, symbol=symbol,
         domain=domain or (REAL,) * len(rules), defaults=defaults, text=text, python=python, c=c,
-        commutative=commutative, packable=packable,
+        commutative=commutative, packable=packable, selects=selects,
     )  # fmt: skip
     TABLE[name] = register(op)
     return op

@@ -7,7 +7,8 @@ raise in Python.
 
 Conventions at kinks, stated once:
     abs'(0) = sign(0) = step(0) = relu'(0) = 0; where a function is flat, the
-    derivative is 0; a tie of maximum or minimum gives half to each side;
+    derivative is 0, even by an infinite adjoint: an operand that was not selected
+    gets nothing (`selects`); a tie of maximum or minimum gives half to each side;
     d(a**b)/da = 0 at b = 0, d(a**b)/db = 0 at a = 0 < b; hypot'(0, 0) = 0.
 """
 
@@ -20,6 +21,7 @@ from miniflow import floats
 from miniflow.floats import inf, nan, signed_infinite
 from miniflow.operation import (
     BY_CODE,
+    BY_EXPONENT,
     OTHER,
     REAL,
     RESERVED,
@@ -67,18 +69,18 @@ div: Op = define("div", floats.divide, lambda a, b, y: div(1.0, b), lambda a, b,
                  symbol="/", packable=True)
 pow = define("pow", floats.power,
              lambda a, b, y: _power_slope(a, b, y), lambda a, b, y: y * log(where(y, a, 1.0)),
-             symbol="**", domain=(POSITIVE, REAL), python="pow")
+             symbol="**", domain=(POSITIVE, REAL), python="pow", selects=BY_EXPONENT)
 neg = define("neg", operator.neg, -1.0, symbol="-", packable=True)
 pos = define("pos", operator.pos, 1.0, symbol="+")
-absolute = define("abs", abs, lambda x, y: sign(x), c="fabs", packable=True)
+absolute = define("abs", abs, lambda x, y: sign(x), c="fabs", packable=True, selects=True)
 stop_gradient = define("stop_gradient", operator.pos, None)
 
 floordiv = define("floordiv", floats.floor_divide, None, None, symbol="//")
-mod = define("mod", floats.modulo, 1.0, lambda a, b, y: -floordiv(a, b), symbol="%")
-fmod = library("fmod", math.fmod, 1.0, lambda a, b, y: -_turns(a, b, y), limit=nan)
+mod = define("mod", floats.modulo, 1.0, lambda a, b, y: -floordiv(a, b), symbol="%", selects=True)
+fmod = library("fmod", math.fmod, 1.0, lambda a, b, y: -_turns(a, b, y), limit=nan, selects=True)
 # some C libraries' remainder loses the sign of a zero
 remainder = define("remainder", math.remainder, 1.0, lambda a, b, y: -_turns(a, b, y), limit=nan,
-                   python="remainder")
+                   python="remainder", selects=True)
 fma = define("fma", floats.fused_multiply_add, lambda a, b, c, y: b, lambda a, b, c, y: a, 1.0,
              c="fma")
 # fmt: on
@@ -156,14 +158,15 @@ class Select(Op):
 # fmt: off
 where: Op = define("where", "b if a else c", None,
                    lambda a, b, c, y: where(a, 1.0, 0.0), lambda a, b, c, y: where(a, 0.0, 1.0),
-                   row=Select)
+                   row=Select, selects=True)
 maximum = define("maximum", "a if a >= b or a != a else b",
                  lambda a, b, y: _share(a, b), lambda a, b, y: _share(b, a),
-                 symbol="max", commutative=True)
+                 symbol="max", commutative=True, selects=True)
 minimum = define("minimum", "a if a <= b or a != a else b",
                  lambda a, b, y: _share(b, a), lambda a, b, y: _share(a, b),
-                 symbol="min", commutative=True)
-copysign: Op = library("copysign", math.copysign, lambda a, b, y: sign(a) * copysign(1.0, b), None)
+                 symbol="min", commutative=True, selects=True)
+copysign: Op = library("copysign", math.copysign, lambda a, b, y: sign(a) * copysign(1.0, b), None,
+                       selects=True)
 ldexp: Op = define("ldexp", "math.ldexp(a, int(b)) if isfinite(b) else a * 2.0**b",
                    lambda a, b, y: ldexp(1.0, b), None, limit=signed_infinite)
 # fmt: on
@@ -334,13 +337,14 @@ def digamma(x: Any) -> Any:
 # --- neural networks ------------------------------------------------------------
 
 # fmt: off
-relu = define("relu", lambda x: where(step(x), x, 0.0), lambda x, y: step(y), packable=True)
+relu = define("relu", lambda x: where(step(x), x, 0.0), lambda x, y: step(y), packable=True,
+              selects=True)
 leaky_relu = define("leaky_relu", lambda x, slope: where(step(x), x, slope * x),
                     lambda x, slope, y: where(step(x), step(x), slope),
-                    lambda x, slope, y: minimum(x, 0.0), defaults=(0.01,))
+                    lambda x, slope, y: minimum(x, 0.0), defaults=(0.01,), selects=True)
 elu = define("elu", lambda x, alpha: where(step(x), x, alpha * expm1(minimum(x, 0.0))),
              lambda x, alpha, y: where(step(x), step(x), alpha * exp(minimum(x, 0.0))),
-             lambda x, alpha, y: expm1(minimum(x, 0.0)), defaults=(1.0,))
+             lambda x, alpha, y: expm1(minimum(x, 0.0)), defaults=(1.0,), selects=True)
 sigmoid = define("sigmoid", lambda x: exp(minimum(x, 0.0)) / (1.0 + exp(-absolute(x))),
                  lambda x, y: y * (1.0 - y))
 softplus = define("softplus", lambda x: _softplus(x), lambda x, y: sigmoid(x))

@@ -26,7 +26,8 @@ from weakref import ref
 from miniflow.ops import BUILTIN, BY_CODE, Op, constant, leaf, shared
 
 __all__ = [
-    "ARITY", "CONSTANT", "DIRECT", "DONE", "LEAF", "MADE_OF", "PENDING", "SHARED", "answer",
+    "ARITY", "CONSTANT", "DIRECT", "DONE", "LEAF", "MADE_OF", "PENDING", "SELECTS", "SHARED",
+    "answer",
     "arities", "binary", "commit", "cython", "dot_of_own", "evaluate", "following", "gather",
     "get_ident", "holding", "install", "known", "last", "living", "made", "new", "new_number",
     "nobody", "numbered", "owned", "partial1", "partial2", "pending_entry", "pointer",
@@ -61,6 +62,7 @@ ARITY: list[int] = []  # how many operands
 DIRECT: list[int] = []  # the same, if it is a row of one or two that is not a user's, else 0
 value1: list[Any] = []
 value2: list[Any] = []
+SELECTS: list[int] = []  # how an operation selects operands
 partial1: list[Any] = []
 partial2: list[Any] = []  # by operand k at 2 * code + k
 
@@ -76,6 +78,7 @@ def known(code: int) -> int:
         value2.append(op.value)
         partial1.append(slopes[0])
         partial2.extend(slopes)
+        SELECTS.append(op.selects)
         ARITY.append(op.arity)
     return code
 

@@ -20,6 +20,7 @@ cdef extern from "handles.h":
     const int CODE_dot
     int ARITY[]
     int DIRECT[]
+    unsigned char SELECTS[]
     ctypedef double (*Quaternary)(double, double, double, double) noexcept
     const Unary value1[]
     const Binary value2[]
@@ -73,11 +74,11 @@ cdef class Table(Reading):
     cpdef list gradients(self, list entries, list seeds, list sources)
     @cython.locals(operation="int *", left="int *", right="int *", value="double *",
                    adjoint="double *", mark="unsigned char *", code=int, g=double, y=double,
-                   a=int, b=int, direct=int, k=int)
+                   a=int, b=int, direct=int, k=int, how=int, slope=double)
     cdef _pull(self, Py_ssize_t n)
     @cython.locals(slope=double, x=Py_ssize_t, k=Py_ssize_t, xs=list, operands=tuple)
     cdef int _pull_any(self, Py_ssize_t n) except -1
-    cdef void _reach(self, Py_ssize_t n, double contribution) noexcept
+    cdef void _reach(self, Py_ssize_t n, double contribution, double condition) noexcept
 
 
 @cython.final
@@ -194,6 +195,7 @@ cdef inline int learn() except -1:
         if code < BUILTINS:
             direct = 1 if value1[code] != NULL else 2 if value2[code] != NULL else 0
         DIRECT[code] = direct
+        SELECTS[code] = op.selects
         ARITY[code] = op.arity
     return 0
 
@@ -355,5 +357,5 @@ cdef inline int pull_wide(Table table, Py_ssize_t n) except -1:
             slope = value[pool[half + k]]
         else:
             slope = value[pool[k - half]]
-        table._reach(x, g * slope)
+        table._reach(x, g * slope, slope if SELECTS[code] else 1.0)
     return 0

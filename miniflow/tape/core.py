@@ -186,7 +186,7 @@ class Table(Reading):
         self.begin_sweep(self.adjoint, 0)
         try:
             with self.hold():
-                self._reach(v._entry, seed)
+                self._reach(v._entry, seed, 1.0)
                 self._pull(v._entry)
                 self.accumulate(self.reached_leaves())
         finally:
@@ -200,7 +200,7 @@ class Table(Reading):
         self.begin_sweep(spare_column(self, sources), min(sources))
         try:
             for n, seed in zip(entries, seeds, strict=True):
-                self._reach(n, seed)
+                self._reach(n, seed, 1.0)
             self._pull(max(entries))
             self.reached_leaves()
             return [self.flow[n] for n in sources]
@@ -213,26 +213,24 @@ class Table(Reading):
         operation, left, right = self.operation, self.left, self.right
         value, adjoint, mark = self.value, self.flow, self.mark
         n += 1
-        while self.pending:
-            n -= 1
-            if cython.compiled or mark[n] != PENDING:
-                n = following(self, n)
-                if n < 0:
-                    return
+        while self.pending and (n := following(self, n - 1)) >= 0:
             mark[n] = 0
             self.pending -= 1
             code, g, y, a, b = operation[n], adjoint[n], value[n], left[n], right[n]
             direct = DIRECT[code]
             # plain numbers are constants: their partials are never evaluated
             if direct == 2:
-                k = 2 * code
+                k, how = 2 * code, SELECTS[code]
                 if partial2[k] and operation[a] != CONSTANT:
-                    self._reach(a, g * partial2[k](value[a], value[b], y))
+                    slope = partial2[k](value[a], value[b], y)
+                    self._reach(a, g * slope, slope if how == 1 else value[b] if how else 1.0)
                 if partial2[k + 1] and operation[b] != CONSTANT:
-                    self._reach(b, g * partial2[k + 1](value[a], value[b], y))
+                    slope = partial2[k + 1](value[a], value[b], y)
+                    self._reach(b, g * slope, slope if how == 1 else 1.0)
             elif direct == 1:
                 if partial1[code] and operation[a] != CONSTANT:
-                    self._reach(a, g * partial1[code](value[a], y))
+                    slope = partial1[code](value[a], y)
+                    self._reach(a, g * slope, slope if SELECTS[code] else 1.0)
             else:
                 pull_wide(self, n)
                 # Python may have been asked, and have recorded: columns may have moved
@@ -246,11 +244,11 @@ class Table(Reading):
         for k, x in enumerate(operands):
             if op.follows(k) and self.operation[x] != CONSTANT:
                 slope = op.partial(k, xs, self.value[n])
-                self._reach(x, self.flow[n] * slope)
+                self._reach(x, self.flow[n] * slope, op.condition(k, xs, slope))
 
-    def _reach(self, n: int, contribution: float) -> None:
-        """Add to the adjoint of an entry; it is replayed in turn, or it is a leaf."""
-        if n < self.floor:
+    def _reach(self, n: int, contribution: float, condition: float) -> None:
+        """Add to the adjoint of an entry, if it was selected; it is replayed in turn, or a leaf."""
+        if n < self.floor or condition == 0.0:  # then nothing arrives, whatever the contribution
             return
         if self.mark[n]:
             self.flow[n] += contribution

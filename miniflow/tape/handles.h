@@ -33,6 +33,7 @@
 
 static int ARITY[CODES];
 static int DIRECT[CODES];
+static unsigned char SELECTS[CODES]; /* how an operation selects operands */
 
 static PyTypeObject *handle_type;
 static HandleHead *free_list[FREE_LIST];
