@@ -31,11 +31,11 @@ class Value:
         for y in reversed(tape):  # whatever uses y has had its turn: y's adjoint is complete
             if y in adjoint:  # even where it is 0: 0 times infinity is nan
                 y.grad = adjoint[y] if y.op else y.grad + adjoint[y]
-                numbers = [number(x) for x in y.operands]
                 for k, x in enumerate(y.operands):
                     if isinstance(x, Value) and y.op.follows(k):  # neither constant nor flat
-                        share = adjoint[y] * y.op.partial(k, numbers, y.data)  # the chain rule
-                        adjoint[x] = adjoint[x] + share if x in adjoint else share
+                        slope = y.op.partial(k, [*map(number, y.operands)], y.data)
+                        if y.op.condition(k, y.operands, slope):  # 0: x was not selected
+                            adjoint[x] = adjoint.get(x, -0.0) + adjoint[y] * slope  # chain rule
 
     # fmt: off
     def __add__(self, other: Any) -> Any: return ops.add(self, other)

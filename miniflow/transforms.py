@@ -21,7 +21,8 @@ from typing import Any
 
 from miniflow import ops
 from miniflow.tape.core import Value, current, here
-from miniflow.tape.pullback import pullback, scale
+from miniflow.tape.forward import tangents
+from miniflow.tape.pullback import pullback
 from miniflow.tape.storage import plain
 from miniflow.util.trees import (
     array,
@@ -298,22 +299,12 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     return call.values(), unflatten(call.out, _push(call, directions))
 
 
-def _push(call: _Call, tangents: list[Any]) -> list[Any]:
+def _push(call: _Call, directions: list[Any]) -> list[Any]:
     """The tangents of a call's outputs, for those of its inputs."""
     table = here.table
-    primal = table.primal if call.records(tangents) else table.value_of
     with table.hold():
-        pairs = zip(call.inputs, tangents, strict=True)
-        tangent = {x._entry: t for x, t in pairs if t.__class__ is Value or t}  # 0 * inf is nan
-        outputs = [y._entry for y in call.outputs]
-        for n in reversed(table.reached(outputs, min(tangent, default=0))):
-            op, operands = table.op(n), table.operands(n)
-            terms = [k for k, x in enumerate(operands) if x in tangent and op.follows(k)]
-            if terms and n not in tangent:
-                xs, y = [primal(x) for x in operands], primal(n)
-                parts = [scale(tangent[operands[k]], op.partial(k, xs, y)) for k in terms]
-                tangent[n] = ops.sum(*parts) if len(parts) > 1 else parts[0]
-        return [tangent.get(n, 0.0) for n in outputs]
+        inputs, outputs = [[v._entry for v in vs] for vs in (call.inputs, call.outputs)]
+        return tangents(table, inputs, directions, outputs, call.records(directions))
 
 
 def _shape(tree: Any) -> str:

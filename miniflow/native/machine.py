@@ -9,7 +9,7 @@ from typing import Any
 
 from miniflow.native.emitter import ModuleText
 
-FIRST, SECOND = 0, 2  # LLVM's levels of optimisation of the two tiers
+QUICK, OPTIMISED = 0, 2  # LLVM's levels of optimisation of the two tiers
 
 lock = threading.RLock()  # whatever compiles, loads or links
 

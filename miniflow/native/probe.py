@@ -74,7 +74,7 @@ def _close(names: frozenset[str], target: Target) -> frozenset[str]:
     imports = Imports()
     bodies = [_probe(imports, target, name) for name in sorted(names)]
     module = imports.module(bodies, [f"probe.{name}" for name in sorted(names)], "probe")
-    library = Library([machine.compiled(module, machine.FIRST)], [(module.imports, module.exports)])
+    library = Library([machine.compiled(module, machine.QUICK)], [(module.imports, module.exports)])
     return frozenset(name for name in names if _is_close(library, name))
 
 

@@ -31,7 +31,7 @@ from miniflow.native import cache, machine, probe
 from miniflow.native.emitter import ModuleText
 from miniflow.native.layout import LAYOUT
 from miniflow.native.link import Library
-from miniflow.native.machine import FIRST, SECOND, lock
+from miniflow.native.machine import OPTIMISED, QUICK, lock
 from miniflow.ops import Op
 from miniflow.program.ir import Code
 
@@ -111,11 +111,11 @@ class MachineCode:
         header = [(x.imports, x.exports) for x in texts]
         awaited = threading.current_thread() is not worker.thread
         if awaited or sum(len(x.text) for x in texts) > SHORT:
-            self.library = Library([machine.compiled(x, FIRST) for x in texts], header, self.ops)
+            self.library = Library([machine.compiled(x, QUICK) for x in texts], header, self.ops)
             mine = weakref.ref(self)
             worker.put(lambda: _optimise(mine, texts, header))
         else:
-            objects = [machine.compiled(x, SECOND) for x in texts]
+            objects = [machine.compiled(x, OPTIMISED) for x in texts]
             self.library = Library(objects, header, self.ops)
             self.final.set()
             cache.store_code(key, header, objects)
@@ -130,7 +130,7 @@ def _optimise(
         for module in modules:
             if worker.stopping or reference() is None:
                 return
-            objects.append(machine.compiled(module, SECOND))
+            objects.append(machine.compiled(module, OPTIMISED))
         code = reference()
         if code is not None:
             cache.store_code(code.key, header, objects)

@@ -16,11 +16,7 @@ else:
 if cython.compiled:
     connect()  # type: ignore[name-defined]  # noqa: F821 - in replay.pxd: the engine's rules
 else:
-    from miniflow.tape.columns import DIRECT, known, value1, value2
-
-    def ints(numbers: list[int]) -> list[int]:
-        """A column of ints."""
-        return numbers
+    from miniflow.tape.columns import DIRECT, ints, known, value1, value2
 
     def discard(replay: Any) -> None:
         """Give the columns' memory back."""

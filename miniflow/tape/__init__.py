@@ -11,7 +11,9 @@ threads.py        whose tape is whose
 notes.py          what a trace notes besides
 grad_mode.py      no_grad
 gradient_tape.py  Tape and scope: stretches of the tape
-pullback.py       the recorded sweep: gradients to be differentiated again
+recorded.py       the recorded sweep: gradients to be differentiated again
+forward.py        forward mode: tangents from inputs to outputs
+pullback.py       gradients without a trace: by the sweep, or by the recorded one
 choose.py         which engine runs: these files as Python, or compiled
 columns.py        the columns as Python lists; *.pxd and *.h are the same in C
 c_rules.py        the operation table's rules as C

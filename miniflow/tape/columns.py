@@ -29,8 +29,8 @@ __all__ = [
     "ARITY", "CONSTANT", "DIRECT", "DONE", "LEAF", "MADE_OF", "PENDING", "SELECTS", "SHARED",
     "answer",
     "arities", "binary", "commit", "cython", "dot_of_own", "evaluate", "following", "gather",
-    "get_ident", "holding", "install", "known", "last", "living", "made", "new", "new_number",
-    "nobody", "numbered", "owned", "partial1", "partial2", "pending_entry", "pointer",
+    "get_ident", "holding", "install", "ints", "known", "last", "living", "made", "new",
+    "new_number", "nobody", "numbered", "owned", "partial1", "partial2", "pending_entry", "pointer",
     "prepare", "pull_wide", "quick", "release", "resize", "spare_column", "stand_for", "unary",
     "unmark", "usable", "value1", "value2",
 ]  # fmt: skip
@@ -295,6 +295,11 @@ def _shorten(table: Any, capacity: int) -> None:
 
 def release(table: Any) -> None:
     """Give the columns' memory back."""
+
+
+def ints(numbers: list[int]) -> list[int]:
+    """A column of ints."""
+    return numbers
 
 
 # --- marks --------------------------------------------------------------------

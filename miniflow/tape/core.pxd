@@ -115,6 +115,7 @@ cdef inline int prepare(kind, Table table, Table nowhere, operate, call) except 
     Op.__call__ = call
     RULES.arity, RULES.selects, RULES.direct = ARITY, SELECTS, DIRECT
     RULES.value1, RULES.value2, RULES.value3 = value1, value2, value3
+    RULES.partial1, RULES.partial2 = partial1, partial2
     RULES.builtins, RULES.sum, RULES.dot = BUILTINS, CODE_sum, CODE_dot
     RULES.known = known
     return 0

@@ -38,10 +38,10 @@ cdef extern from "recorded.h":
 
 cdef int *ARITY
 cdef const unsigned char *SELECTS
-cdef int NONE, PLAIN, ALWAYS, NO_CONDITION
+cdef int NONE, NUMBER, ALWAYS, NO_CONDITION
 cdef int ADJOINT, AMOUNT, BEFORE, GATE, OTHER_GATE, ZERO, MINUS_ZERO, ONE, GIVEN, CONDITION
-cdef int FIRST_SLOT, LONGEST_FORMULA
-cdef int MUL, ADD, NEG, WHERE, SUM, DOT
+cdef int FIRST_SLOT, MOST_SLOTS
+cdef int MUL, ADD, NEG, WHERE, CODE_SUM, CODE_DOT
 cdef int BASE
 cdef object BY_CODE
 cdef list _formulas
@@ -96,7 +96,7 @@ cdef class RecordedSweep:
 
 cdef void give(RecordedSweep sweep, int slot, double number) noexcept
 @cython.locals(table=Table)
-cdef void load(RecordedSweep sweep, int slot, Py_ssize_t n) noexcept
+cdef void fetch(RecordedSweep sweep, int slot, Py_ssize_t n) noexcept
 cdef void copy(RecordedSweep sweep, int slot, int source) noexcept
 @cython.locals(n=int)
 cdef int entry(RecordedSweep sweep, int slot) noexcept
@@ -117,7 +117,7 @@ cdef void let_in(RecordedSweep sweep, int slot, int gate, int nothing) noexcept
 cdef int both(RecordedSweep sweep, int gate, int condition) noexcept
 cdef int either(RecordedSweep sweep, int gate, int other) noexcept
 @cython.locals(after=int, k=int)
-cdef int evaluate(RecordedSweep sweep, Formula formula, int slot) noexcept
+cdef int partial_slot(RecordedSweep sweep, Formula formula, int slot) noexcept
 cdef void need(RecordedSweep sweep, Formula formula, int slot) noexcept
 @cython.locals(at=int, code=int, a=int, b=int, c=int, arity=int, chosen=int)
 cdef void take_step(RecordedSweep sweep, Formula formula, int slot) noexcept
@@ -180,7 +180,7 @@ cdef inline double *doubles(list numbers) except NULL:
     return found
 
 
-cdef inline void discard(RecordedSweep sweep):
+cdef inline void give_back(RecordedSweep sweep):
     """Give the columns' memory back."""
     free(sweep.place)
     free(sweep.number)
@@ -192,10 +192,10 @@ cdef inline void discard(RecordedSweep sweep):
 
 cdef inline int ready(Table table) except -1:
     """Make sure that there is room for what one contribution records."""
-    if table.capacity - table.count < 8 * LONGEST_FORMULA:
-        table.room_for(8 * LONGEST_FORMULA)
-    if table.reserved - table.pooled < 5 * LONGEST_FORMULA:
-        reserve(table, 5 * LONGEST_FORMULA)
+    if table.capacity - table.count < 8 * MOST_SLOTS:
+        table.room_for(8 * MOST_SLOTS)
+    if table.reserved - table.pooled < 5 * MOST_SLOTS:
+        reserve(table, 5 * MOST_SLOTS)
     return 0
 
 

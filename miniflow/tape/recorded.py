@@ -25,11 +25,7 @@ else:
 if cython.compiled:
     connect()  # type: ignore[name-defined]  # noqa: F821 - in recorded.pxd: the engine's rules
 else:
-    from miniflow.tape.columns import ARITY, CONSTANT, SELECTS, known, nobody
-
-    def ints(numbers: list[int]) -> list[int]:
-        """A column of ints."""
-        return numbers
+    from miniflow.tape.columns import ARITY, CONSTANT, SELECTS, ints, known, nobody
 
     def blank(count: int) -> list[int]:
         """A column of -1."""
@@ -47,7 +43,7 @@ else:
         """A column of floats."""
         return numbers
 
-    def discard(sweep: Any) -> None:
+    def give_back(sweep: Any) -> None:
         """Give the columns' memory back."""
 
     def ready(table: Any) -> None:
@@ -55,7 +51,7 @@ else:
 
     def push(table: Any, code: int, left: int, right: int, number: float) -> int:
         """Append an entry that no Value stands for; its number."""
-        return table.append(None, nobody, code, left, right, number)  # type: ignore[no-any-return]
+        return table.append(None, nobody, code, left, right, number)
 
     def write_down(code: int, formulas: list[Any]) -> None:
         """Tell C of a row's partials."""
@@ -87,17 +83,17 @@ else:
 
 # What an adjoint, or a slot, may have in place of an entry.
 NONE = -1  # nothing has arrived; not computed yet
-PLAIN = -2  # a plain number
+NUMBER = -2  # a plain number
 ALWAYS = -1  # instead of a gate: something has arrived
 
 # Slots: an adjoint, a contribution, sums and gates on their way, constants; then a formula's.
 ADJOINT, AMOUNT, BEFORE, GATE, OTHER_GATE, ZERO, MINUS_ZERO, ONE, GIVEN, CONDITION = range(10)
 FIRST_SLOT = 10
-LONGEST_FORMULA = 200  # slots
+MOST_SLOTS = 200  # slots
 NO_CONDITION = -1
 
 MUL, ADD, NEG, WHERE = ops.mul.code, ops.add.code, ops.neg.code, ops.where.code
-SUM, DOT = ops.sum.code, ops.dot.code
+CODE_SUM, CODE_DOT = ops.sum.code, ops.dot.code
 
 
 # --- formulas -------------------------------------------------------------------
@@ -163,7 +159,7 @@ class Formula:
     def fits(self) -> bool:
         """Whether there are slots enough, and every step can be computed without Python."""
         known_values = all(has_value(code) for code, _ in self.lines)
-        return known_values and self.inputs + self.count + self.given <= LONGEST_FORMULA
+        return known_values and self.inputs + self.count + self.given <= MOST_SLOTS
 
     def _condition(self) -> int:
         """If the partial is 1 where a slot is not 0, and else 0, that slot; or NO_CONDITION."""
@@ -172,7 +168,7 @@ class Formula:
 
     def _slot(self, x: Any, constants: list[float]) -> int:
         if x.__class__ is Term:
-            return x.slot  # type: ignore[no-any-return]
+            return x.slot
         constants.append(real(x))
         return self.inputs + self.count + len(constants) - 1
 
@@ -199,14 +195,14 @@ def formulas_of(code: int) -> Any:
 
 def give(sweep: "RecordedSweep", slot: int, number: float) -> None:
     """Put a plain number into a slot."""
-    sweep.place[slot] = PLAIN
+    sweep.place[slot] = NUMBER
     sweep.number[slot] = number
 
 
-def load(sweep: "RecordedSweep", slot: int, n: int) -> None:
+def fetch(sweep: "RecordedSweep", slot: int, n: int) -> None:
     """Put an entry into a slot, or the plain number of a constant."""
     table = sweep.table
-    sweep.place[slot] = PLAIN if table.operation[n] == CONSTANT else n
+    sweep.place[slot] = NUMBER if table.operation[n] == CONSTANT else n
     sweep.number[slot] = table.value[n]
 
 
@@ -219,19 +215,19 @@ def copy(sweep: "RecordedSweep", slot: int, source: int) -> None:
 def entry(sweep: "RecordedSweep", slot: int) -> int:
     """The entry in a slot; a new one for a plain number."""
     n: int = sweep.place[slot]
-    return push(sweep.table, CONSTANT, 0, 0, sweep.number[slot]) if n == PLAIN else n
+    return push(sweep.table, CONSTANT, 0, 0, sweep.number[slot]) if n == NUMBER else n
 
 
 def do(sweep: "RecordedSweep", slot: int, code: int, a: int, b: int, c: int) -> None:
     """Put the result of an operation on up to three slots into a slot."""
     table, place, arity = sweep.table, sweep.place, ARITY[code]
     y = computed(code, sweep.number, a, b, c)
-    plain = place[a] == PLAIN
+    plain = place[a] == NUMBER
     if arity > 1:
-        plain = plain and place[b] == PLAIN
+        plain = plain and place[b] == NUMBER
     if arity > 2:
-        plain = plain and place[c] == PLAIN
-    n: int = PLAIN
+        plain = plain and place[c] == NUMBER
+    n: int = NUMBER
     if not plain:
         left = entry(sweep, a)
         right = entry(sweep, b) if arity > 1 else left
@@ -244,7 +240,7 @@ def do(sweep: "RecordedSweep", slot: int, code: int, a: int, b: int, c: int) -> 
 
 def choose(sweep: "RecordedSweep", slot: int, condition: int, a: int, b: int) -> None:
     """Put one of two slots into a slot, as `where` does."""
-    if sweep.place[condition] == PLAIN:
+    if sweep.place[condition] == NUMBER:
         copy(sweep, slot, a if sweep.number[condition] != 0.0 else b)
     else:
         do(sweep, slot, WHERE, condition, a, b)
@@ -258,7 +254,7 @@ def pass_on(sweep: "RecordedSweep", n: int, x: int, slope: int, condition: int) 
     gate = sweep.gate[n - sweep.floor]
     if condition == NO_CONDITION:
         arrive(sweep, x, product(sweep, slope), gate)
-    elif sweep.place[condition] != PLAIN:
+    elif sweep.place[condition] != NUMBER:
         amount = product(sweep, slope)
         arrive(sweep, x, amount, both(sweep, gate, condition))
     elif sweep.number[condition] != 0.0:
@@ -268,11 +264,11 @@ def pass_on(sweep: "RecordedSweep", n: int, x: int, slope: int, condition: int) 
 def product(sweep: "RecordedSweep", slope: int) -> int:
     """The slot of adjoint x slope; nothing is recorded where one of them is a plain 1."""
     place, number = sweep.place, sweep.number
-    if place[slope] == PLAIN and number[slope] == 1.0:
+    if place[slope] == NUMBER and number[slope] == 1.0:
         return ADJOINT
-    if place[ADJOINT] == PLAIN and number[ADJOINT] == 1.0:
+    if place[ADJOINT] == NUMBER and number[ADJOINT] == 1.0:
         return slope
-    if place[slope] == PLAIN and number[slope] == -1.0:
+    if place[slope] == NUMBER and number[slope] == -1.0:
         do(sweep, AMOUNT, NEG, ADJOINT, 0, 0)
     else:
         do(sweep, AMOUNT, MUL, ADJOINT, slope, 0)
@@ -305,7 +301,7 @@ def together(sweep: "RecordedSweep", k: int, amount: int, gate: int) -> int:
 def let_in(sweep: "RecordedSweep", slot: int, gate: int, nothing: int) -> None:
     """Replace what a gate keeps out: adding -0.0 changes no number."""
     if gate != ALWAYS:
-        load(sweep, GATE, gate)
+        fetch(sweep, GATE, gate)
         choose(sweep, slot, GATE, slot, nothing)
 
 
@@ -313,7 +309,7 @@ def both(sweep: "RecordedSweep", gate: int, condition: int) -> int:
     """A gate that is open where another one is and a condition holds."""
     if gate == ALWAYS or gate == sweep.place[condition]:
         return sweep.place[condition]
-    load(sweep, GATE, gate)
+    fetch(sweep, GATE, gate)
     do(sweep, OTHER_GATE, WHERE, GATE, condition, ZERO)
     return sweep.place[OTHER_GATE]
 
@@ -322,8 +318,8 @@ def either(sweep: "RecordedSweep", gate: int, other: int) -> int:
     """A gate that is open where one of two is."""
     if gate == ALWAYS or other == ALWAYS:
         return ALWAYS
-    load(sweep, GATE, gate)
-    load(sweep, OTHER_GATE, other)
+    fetch(sweep, GATE, gate)
+    fetch(sweep, OTHER_GATE, other)
     do(sweep, OTHER_GATE, WHERE, GATE, ONE, OTHER_GATE)
     return sweep.place[OTHER_GATE]
 
@@ -331,7 +327,7 @@ def either(sweep: "RecordedSweep", gate: int, other: int) -> int:
 # --- partials -------------------------------------------------------------------
 
 
-def evaluate(sweep: "RecordedSweep", formula: Formula, slot: int) -> int:
+def partial_slot(sweep: "RecordedSweep", formula: Formula, slot: int) -> int:
     """Where a slot of a formula is, for operands and result that are loaded."""
     after = FIRST_SLOT + formula.inputs + formula.count
     if slot >= formula.inputs:
@@ -357,7 +353,7 @@ def take_step(sweep: "RecordedSweep", formula: Formula, slot: int) -> None:
     c = FIRST_SLOT + formula.steps[at + 3]
     arity = ARITY[code]
     need(sweep, formula, a)
-    if code == WHERE and sweep.place[a] == PLAIN:
+    if code == WHERE and sweep.place[a] == NUMBER:
         chosen = b if sweep.number[a] != 0.0 else c
         need(sweep, formula, chosen)
         copy(sweep, slot, chosen)
@@ -391,8 +387,8 @@ class RecordedSweep:
         count = table.count - floor
         self.table, self.floor, self.top = table, floor, table.count
         self.trace = table.trace
-        self.place = blank(FIRST_SLOT + LONGEST_FORMULA)
-        self.number = unused(FIRST_SLOT + LONGEST_FORMULA)
+        self.place = blank(FIRST_SLOT + MOST_SLOTS)
+        self.number = unused(FIRST_SLOT + MOST_SLOTS)
         self.arrived = blank(count)  # the adjoints: as `place` and `number` of slots
         self.given = unused(count)
         self.gate = blank(count)
@@ -405,7 +401,7 @@ class RecordedSweep:
         self._follow()
 
     def __dealloc__(self) -> None:
-        discard(self)
+        give_back(self)
 
     def _follow(self) -> None:
         """Find out which entries come from the sources."""
@@ -430,7 +426,7 @@ class RecordedSweep:
     def put(self, slot: int, x: Any) -> None:
         """Put a Value or a number into a slot."""
         if x.__class__ is Value:
-            load(self, slot, self.table.entry_of(x))
+            fetch(self, slot, self.table.entry_of(x))
         else:
             give(self, slot, real(x))
 
@@ -456,7 +452,7 @@ class RecordedSweep:
             if self.arrived[n - floor] != NONE and self.follow[n - floor]:
                 if trace is not None:
                     trace.note(table.count, n)
-                    if self.arrived[n - floor] != PLAIN:
+                    if self.arrived[n - floor] != NUMBER:
                         trace.adjoints.append((self.arrived[n - floor], n))
                 if ARITY[table.operation[n]]:
                     self.pull(n)
@@ -470,8 +466,8 @@ class RecordedSweep:
         formulas = formulas_of(code)
         self.place[ADJOINT] = self.arrived[n - self.floor]
         self.number[ADJOINT] = self.given[n - self.floor]
-        if code in (SUM, DOT):
-            self.pull_wide(n, code == DOT)
+        if code in (CODE_SUM, CODE_DOT):
+            self.pull_wide(n, code == CODE_DOT)
         elif formulas is None:
             self.pull_any(n)
         elif ARITY[code] < 3:
@@ -486,12 +482,12 @@ class RecordedSweep:
         """The same by the formulas of a row of up to three operands."""
         code = self.table.operation[n]
         arity, how = ARITY[code], SELECTS[code]
-        load(self, FIRST_SLOT, a)
+        fetch(self, FIRST_SLOT, a)
         if arity > 1:
-            load(self, FIRST_SLOT + 1, b)
+            fetch(self, FIRST_SLOT + 1, b)
         if arity > 2:
-            load(self, FIRST_SLOT + 2, c)
-        load(self, FIRST_SLOT + arity, n)
+            fetch(self, FIRST_SLOT + 2, c)
+        fetch(self, FIRST_SLOT + arity, n)
         for k in range(arity):
             x = a if k == 0 else b if k == 1 else c
             if formulas[k] is not None and self.followed(x):
@@ -499,13 +495,13 @@ class RecordedSweep:
                 ready(self.table)
                 condition = NO_CONDITION
                 if not how >> k & 1:
-                    slope = evaluate(self, formula, formula.result)
-                    if how & BASE and k == 0 and self.place[FIRST_SLOT + 1] == PLAIN:
+                    slope = partial_slot(self, formula, formula.result)
+                    if how & BASE and k == 0 and self.place[FIRST_SLOT + 1] == NUMBER:
                         condition = FIRST_SLOT + 1
                 elif formula.condition != NO_CONDITION:
-                    slope, condition = ONE, evaluate(self, formula, formula.condition)
+                    slope, condition = ONE, partial_slot(self, formula, formula.condition)
                 else:
-                    slope = condition = evaluate(self, formula, formula.result)
+                    slope = condition = partial_slot(self, formula, formula.result)
                 pass_on(self, n, x, slope, condition)
 
     def pull_wide(self, n: int, product: bool) -> None:
@@ -520,7 +516,7 @@ class RecordedSweep:
                 slope = ONE
                 if product:
                     slope = FIRST_SLOT
-                    load(self, slope, table.pool[start + (k + half if k < half else k - half)])
+                    fetch(self, slope, table.pool[start + (k + half if k < half else k - half)])
                 pass_on(self, n, x, slope, NO_CONDITION)
 
     def pull_any(self, n: int) -> None:
@@ -545,7 +541,7 @@ class RecordedSweep:
         self.number[ADJOINT] = self.given[n - self.floor]
         let_in(self, ADJOINT, self.gate[n - self.floor], ZERO)
         found = self.place[ADJOINT]
-        return self.number[ADJOINT] if found == PLAIN else self.table.handle(found)
+        return self.number[ADJOINT] if found == NUMBER else self.table.handle(found)
 
 
 def recorded_gradients(

@@ -24,6 +24,8 @@ cdef extern from "wide.h":
         const Unary *value1
         const Binary *value2
         const Ternary *value3
+        const Binary *partial1
+        const Ternary *partial2
         int builtins
         int sum
         int dot

@@ -18,6 +18,8 @@ typedef struct {
     const Unary *value1;  /* their values */
     const Binary *value2;
     const Ternary *value3;
+    const Binary *partial1; /* and their partials */
+    const Ternary *partial2;
     int builtins, sum, dot;  /* how many rows C knows of, and two codes */
     int (*known)(int);       /* the code, once all of this knows it; -1 with an error set */
 } Rules;

@@ -81,7 +81,7 @@ ANSWERS = [bits(smooth(*xs)) for xs in POINTS]
 
 def test_what_is_stored_is_loaded(folder, built):
     assert stored(smooth, *POINTS) == ANSWERS
-    assert set(built) == {machine.FIRST, machine.SECOND}
+    assert set(built) == {machine.QUICK, machine.OPTIMISED}
     names = files(folder)
     assert len(names) >= 2  # two paths
     del built[:]
@@ -102,7 +102,7 @@ def test_what_is_short_is_optimised_at_once_where_nobody_waits(short, folder, bu
         assert [bits(g(*xs)) for xs in POINTS] == ANSWERS
     assert g.ready()
     assert [bits(g(*xs)) for xs in POINTS] == ANSWERS
-    assert set(built) == ({machine.SECOND} if short else {machine.FIRST, machine.SECOND})
+    assert set(built) == ({machine.OPTIMISED} if short else {machine.QUICK, machine.OPTIMISED})
     assert len(files(folder)) >= 2
 
 
@@ -314,7 +314,7 @@ def test_an_empty_variable_turns_it_off(tmp_path, monkeypatch, built):
     for _ in range(2):
         del built[:]
         assert stored(smooth, *POINTS) == ANSWERS
-        assert machine.SECOND in built
+        assert machine.OPTIMISED in built
     assert list(tmp_path.rglob("*")) == []
 
 

@@ -86,7 +86,7 @@ LONG = """
     original = machine.compiled
 
     def compiled(module, level):
-        if level == machine.SECOND:
+        if level == machine.OPTIMISED:
             built.append(module)
         return original(module, level)
 

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from miniflow.tape.core import Table, Value, thawed
-from miniflow.tape.pullback import Sweep
 from miniflow.tape.reading import located
 from viz.output.checks import wrong_type
 from viz.output.text import number_text
@@ -235,16 +234,24 @@ class _Walk:
 
     def _contributions(self) -> Iterator[Contribution]:
         """What the engine's sweep does, one contribution at a time."""
-        follow = {x for x, kind in zip(self.entries, self.kinds, strict=True) if kind != "constant"}
-        sweep = Sweep(self.table, self.entries[::-1], follow, self.table.value_of)
-        sweep.adjoint[self.entries[-1]] = self.seed
-        for entry, k, operand, local, amount, before in sweep.contributions():
-            n, upstream, after = self.nodes[entry], sweep.adjoint[entry], sweep.adjoint[operand]
-            # a user's formula may have returned an int, or a NumPy float
-            yield Contribution(
-                n, k, self.nodes[operand], float(upstream), float(local), float(amount),
-                None if before is None else float(before), float(after), self._rule(n, k),
-            )  # fmt: skip
+        adjoints = {len(self.nodes) - 1: float(self.seed)}
+        values = [self.table.value_of(entry) for entry in self.entries]
+        for n in reversed(range(len(self.entries))):
+            op, xs = self.ops[n], [values[x] for x in self.operands[n]]
+            if op is None or n not in adjoints:
+                continue
+            primals = [self.table.primal(self.entries[x]) for x in self.operands[n]]
+            for k, x in enumerate(self.operands[n]):
+                if self.kinds[x] == "constant" or not op.follows(k):
+                    continue
+                local = float(op.partial(k, xs, values[n]))  # a user's may be an int
+                if op.condition(k, primals, local) == 0.0:  # not selected: nothing comes back
+                    continue
+                before, amount = adjoints.get(x), adjoints[n] * local
+                adjoints[x] = amount if before is None else before + amount
+                yield Contribution(
+                    n, k, x, adjoints[n], local, amount, before, adjoints[x], self._rule(n, k)
+                )
 
     def _rule(self, n: int, k: int) -> str:
         op, operands = self.ops[n], self.operands[n]
