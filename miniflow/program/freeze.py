@@ -26,6 +26,7 @@ from miniflow.program.structures import (
     unflatten_numbers,
 )
 from miniflow.tape.core import Table, Value, here
+from miniflow.tape.muting import hide_running, pausable, show_again
 from miniflow.tape.notes import Trace
 from miniflow.util.trees import children
 
@@ -74,8 +75,9 @@ def freeze(f: Callable[..., Any], numbers: list[float], arguments: Any) -> Code:
 
 def _recorded(table: Table, f: Callable[..., Any], numbers: list[float], arguments: Any) -> Code:
     """Record the call, and freeze it while its entries are there."""
-    outer, muted = table.trace, table.muted
     notes = Trace()
+    hidden = hide_running() if pausable else []
+    outer, muted = table.trace, table.muted
     table.trace, table.muted = None, 0
     try:
         inputs = [Value(x) for x in numbers]
@@ -92,7 +94,10 @@ def _recorded(table: Table, f: Callable[..., Any], numbers: list[float], argumen
         return recorded.code(function_name(f), parameters, arguments, out, names)
     finally:
         notes.guards.clear()  # Values go as soon as they can
-        table.trace, table.muted = outer, muted
+        left = table.muted if table.muted < 0 else 0  # no_grad() blocks
+        table.trace, table.muted = outer, muted + left
+        if hidden:
+            show_again(hidden)
 
 
 class Recorded:
