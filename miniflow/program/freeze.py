@@ -80,6 +80,8 @@ def _cut_out(
     watch = Watch(f, arguments)
     code = _recorded(table, f, numbers, arguments)
     sources = watch.drawn()
+    for op in table.others.copy().values():  # an operation may stay in the program
+        op.forget()
     if not table.cut(start, opened):
         gc.collect()  # Values in cycles
         if not table.cut(start, opened):
