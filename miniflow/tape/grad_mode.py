@@ -4,16 +4,18 @@ import sys
 from collections.abc import Callable
 from contextlib import ContextDecorator
 from functools import wraps
+from sys import modules
 from types import FrameType
 from typing import Any
 
 from miniflow.tape.core import current
 from miniflow.tape.muting import (
+    AGENTS,
     ASYNC_GENERATOR,
     COROUTINE,
     GENERATOR,
+    PAUSES,
     Block,
-    may_pause,
     pausing,
 )
 
@@ -40,28 +42,28 @@ class no_grad(ContextDecorator):  # noqa: N801 - PyTorch's name
 
     def __enter__(self) -> "no_grad":
         frame = sys._getframe(1)
-        found: Any = pausing(frame) if may_pause(frame.f_code) else None
-        if found is None:
-            found = current()
-            # atomic
-            self._entered = (*self._entered, found)
-            found.muted += 1
-        else:
-            found = Block(found)
-            self._entered = (*self._entered, found)
-            found.show()
+        code = frame.f_code
+        if code.co_flags & PAUSES or code.co_name in AGENTS or "greenlet" in modules:
+            pausable = pausing(frame)
+            if pausable is not None:
+                block = Block(pausable)
+                self._entered += (block,)
+                block.show()
+                return self
+        table = current()
+        # atomic
+        self._entered += (table,)
+        table.muted += 1
         return self
 
     def __exit__(self, *exception: object) -> None:
-        entered = self._entered
-        k = len(entered) - 1
-        if k < 0:  # once too often
+        if not self._entered:  # once too often
             return
-        if k:
-            k = self._place(sys._getframe(1))
+        k = 0 if len(self._entered) == 1 else self._place(sys._getframe(1))
+        entered = self._entered
         found = entered[k]
         # atomic
-        self._entered = entered[:k] + entered[k + 1 :]
+        self._entered = entered[:k] + entered[k + 1 :] if k else entered[1:]
         if found.__class__ is Block:
             found.leave()
         else:

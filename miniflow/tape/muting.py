@@ -7,7 +7,7 @@ there are any, recording asks whether one of them is running.
 """
 
 import sys
-from types import CodeType, FrameType
+from types import FrameType
 
 
 class Block:
@@ -52,11 +52,6 @@ FEW = 8  # frames that are looked at one by one
 AGENTS = {
     "__enter__", "__exit__", "__aenter__", "__aexit__", "enter_context", "enter_async_context",
 }  # fmt: skip
-
-
-def may_pause(code: CodeType) -> bool:
-    """Whether code may be paused, or enters a block for others; greenlets pause any function."""
-    return bool(code.co_flags & PAUSES) or code.co_name in AGENTS or "greenlet" in sys.modules
 
 
 def pausing(frame: FrameType | None) -> FrameType | None:
