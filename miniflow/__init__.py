@@ -13,6 +13,7 @@ from miniflow.transforms import grad, hessian, hvp, jacobian, jvp, value_and_gra
 if _typing.TYPE_CHECKING:
     from miniflow.compiled.jit import jit
     from miniflow.compiled.vmap import vmap
+    from miniflow.implicit import root
     from miniflow.program.program import Program
     from miniflow.program.trace import trace
 
@@ -34,6 +35,7 @@ __all__ = [
     "jvp",
     "math",
     "no_grad",
+    "root",
     "scope",
     "trace",
     "value_and_grad",
@@ -45,6 +47,7 @@ __all__ = [
 _LATER = {
     "Program": "miniflow.program.program",
     "jit": "miniflow.compiled.jit",
+    "root": "miniflow.implicit",
     "trace": "miniflow.program.trace",
     "vmap": "miniflow.compiled.vmap",
 }

@@ -251,7 +251,8 @@ def __getattr__(name: str) -> Any:
         return row
     if hasattr(_math, name):
         raise AttributeError(
-            f"miniflow.math has no {name}; for plain numbers use math.{name}, on .data"
+            f"miniflow.math has no {name}; math.{name} takes plain numbers, such as a Value's "
+            ".data, and no gradient passes through it"
         )
     raise AttributeError(f"module 'miniflow.math' has no attribute {name!r}")
 

@@ -139,6 +139,9 @@ class Op:
         y = self.value(*operands)
         return y if type(y) is float else real(y, f"the value of {self.name}")
 
+    def forget(self) -> None:
+        """Drop what was kept of the latest sweep; a row keeps nothing."""
+
     def condition(self, k: int, operands: Sequence[Any], partial: Any) -> Any:
         """What is 0 where operand k was not selected; 1.0 if all operands count."""
         if self.selects & (FIRST if self.arity < 0 else 1 << k):
@@ -341,7 +344,7 @@ def real(x: Any, what: str = "data") -> float:
 def _conversion(x: Any) -> str:
     """How to make a real number of `x`, where that is clear."""
     if recorded(x):
-        return "; pass its .data, or use the Value itself"
+        return "; use the Value itself, or its .data where no gradient is wanted"
     if isinstance(x, str):
         return "; convert it with float()"
     if isinstance(x, Complex):

@@ -22,6 +22,7 @@ from typing import Any
 from miniflow import ops
 from miniflow.tape.core import Value, current, here
 from miniflow.tape.forward import tangents
+from miniflow.tape.muting import hide_running, pausable, show_again
 from miniflow.tape.pullback import pullback
 from miniflow.tape.storage import plain
 from miniflow.util.trees import (
@@ -50,6 +51,7 @@ class _Call:
         self.what, self.single = what, not isinstance(argnums, Iterable)
         table = here.table
         self.muted = table.silent
+        hidden = hide_running() if pausable else []
         muted, table.muted = table.muted, 0
         try:
             chosen = _chosen(what, argnums, len(args))
@@ -66,7 +68,9 @@ class _Call:
             self.outputs = [self.output(y) for y in flatten(out)]
             self.recorded = not self.muted and self.open(self.outputs)
         finally:
-            table.muted = muted
+            table.muted = muted + (table.muted if table.muted < 0 else 0)  # left meanwhile
+            if hidden:
+                show_again(hidden)
 
     def input(self, x: Any) -> Value:
         """A fresh entry for one input: the recording of f is told apart from what x is part of."""

@@ -215,19 +215,21 @@ WRONG = {
     "the oldest first": ("reversed(tape)", "list(tape)"),
     "the last operand first": ("in enumerate(y.operands)", "in [*enumerate(y.operands)][::-1]"),
     "flat operands are reached": (" and y.op.follows(k)", ""),
-    "a first share is added to 0": (
-        "adjoint[x] + share if x in adjoint else share", "adjoint.get(x, 0.0) + share"
-    ),
-    "the last share only": ("adjoint[x] + share if x in adjoint else share", "share"),
+    "a first share is added to 0": ("adjoint.get(x, -0.0)", "adjoint.get(x, 0.0)"),
+    "the last share only": ("adjoint.get(x, -0.0) + ", ""),
     "gradients of leaves do not add up": ("if y.op else y.grad + adjoint[y]", ""),
     "those of computed Values do": ("adjoint[y] if y.op else y.grad + adjoint[y]",
                                     "y.grad + adjoint[y]"),
     "leaves take each share at once": (
-        "adjoint[x] = adjoint[x] + share if x in adjoint else share",
-        "adjoint[x] = 0.0 if not x.op else adjoint[x] + share if x in adjoint else share; "
+        "adjoint[x] = adjoint.get(x, -0.0) + adjoint[y] * slope",
+        "share = adjoint[y] * slope; "
+        "adjoint[x] = 0.0 if not x.op else adjoint.get(x, -0.0) + share; "
         "x.grad += 0.0 if x.op else share",
     ),
-    "formulas see another result": ("numbers, y.data)", "numbers, numbers[0])"),
+    "formulas see another result": ("y.operands)], y.data)", "y.operands)], number(y.operands[0]))"),
+    "what was not selected gets 0 times its adjoint": (
+        "y.op.condition(k, y.operands, slope)", "True"
+    ),
 }  # fmt: skip
 
 

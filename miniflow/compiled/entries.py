@@ -53,6 +53,9 @@ class EntryOp(Op):
     def _partials(self, xs: Sequence[Any]) -> list[Any]:
         raise NotImplementedError
 
+    def forget(self) -> None:
+        self.memory = None, []
+
     def _partial(self, k: int, xs: Sequence[Any], y: Any) -> Any:
         """dy/d(operand k); what was computed with it is kept until the next point."""
         known, partials = self.memory

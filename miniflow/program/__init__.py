@@ -10,6 +10,7 @@ expand.py       an operation as simpler ones
 schedule.py     what a batch computes once, what for each element, and in which order
 structures.py   numbers apart from the lists, dicts and arrays that hold them
 places.py       where entries come from: lines, variables, scopes
+randomness.py   whether a traced call has drawn random numbers
 names.py        identifiers
 writer.py       what the printers have in common
 python.py       code as Python

@@ -6,6 +6,7 @@ become instructions; a Value from outside becomes a captured one, a plain number
 
 import gc
 import operator
+import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from enum import Enum
@@ -16,6 +17,7 @@ from miniflow.ops import real, shared
 from miniflow.program.ir import Code, in_order
 from miniflow.program.names import argument_names, function_name, input_names
 from miniflow.program.places import origins, watched
+from miniflow.program.randomness import Watch, refusal
 from miniflow.program.simplify import Builder
 from miniflow.program.structures import (
     ArrayLeaf,
@@ -26,6 +28,7 @@ from miniflow.program.structures import (
     unflatten_numbers,
 )
 from miniflow.tape.core import Table, Value, here
+from miniflow.tape.muting import hide_running, pausable, show_again
 from miniflow.tape.notes import Trace
 from miniflow.util.trees import children
 
@@ -53,29 +56,47 @@ def freeze(f: Callable[..., Any], numbers: list[float], arguments: Any) -> Code:
     Raises:
         TypeError: f is not a function, a static argument is not hashable, or f does or returns
             what cannot be traced.
-        RuntimeError: f does what a program could not do again; or it keeps what it computes.
+        RuntimeError: f does what a program could not do again, draws random numbers, or keeps
+            what it computes.
     """
     if not callable(f):
         raise TypeError(f"trace: f must be a function, got {type(f).__name__}")
     treedef_key(arguments)  # raises where a static argument is not hashable
     table = here.table
     with table.hold():
-        start, opened = table.count, table.opened
-        code = _recorded(table, f, numbers, arguments)
+        attempts = 3 if threading.active_count() > 1 else 1  # another thread may have drawn them
+        for _ in range(attempts):
+            code, sources = _cut_out(table, f, numbers, arguments)
+            if not sources:
+                return code
+    raise refusal(code.name, sources)
+
+
+def _cut_out(
+    table: Table, f: Callable[..., Any], numbers: list[float], arguments: Any
+) -> tuple[Code, list[str]]:
+    """One call as code, off the tape; and what random numbers were drawn from meanwhile."""
+    start, opened = table.count, table.opened
+    watch = Watch(f, arguments)
+    code = _recorded(table, f, numbers, arguments)
+    sources = watch.drawn()
+    for op in table.others.copy().values():  # an operation may stay in the program
+        op.forget()
+    if not table.cut(start, opened):
+        gc.collect()  # Values in cycles
         if not table.cut(start, opened):
-            gc.collect()  # Values in cycles
-            if not table.cut(start, opened):
-                raise RuntimeError(
-                    f"{code.name}: it keeps a Value outside that it has computed: its gradient "
-                    "would end there, and its number never change; return it instead"
-                )
-        return code
+            raise RuntimeError(
+                f"{code.name}: it keeps a Value outside that it has computed: its gradient "
+                "would end there, and its number never change; return it instead"
+            )
+    return code, sources
 
 
 def _recorded(table: Table, f: Callable[..., Any], numbers: list[float], arguments: Any) -> Code:
     """Record the call, and freeze it while its entries are there."""
-    outer, muted = table.trace, table.muted
     notes = Trace()
+    hidden = hide_running() if pausable else []
+    outer, muted = table.trace, table.muted
     table.trace, table.muted = None, 0
     try:
         inputs = [Value(x) for x in numbers]
@@ -92,7 +113,10 @@ def _recorded(table: Table, f: Callable[..., Any], numbers: list[float], argumen
         return recorded.code(function_name(f), parameters, arguments, out, names)
     finally:
         notes.guards.clear()  # Values go as soon as they can
-        table.trace, table.muted = outer, muted
+        left = table.muted if table.muted < 0 else 0  # no_grad() blocks
+        table.trace, table.muted = outer, muted + left
+        if hidden:
+            show_again(hidden)
 
 
 class Recorded:

@@ -55,13 +55,14 @@ def _libraries() -> tuple[str, ...]:
 
 
 @cache
-def _is_library(file: str) -> bool:
+def is_library(file: str) -> bool:
+    """Whether a file of code is not the user's."""
     return file.startswith(_libraries())
 
 
 def _is_users(frame: FrameType | None) -> bool:
     """Whether a frame runs code of the user's, rather than of a library."""
-    return frame is not None and not _is_library(frame.f_code.co_filename)
+    return frame is not None and not is_library(frame.f_code.co_filename)
 
 
 @contextmanager
@@ -110,3 +111,17 @@ def watched(table: Table, notes: Trace, names: dict[int, str]) -> Iterator[None]
     finally:
         if sys.gettrace() is enter:
             sys.settrace(None)
+
+
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """Watch nothing meanwhile: what is called is not a part of the traced function."""
+    tracer = sys.gettrace()
+    if getattr(tracer, "__module__", None) != __name__:
+        yield
+        return
+    sys.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(tracer)

@@ -26,8 +26,8 @@ def trace(f: Function, *example: Any, **kwargs: Any) -> Program:
         **kwargs: the same, by name.
 
     Raises:
-        RuntimeError: f reads `.data` or `.grad`, or calls backward(): its program could not
-            do that again.
+        RuntimeError: f reads `.data` or `.grad`, calls backward() or draws random numbers: its
+            program could not do that again.
         TypeError: f needs a plain number (an index, a range, `float`), or returned something
             that is neither made of numbers nor hashable.
 

@@ -9,6 +9,7 @@ methods.py        the operation table's functions as methods of Values
 refusals.py       everything that is refused, in words
 threads.py        whose tape is whose
 notes.py          what a trace notes besides
+muting.py         who is muted, of those that can be paused
 grad_mode.py      no_grad
 gradient_tape.py  Tape and scope: stretches of the tape
 recorded.py       the recorded sweep: gradients to be differentiated again

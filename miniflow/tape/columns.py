@@ -24,12 +24,13 @@ from typing import Any
 from weakref import ref
 
 from miniflow.ops import BUILTIN, BY_CODE, Op, constant, leaf, shared
+from miniflow.tape.muting import pausable, running
 
 __all__ = [
     "ARITY", "CONSTANT", "DIRECT", "DONE", "LEAF", "MADE_OF", "PENDING", "SELECTS", "SHARED",
     "answer",
     "arities", "binary", "commit", "cython", "dot_of_own", "evaluate", "following", "gather",
-    "get_ident", "holding", "install", "ints", "known", "last", "living", "made", "new",
+    "get_ident", "holding", "install", "ints", "is_muted", "known", "last", "living", "made", "new",
     "new_number", "nobody", "numbered", "owned", "partial1", "partial2", "pending_entry", "pointer",
     "prepare", "pull_wide", "quick", "release", "resize", "spare_column", "stand_for", "unary",
     "unmark", "usable", "value1", "value2",
@@ -118,10 +119,15 @@ def answer(f: Any, x: Any) -> Any:
     return f(x)
 
 
+def is_muted(table: Any) -> bool:
+    """Whether results are constants, and not recorded."""
+    return table.muted > 0 or (bool(pausable) and bool(running()))
+
+
 def unary(op: Op, a: Any) -> Any:
     """Append an entry on one Value: the short way to what `record` does."""
     table = a._tape
-    if table.thread != get_ident() or table.muted:
+    if table.thread != get_ident() or table.muted or pausable:
         return _general[0](op, a)
     y = op.value(table.value[a._entry])
     v: Any = new(_values[0])
@@ -164,7 +170,7 @@ def binary(op: Op, a: Any, b: Any) -> Any:
         y = op.value(a, table.value[right])
     else:
         return _general[0](op, a, b)
-    if table.thread != get_ident() or table.muted:
+    if table.thread != get_ident() or table.muted or pausable:
         return _general[0](op, a, b)
     found = new(kind)
     found._tape = table

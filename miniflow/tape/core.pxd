@@ -32,7 +32,7 @@ cdef extern from "handles.h":
     Value new(object kind)
     int install(object kind, object name, object method) except -1
     int prepare_handles(
-        object kind, void *table, void *thread, void *scopes, object nowhere
+        object kind, void *table, void *thread, void *scopes, object nowhere, object pausable
     ) except -1
     object quick_unary(int code, Unary value, object a)
     object quick_binary(int code, Binary value, object a, object b)
@@ -101,16 +101,22 @@ cpdef object neuron(list ws, list xs, object b, object activation)
 cdef object call_any  # what a row answers, in Python
 cdef object row_type  # the class of most rows
 cdef object operate_any  # what an operator answers where there is no short way
+cdef dict pausable  # of muting.py: what may be muted while it runs
+cdef object running
 
 
 cdef inline int prepare(kind, Table table, Table nowhere, operate, call) except -1:
     """Make the class of Values ready; those that belong to no tape belong to `nowhere`."""
-    global call_any, operate_any, row_type
+    global call_any, operate_any, pausable, row_type, running
     from miniflow.operation import Op
+    from miniflow.tape import muting
 
     nowhere.value[0] = NAN
     nowhere.thread = 0  # nobody records there
-    prepare_handles(kind, <void *>table, &table.thread, <void *>table.scopes, nowhere)
+    pausable, running = muting.pausable, muting.running
+    prepare_handles(
+        kind, <void *>table, &table.thread, <void *>table.scopes, nowhere, pausable
+    )
     call_any, operate_any, row_type = Op.__call__, operate, Op
     Op.__call__ = call
     RULES.arity, RULES.selects, RULES.direct = ARITY, SELECTS, DIRECT
@@ -151,6 +157,11 @@ cdef inline object unary(object op, object a):
 cdef inline object binary(object op, object a, object b):
     """An operator on two operands, one at least a Value."""
     return operate_any(op, a, b)
+
+
+cdef inline bint is_muted(Table table) except -1:
+    """Whether results are constants, and not recorded."""
+    return table.muted > 0 or (len(pausable) > 0 and len(running()) > 0)
 
 
 cdef inline void *pointer(Handle handle):
@@ -291,7 +302,7 @@ cdef inline Value dot_of_own(Table table, list xs, list ws):
     cdef Py_ssize_t half = len(xs)
     cdef Value v
     cdef int *pool
-    if half == 0 or len(ws) != half or table.muted:
+    if half == 0 or len(ws) != half or is_muted(table):
         return None
     v = new(Value)
     table.room_for(1)

@@ -147,7 +147,7 @@ class Table(Reading):
         """Append an entry for `op` on Values and numbers; `y` if its value is known."""
         xs = usable(self, operands, op.name)
         number = evaluate(op, xs) if y is None else real(y, f"the value of {op.name}")
-        if self.muted:  # in no_grad() a result is a constant
+        if is_muted(self):  # in no_grad() a result is a constant
             trace = self.trace
             return trace.muted(self, op, xs, number) if trace else self.constant(number)
         code, arity = known(op.code), op.arity

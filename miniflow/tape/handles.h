@@ -54,6 +54,9 @@ static inline uint64_t get_ident(void)
    can look. `nowhere` counts a full free list from the start. */
 static PyObject *nowhere = NULL;
 
+/* What may be muted while it runs, by its frame: then it is to be asked for (muting.py). */
+static PyObject *pausable = NULL;
+
 /* Make a quarter of a free list; -1 without memory. */
 APART static int refill(void)
 {
@@ -191,7 +194,8 @@ INLINE PyObject *append(
 /* Whether this thread can append two entries and a Value without more ado. */
 static inline int is_ready(TableHead *t)
 {
-    return free_count && !t->muted && t->thread == ident && t->count + 2 <= t->capacity;
+    return free_count && !t->muted && !PyDict_GET_SIZE(pausable) && t->thread == ident
+           && t->count + 2 <= t->capacity;
 }
 
 /* What `record` in core.py does for an operation on one operand, where there is nothing to
@@ -378,7 +382,8 @@ static PyObject *refuse_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
 
 /* Give the class of Values its free list of handles, and operators. */
 static int prepare_handles(
-    PyObject *type, void *table, void *thread, void *scopes, PyObject *nobodys)
+    PyObject *type, void *table, void *thread, void *scopes, PyObject *nobodys,
+    PyObject *muted_frames)
 {
     PyTypeObject *t = (PyTypeObject *)type, *base;
     TableHead *head = table;
@@ -398,6 +403,7 @@ static int prepare_handles(
     }
     handle_type = t;
     nowhere = nobodys;
+    pausable = Py_NewRef(muted_frames);
     for (k = 0; k <= FREE_LIST; k++) Py_INCREF(nowhere);
     quicken();
     return 0;

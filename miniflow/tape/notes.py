@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from miniflow.ops import Op, recorded, stop_gradient
+from miniflow.tape.muting import hide_running, pausable, show_again
 
 
 class Trace:
@@ -35,12 +36,15 @@ class Trace:
 
     def muted(self, table: Any, op: Op, operands: list[Any], y: float) -> Any:
         """A constant in no_grad(), with what leads to it: a program computes it at each call."""
+        hidden = hide_running() if pausable else []
         muted, table.muted = table.muted, 0
         try:
             found = table.record(op, operands, y)
             return found if op is stop_gradient else table.record(stop_gradient, [found])
         finally:
             table.muted = muted
+            if hidden:
+                show_again(hidden)
 
     def compared(
         self, table: Any, holds: Callable[[Any, Any], bool], a: Any, b: Any, number: Any, *,

@@ -17,6 +17,7 @@ from miniflow import ops
 from miniflow.ops import BY_CODE, OTHER, Op, real
 from miniflow.tape import methods, refusals
 from miniflow.tape.compaction import Compaction
+from miniflow.tape.muting import pausable, running
 from miniflow.tape.storage import Handle, plain
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ class Reading(Compaction):
     @property
     def silent(self) -> bool:
         """Whether results are constants: inside no_grad(), but a trace records even there."""
-        return self.muted > 0 and self.trace is None
+        return self.trace is None and (self.muted > 0 or bool(pausable and running()))
 
     def idle(self) -> bool:
         """Whether no loop over entries is under way, and none has left anything behind."""

@@ -16,6 +16,7 @@ from miniflow import ops
 from miniflow.operation import BASE
 from miniflow.ops import BY_CODE, Op, real, stop_gradient
 from miniflow.tape.core import Table, Value
+from miniflow.tape.muting import hide_running, pausable, show_again
 
 if TYPE_CHECKING:
     import cython
@@ -551,6 +552,7 @@ def recorded_gradients(
     sources = [n for entries in wanted for n in entries]
     if not sources:
         return [0.0] * len(wanted)
+    hidden = hide_running() if pausable else []
     muted, table.muted = table.muted, 0
     try:
         sweep = RecordedSweep(table, min(sources), sources)
@@ -558,9 +560,11 @@ def recorded_gradients(
             sweep.add(n, cotangent)
         sweep.run()
         found = [_total([sweep.adjoint(n) for n in entries]) for entries in wanted]
-        return [stop_gradient(x) for x in found] if muted else found
+        return [stop_gradient(x) for x in found] if muted or hidden else found
     finally:
         table.muted = muted
+        if hidden:
+            show_again(hidden)
 
 
 def _total(adjoints: Iterable[Any]) -> Any:

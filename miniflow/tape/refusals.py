@@ -39,8 +39,8 @@ def computed_data() -> AttributeError:
 def computed_copy() -> TypeError:
     """A computed Value is copied or pickled."""
     return TypeError(
-        "a computed Value cannot be copied or pickled, its graph would be lost; "
-        "use its .data, or copy the leaves it comes from"
+        "a computed Value cannot be copied or pickled, its graph would be lost; copy the leaves "
+        "it comes from and compute it again, or use its .data where no gradient is wanted"
     )
 
 
@@ -55,8 +55,9 @@ def frozen(what: str) -> RuntimeError:
 def foreign(what: str) -> RuntimeError:
     """A Value was computed on another thread."""
     return RuntimeError(
-        f"{what}: this Value was computed on another thread, whose tape cannot be "
-        "followed from here; compute it here, or pass its .data (or detach())"
+        f"{what}: this Value was computed on another thread, whose tape cannot be followed from "
+        "here; compute it here, from leaves that both threads share, or pass its .data where no "
+        "gradient is wanted"
     )
 
 
@@ -78,10 +79,11 @@ def lost(what: str, table: Any) -> TypeError:
     if table.trace is not None:
         return TypeError(
             f"a Value cannot become {what} while a function is traced; use miniflow.math for "
-            "functions, and pass what is to be a plain number in another way: by a closure, or "
-            "functools.partial"
+            "functions and dtype=object for arrays, and pass what is to be a plain number in "
+            "another way: by a closure, or functools.partial"
         )
     return TypeError(
-        f"a Value cannot become {what} without losing its gradient; use its .data for the "
-        "plain number, and miniflow.math instead of math for functions"
+        f"a Value cannot become {what} without losing its gradient; use miniflow.math instead of "
+        "math for functions, dtype=object for arrays, as in numpy.zeros(3, dtype=object), and "
+        "its .data only where no gradient is wanted"
     )

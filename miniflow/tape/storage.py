@@ -77,7 +77,7 @@ class Storage:
         self.opened = 0  # how many scopes there have been
         self.open_names: tuple[str, ...] = ()  # the names that are open at present
         self.names: dict[int, tuple[str, ...]] = {}  # from which entry on which were
-        self.muted = 0  # inside how many no_grad()
+        self.muted = 0  # inside how many no_grad() of ordinary functions
         self.held = 0  # inside how many loops over entries: no compaction
         self.due = False  # whether a compaction waits for them
         self.trace: Trace | None = None  # filled in while a function is traced

@@ -187,7 +187,7 @@ def test_errors_under_no_grad_leave_it_as_it_was():
     with no_grad():
         with pytest.raises(KeyError):
             trace(f, 1.0)
-        assert here.table.muted == 1
+        assert here.table.silent
 
 
 def test_memory_is_reused_after_traces_and_errors(small_table):
