@@ -14,7 +14,6 @@ names after JAX, https://docs.jax.dev/en/latest/notebooks/autodiff_cookbook.html
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import wraps
 from itertools import chain
 from operator import index
 from typing import Any
@@ -23,6 +22,7 @@ from miniflow import ops
 from miniflow.tape.core import Value, current, here
 from miniflow.tape.pullback import pullback, scale
 from miniflow.tape.storage import plain
+from miniflow.util.functions import a_function, derived
 from miniflow.util.trees import (
     array,
     children,
@@ -44,8 +44,6 @@ class _Call:
         self, what: str, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
         argnums: Argnums, has_aux: bool = False,
     ) -> None:  # fmt: skip
-        if not callable(f):
-            raise TypeError(f"{what}: f must be a function, got {type(f).__name__} {f!r:.60}")
         self.what, self.single = what, not isinstance(argnums, Iterable)
         table = here.table
         self.muted = table.silent
@@ -208,7 +206,7 @@ def value_and_grad(
         (9.0, 6.0)
     """
 
-    @wraps(f)
+    @derived(value_and_grad, f, argnums, has_aux)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
         call = _Call("grad", f, args, kwargs, argnums, has_aux)
         y = call.scalar()
@@ -229,9 +227,10 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
         >>> grad(grad(grad(lambda x: x**4)))(2.0)
         48.0
     """
+    a_function("grad", f)
     both = value_and_grad(f, argnums, has_aux)
 
-    @wraps(f)
+    @derived(grad, f, argnums, has_aux)
     def gradient(*args: Any, **kwargs: Any) -> Any:
         value, slopes = both(*args, **kwargs)
         return (slopes, value[1]) if has_aux else slopes
@@ -262,6 +261,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
         >>> y, pullback((1.0, 10.0))
         ((10.0, 2.0), (15.0, 2.0))
     """
+    a_function("vjp", f)
     call = _Call("vjp", f, primals, {}, range(len(primals)), has_aux)
 
     def pull(cotangent: Any) -> tuple[Any, ...]:
@@ -291,6 +291,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
         >>> jvp(lambda x, y: x * y, (3.0, 2.0), (1.0, 0.0))
         (6.0, 2.0)
     """
+    a_function("jvp", f)
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
         raise TypeError("jvp: primals and tangents must be tuples of arguments, e.g. (x,), (1.0,)")
     call = _Call("jvp", f, tuple(primals), {}, range(len(primals)))
@@ -343,7 +344,7 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
         [[5.0, 2.0], [1.0, 0.0]]
     """
 
-    @wraps(f)
+    @derived(jacobian, f, argnums)
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
         call = _Call("jacobian", f, args, kwargs, argnums)
         count = len(call.outputs)
@@ -393,7 +394,8 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
         >>> hessian(lambda v: v[0] ** 2 * v[1])([3.0, 2.0])
         [[4.0, 6.0], [6.0, 0.0]]
     """
-    return jacobian(grad(f, argnums), argnums)
+    a_function("hessian", f)
+    return derived(hessian, f, argnums)(jacobian(grad(f, argnums), argnums))
 
 
 def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
@@ -415,6 +417,7 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
         >>> hvp(lambda v: v[0] ** 2 * v[1], ([3.0, 2.0],), ([1.0, 0.0],))
         [4.0, 6.0]
     """
+    a_function("hvp", f)
     if not isinstance(primals, (tuple, list)):
         raise TypeError("hvp: primals and tangents must be tuples of arguments, e.g. (x,), (1.0,)")
     product = jvp(grad(f, tuple(range(len(primals)))), primals, tangents)[1]

@@ -1,5 +1,7 @@
 """What the other rooms use and that knows nothing of them.
 
-trees.py   nested lists, tuples, dicts and arrays
-files.py   files are written whole or not at all
+trees.py      nested lists, tuples, dicts and arrays
+files.py      files are written whole or not at all
+words.py      what errors say of what they were given
+functions.py  functions made of functions: refusals, names, reprs
 """
