@@ -1,9 +1,14 @@
 """What may stand beside a Value in an operator or a comparison."""
 
 from numbers import Rational
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 from miniflow.ops import real
+from miniflow.tape import refusals
+
+SEVERAL = frozenset((list, tuple, dict, set, frozenset, range, bytes, bytearray))
+CALLABLE = (FunctionType, MethodType, BuiltinFunctionType)
 
 
 def operand(x: Any, what: str) -> Any:
@@ -12,12 +17,25 @@ def operand(x: Any, what: str) -> Any:
     Raises:
         TypeError: no other type will know better.
     """
-    if x is None or isinstance(x, (str, complex)):
+    if type(x) in SEVERAL:  # and of no class that may know better
+        raise refusals.several(what, x)
+    if x is None or isinstance(x, (str, complex, *CALLABLE)):
         return real(x, what)  # raises
     try:
         return real(x, what)
     except TypeError:
         return NotImplemented
+
+
+def just(exponent: Any, modulus: Any) -> Any:
+    """The exponent of ``pow(x, exponent, modulus)``, which is for ints where there is a modulus.
+
+    Raises:
+        TypeError: there is one.
+    """
+    if modulus is not None:
+        raise refusals.modulus()
+    return exponent
 
 
 def comparable(x: Any) -> Any:
