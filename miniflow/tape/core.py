@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from miniflow import ops
 from miniflow.ops import OTHER, Op, real, stop_gradient
 from miniflow.tape import methods, refusals
-from miniflow.tape.operands import comparable, operand, just
+from miniflow.tape.operands import comparable, just, operand
 from miniflow.tape.reading import Readable, Reading
 from miniflow.tape.storage import plain
 from miniflow.tape.threads import Here
