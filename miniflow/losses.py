@@ -7,6 +7,7 @@ from typing import Any
 from miniflow import math, ops
 from miniflow.tape.core import Value
 from miniflow.util.trees import flatten
+from miniflow.util.words import shown
 
 
 def _pairs(loss: str, predictions: Any, targets: Any) -> list[tuple[Any, Any]]:
@@ -15,6 +16,9 @@ def _pairs(loss: str, predictions: Any, targets: Any) -> list[tuple[Any, Any]]:
     Raises:
         ValueError: there are none, or more of one than of the other.
     """
+    for name, x in (("predictions", predictions), ("targets", targets)):
+        if isinstance(x, str) or x is None:
+            raise TypeError(f"{loss}: {name} must be a list of numbers, got {shown(x)}")
     first, second = [list(x) if isinstance(x, Iterable) else [x] for x in (predictions, targets)]
     if len(first) != len(second) or not first:
         raise ValueError(f"{loss}: {len(first)} predictions for {len(second)} targets")
@@ -24,9 +28,17 @@ def _pairs(loss: str, predictions: Any, targets: Any) -> list[tuple[Any, Any]]:
 def _scalars(loss: str, predictions: Any, targets: Any) -> list[tuple[Any, Any]]:
     """Predictions with their targets where both are scalars, or nested lists of them."""
     pairs = _pairs(loss, predictions, targets)
-    for p, t in pairs:
+    for k, pair in enumerate(pairs):
+        for name, x in zip(("prediction", "target"), pair, strict=True):
+            for leaf in flatten(x):
+                if not isinstance(leaf, (Value, float, int)):
+                    ops.real(leaf, f"{loss}: {name} {k}")
+        p, t = pair
         if isinstance(p, Iterable) != isinstance(t, Iterable):
-            raise TypeError(f"{loss}: a {type(p).__name__} predicts a {type(t).__name__}")
+            raise TypeError(
+                f"{loss}: a {type(p).__name__} predicts a {type(t).__name__} in place {k}; both "
+                "must be numbers, or lists of as many"
+            )
     return [x for p, t in pairs for x in _pairs(loss, flatten(p), flatten(t))]
 
 

@@ -25,7 +25,6 @@ from math import (
 from typing import Any
 
 from miniflow import ops as _ops
-from miniflow.ops import absolute as fabs
 from miniflow.ops import (
     acos,
     acosh,
@@ -81,6 +80,9 @@ from miniflow.ops import (
 )
 from miniflow.tape.core import Value as _Value
 from miniflow.tape.core import dot_entry as _dot_entry
+from miniflow.util.habits import OTHER_NAMES as _OTHER_NAMES
+from miniflow.util.habits import advice as _advice
+from miniflow.util.words import shown as _shown
 
 Scalar = Any  # a real number or a Value: the answer is a float, or a Value if one went in
 
@@ -105,6 +107,11 @@ def log(x: Scalar, base: Scalar | None = None) -> Scalar:
     return _ops.log(x) if base is None else _ops.div(_ops.log(x), _ops.log(base))
 
 
+def fabs(x: Scalar) -> Scalar:
+    """The absolute value of x."""
+    return _ops.absolute(x if x.__class__ is _Value else _ops.real(x, "fabs"))
+
+
 def leaky_relu(x: Scalar, slope: Scalar = 0.01) -> Scalar:
     """The number x where it is positive, slope*x elsewhere."""
     return _ops.leaky_relu(x, slope)
@@ -126,6 +133,35 @@ def ldexp(x: Scalar, i: int) -> Scalar:
     return _ops.ldexp(x, sorted((-3000, _operator.index(i), 3000))[1])
 
 
+def _list_of(xs: Iterable[Any], name: str) -> list[Any]:
+    """What is in one list of numbers.
+
+    Raises:
+        TypeError: `xs` is no list, nor anything like it.
+    """
+    if isinstance(xs, str) or not isinstance(xs, Iterable):
+        raise TypeError(
+            f"{name}: expected a list of numbers, got {_shown(xs)}; put the numbers into a list"
+        )
+    return list(xs)
+
+
+def _told(name: str, f: Callable[..., Any], *lists: list[Any]) -> Any:
+    """What f answers; where an item is no number, the refusal says which one.
+
+    Raises:
+        TypeError: an item is neither a real number nor a Value.
+    """
+    try:
+        return f(*lists)
+    except TypeError:
+        for items in lists:
+            for k, x in enumerate(items):
+                if x.__class__ is not _Value:
+                    _ops.real(x, f"{name}: item {k}")
+        raise
+
+
 def _listed(xs: tuple[Any, ...], name: str) -> list[Any]:
     """The arguments, or the items of the only one."""
     items = list(xs[0]) if len(xs) == 1 and isinstance(xs[0], Iterable) else list(xs)
@@ -134,9 +170,12 @@ def _listed(xs: tuple[Any, ...], name: str) -> list[Any]:
     return items
 
 
-def _fold(op: Callable[[Any, Any], Any], items: list[Any]) -> Any:
-    first, *rest = items
-    return _reduce(op, rest, first if first.__class__ is _Value else _ops.real(first))
+def _fold(name: str, op: Callable[[Any, Any], Any], items: list[Any]) -> Any:
+    def folded(items: list[Any]) -> Any:
+        first, *rest = items
+        return _reduce(op, rest, first if first.__class__ is _Value else _ops.real(first))
+
+    return _told(name, folded, items)
 
 
 def max(*xs: Any) -> Scalar:
@@ -144,19 +183,19 @@ def max(*xs: Any) -> Scalar:
 
     NaN if one of them is NaN. Among n equal ones the shares are halved from the left.
     """
-    return _fold(maximum, _listed(xs, "max"))
+    return _fold("max", maximum, _listed(xs, "max"))
 
 
 def min(*xs: Any) -> Scalar:
     """The smallest of the numbers, or of one iterable's; ties share the derivative."""
-    return _fold(minimum, _listed(xs, "min"))
+    return _fold("min", minimum, _listed(xs, "min"))
 
 
 def hypot(*xs: Scalar) -> Scalar:
     """The Euclidean length of the vector of the numbers; 0.0 for none."""
     if len(xs) == 1:
-        return fabs(xs[0])
-    return _fold(_ops.hypot, list(xs)) if xs else 0.0
+        return _ops.absolute(xs[0] if xs[0].__class__ is _Value else _ops.real(xs[0], "hypot"))
+    return _fold("hypot", _ops.hypot, list(xs)) if xs else 0.0
 
 
 def dist(p: Iterable[Scalar], q: Iterable[Scalar]) -> Scalar:
@@ -166,16 +205,16 @@ def dist(p: Iterable[Scalar], q: Iterable[Scalar]) -> Scalar:
 
 def sum(xs: Iterable[Scalar], start: Scalar = 0.0) -> Scalar:
     """The sum from left to right: one entry, however many numbers; `start` for none."""
-    items = list(xs)
+    items = _list_of(xs, "sum")
     if start.__class__ is _Value or start != 0:
         items.insert(0, start)
-    return _ops.sum(*items) if items else 0.0
+    return _told("sum", lambda xs: _ops.sum(*xs), items) if items else 0.0
 
 
 def fsum(xs: Iterable[Scalar]) -> Scalar:
     """The sum without rounding errors but the last one: one entry; 0.0 for none."""
-    items = list(xs)
-    return _ops.fsum(*items) if items else 0.0
+    items = _list_of(xs, "fsum")
+    return _told("fsum", lambda xs: _ops.fsum(*xs), items) if items else 0.0
 
 
 def dot(xs: Iterable[Scalar], ws: Iterable[Scalar]) -> Scalar:
@@ -185,7 +224,7 @@ def dot(xs: Iterable[Scalar], ws: Iterable[Scalar]) -> Scalar:
         ValueError: the lengths differ.
     """
     first, second = _lists(xs, ws, "dot")
-    return _dot_entry(first, second) if first else 0.0
+    return _told("dot", _dot_entry, first, second) if first else 0.0
 
 
 sumprod = dot
@@ -193,15 +232,15 @@ sumprod = dot
 
 def prod(xs: Iterable[Scalar], *, start: Scalar = 1) -> Scalar:
     """The product from left to right; `start` for none."""
-    items = list(xs)
+    items = _list_of(xs, "prod")
     if start.__class__ is _Value or start != 1:
         items.insert(0, start)
-    return _fold(_ops.mul, items) if items else 1.0
+    return _fold("prod", _ops.mul, items) if items else 1.0
 
 
 def _lists(xs: Iterable[Any], ys: Iterable[Any], name: str) -> tuple[list[Any], list[Any]]:
     """Both as lists of the same length."""
-    first, second = list(xs), list(ys)
+    first, second = _list_of(xs, name), _list_of(ys, name)
     if len(first) != len(second):
         raise ValueError(f"{name}: lengths differ: {len(first)} and {len(second)}")
     return first, second
@@ -253,7 +292,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(
             f"miniflow.math has no {name}; for plain numbers use math.{name}, on .data"
         )
-    raise AttributeError(f"module 'miniflow.math' has no attribute {name!r}")
+    names = {old: f"its name here is {new}" for old, new in _OTHER_NAMES.items()}
+    remedy = _advice(name, names, [*__all__, "max", "min", "sum"])
+    raise AttributeError(f"module 'miniflow.math' has no attribute {name!r}{remedy}")
 
 
 # without max, min and sum: a star import should not replace the builtins

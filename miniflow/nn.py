@@ -21,7 +21,9 @@ from miniflow.losses import bce_with_logits, cross_entropy, hinge, mae, mse
 from miniflow.tape.core import Value, current, neuron
 from miniflow.tape.storage import is_leaf
 from miniflow.util.files import write
+from miniflow.util.habits import MODULE, NN, advice
 from miniflow.util.trees import children, is_array
+from miniflow.util.words import shown
 
 __all__ = [
     "MLP", "Layer", "Module", "Neuron", "bce_with_logits", "cross_entropy", "hinge", "load", "mae",
@@ -59,6 +61,10 @@ class Module:
         super().__setattr__(name, x)
         _christen(name, x)
 
+    def __getattr__(self, name: str) -> Any:
+        remedy = advice(name, MODULE, [*vars(self), *dir(type(self))])
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{remedy}")
+
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Value]]:
         """Each parameter once, with its path, such as ``layers.0.neurons.2.w.1``."""
         found: list[tuple[str, Value]] = []
@@ -94,7 +100,7 @@ class Module:
         """
         if not isinstance(state, dict):
             raise TypeError(
-                f"load_state_dict: state must be a dict of numbers by name, got {state!r:.60}"
+                f"load_state_dict: state must be a dict of numbers by name, got {shown(state)}"
             )
         parameters = dict(self.named_parameters())
         missing, unknown = parameters.keys() - state.keys(), state.keys() - parameters.keys()
@@ -144,11 +150,15 @@ class Module:
 
 def _read(path: str | os.PathLike[str]) -> tuple[Any, Any]:
     """The configuration and the state in a file that `save` wrote."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"load: path must be a file's name, got {shown(path)}")
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         version, model, state = content["format"], content["model"], content["state"]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ValueError(f"load: {os.fspath(path)!r} is not a saved model: {error}") from error
+        raise ValueError(
+            f"load: {os.fspath(path)!r} is not a saved model, a file that Module.save wrote"
+        ) from error
     if version != FORMAT:
         raise ValueError(f"load: {os.fspath(path)!r} has format {version!r}, not {FORMAT!r}")
     return model, state
@@ -243,9 +253,11 @@ def _activation(activation: Activation) -> Callable[[Any], Any] | None:
         return activation
     op = ops.TABLE.get(activation) if isinstance(activation, str) else None
     if op is None or op.arity - len(op.defaults) != 1:
+        known = [name for name, op in ops.TABLE.items() if op.arity - len(op.defaults) == 1]
+        remedy = advice(activation, {}, known) if isinstance(activation, str) else ""
         raise ValueError(
-            f"activation must be a function of one number, its name, or None, got {activation!r}; "
-            "try 'relu', 'tanh', 'sigmoid', 'silu' or 'gelu'"
+            "activation must be a function of one number, its name, or None, got "
+            f"{shown(activation)}{remedy}; try 'relu', 'tanh', 'sigmoid', 'silu' or 'gelu'"
         )
     return op
 
@@ -275,7 +287,7 @@ class Neuron(Module, scoped=False):
         seed: Any = None,
     ) -> None:  # fmt: skip
         rng = _rng(seed)
-        nin = _size("nin", nin)
+        nin = _size("Neuron: nin", nin)
         self.w = [Value(rng.uniform(-1, 1)) for _ in range(nin)]
         self.b = Value(0.0)
         self.nonlin = nonlin
@@ -290,7 +302,9 @@ class Neuron(Module, scoped=False):
         w = self.w
         x = x if type(x) is list else list(_inputs(x))
         if len(x) != len(w):
-            raise ValueError(f"Neuron: got {len(x)} inputs, it has {len(w)} weights")
+            raise ValueError(
+                f"Neuron: got {len(x)} inputs, it has {len(w)} weights; give a list of {len(w)}"
+            )
         return neuron(w, x, self.b, self.activation if self.nonlin else None)  # type: ignore[no-any-return]
 
     def config(self) -> dict[str, Any]:
@@ -318,14 +332,15 @@ class Layer(Module):
         seed: Any = None,
     ) -> None:  # fmt: skip
         rng = _rng(seed)
-        nout = _size("nout", nout)
+        nin, nout = _size("Layer: nin", nin), _size("Layer: nout", nout)
         self.neurons = [Neuron(nin, nonlin, activation=activation, seed=rng) for _ in range(nout)]
 
     def __call__(self, x: Sequence[Any]) -> Any:
-        constant = current().constant
-        x = [
-            v if type(v) is Value else constant(ops.real(v)) for v in _inputs(x)
-        ]  # once for all neurons
+        constant, xs = current().constant, _inputs(x)
+        try:  # once for all neurons
+            x = [v if type(v) is Value else constant(ops.real(v)) for v in xs]
+        except TypeError:
+            raise _no_input(xs) from None
         size, usual = len(x), Neuron.__call__ is _neuron_call
         out = [
             neuron(n.w, x, n.b, n.activation if n.nonlin else None)
@@ -362,10 +377,15 @@ Layer of [LinearNeuron(4)]]
         seed: Any = None,
     ) -> None:  # fmt: skip
         rng = _rng(seed)
-        nouts = list(nouts) if isinstance(nouts, Iterable) else []
-        if not nouts:
-            raise ValueError(f"MLP: nouts must be a list of at least one size, got {nouts!r:.60}")
-        sizes = [nin, *nouts]
+        many = isinstance(nouts, Iterable) and not isinstance(nouts, str)
+        given = list(nouts) if many else []
+        if not given:
+            raise ValueError(
+                f"MLP: nouts must be a list of at least one size, got {shown(nouts)}; for one "
+                "layer of 3 neurons write [3]"
+            )
+        nouts = [_size(f"MLP: nouts[{k}]", size) for k, size in enumerate(given)]
+        sizes = [_size("MLP: nin", nin), *nouts]
         self.layers = [
             Layer(a, b, nonlin=i != len(nouts) - 1, activation=activation, seed=rng)
             for i, (a, b) in enumerate(zip(sizes, nouts, strict=False))
@@ -454,7 +474,7 @@ def _rng(seed: Any) -> Any:
     try:
         return random.Random(operator.index(seed))
     except TypeError:
-        raise TypeError(f"seed must be an int or a generator, got {seed!r:.60}") from None
+        raise TypeError(f"seed must be an int or a generator, got {shown(seed)}") from None
 
 
 def _size(name: str, size: Any) -> int:
@@ -464,14 +484,35 @@ def _size(name: str, size: Any) -> int:
     except TypeError:
         number = 0
     if number < 1:
-        raise ValueError(f"{name} must be a number of neurons, from 1 on, got {size!r}")
+        raise ValueError(f"{name} must be a number of neurons, from 1 on, got {shown(size)}")
     return number
 
 
 def _inputs(x: Any) -> Sequence[Any]:
     """A module's inputs; of a single one, the number itself will do."""
-    if isinstance(x, (dict, str)) or x is None:
-        raise TypeError(f"inputs must be a list of numbers, got {type(x).__name__} {x!r:.60}")
+    if isinstance(x, (dict, str, bytes, set, frozenset)) or x is None:
+        raise TypeError(f"inputs must be a list of numbers, got {shown(x)}")
     if not isinstance(x, Iterable):
         return [x]
     return x if isinstance(x, list) else list(x)
+
+
+def _no_input(xs: Sequence[Any]) -> TypeError:
+    """The refusal of inputs among which one is no number."""
+    for k, x in enumerate(xs):
+        if isinstance(x, Iterable) and not isinstance(x, str):
+            return TypeError(
+                f"inputs: item {k} is {shown(x)}, not a number; for several samples call the "
+                "model for each: [model(x) for x in xs]"
+            )
+        if type(x) is not Value:
+            try:
+                ops.real(x, f"inputs: item {k}")
+            except TypeError as error:
+                return error
+    return TypeError(f"inputs must be numbers, got {shown(xs)}")
+
+
+def __getattr__(name: str) -> Any:
+    remedy = f"; it is miniflow.math.{name}" if name in ops.TABLE else advice(name, NN, __all__)
+    raise AttributeError(f"module 'miniflow.nn' has no attribute {name!r}{remedy}")

@@ -33,6 +33,7 @@ from miniflow.util.trees import (
     tree_map,
     unflatten,
 )
+from miniflow.util.words import shown
 
 Argnums = int | Sequence[int]
 
@@ -71,7 +72,7 @@ class _Call:
             return +x if not self.muted else Value(plain(x))
         if isinstance(x, (str, bytes)) or x is None:
             raise TypeError(
-                f"{self.what}: expected a real number, got {type(x).__name__} {x!r:.60}; "
+                f"{self.what}: expected a real number, got {shown(x)}; "
                 "choose the arguments to differentiate by argnums"
             )
         return Value(ops.real(x, self.what))
@@ -83,9 +84,10 @@ class _Call:
         try:
             return current().constant(ops.real(y))
         except TypeError:
+            forgotten = "; has it a return?" if y is None else ""
             raise TypeError(
                 f"{self.what}: f must return numbers or Values, in lists, tuples, dicts or "
-                f"arrays, got {type(y).__name__}"
+                f"arrays, got {type(y).__name__}{forgotten}"
             ) from None
 
     def open(self, values: list[Value]) -> bool:
@@ -163,18 +165,29 @@ def _is_scalar(tree: Any) -> bool:
     return not isinstance(tree, (list, tuple, dict)) and not (is_array(tree) and tree.ndim)
 
 
-def _chosen(what: str, argnums: Argnums, count: int) -> list[int]:
-    """The positions of the arguments to differentiate by, each once, none negative."""
+def _positions(what: str, argnums: Argnums) -> list[int]:
+    """What `argnums` says.
+
+    Raises:
+        TypeError: something else than positions.
+    """
     try:
-        numbers = [index(k) for k in (argnums if isinstance(argnums, Iterable) else [argnums])]
+        return [index(k) for k in (argnums if isinstance(argnums, Iterable) else [argnums])]
     except TypeError:
         raise TypeError(
-            f"{what}: argnums must be a position or several, got {argnums!r:.60}"
+            f"{what}: argnums must be a position or several, got {shown(argnums)}; the arguments "
+            f"go into a second call, as in {what}(f)(x)"
         ) from None
+
+
+def _chosen(what: str, argnums: Argnums, count: int) -> list[int]:
+    """The positions of the arguments to differentiate by, each once, none negative."""
+    numbers = _positions(what, argnums)
     for k in numbers:
         if not -count <= k < count:
             raise TypeError(
-                f"{what}: argnums={k!r} but f was called with {count} positional arguments"
+                f"{what}: argnums={k!r} but f was called with {count} positional arguments; "
+                "give what to differentiate by without its name"
             )
     chosen = [k % count for k in numbers]
     if len(set(chosen)) < len(chosen):
@@ -205,6 +218,7 @@ def value_and_grad(
         >>> value_and_grad(lambda x: x * x)(3.0)
         (9.0, 6.0)
     """
+    _positions("value_and_grad", argnums)
 
     @derived(value_and_grad, f, argnums, has_aux)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
@@ -228,6 +242,7 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
         48.0
     """
     a_function("grad", f)
+    _positions("grad", argnums)
     both = value_and_grad(f, argnums, has_aux)
 
     @derived(grad, f, argnums, has_aux)
@@ -343,6 +358,7 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
         >>> jacobian(lambda v: [v[0] * v[1], v[0]])([2.0, 5.0])
         [[5.0, 2.0], [1.0, 0.0]]
     """
+    _positions("jacobian", argnums)
 
     @derived(jacobian, f, argnums)
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
@@ -395,6 +411,7 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
         [[4.0, 6.0], [6.0, 0.0]]
     """
     a_function("hessian", f)
+    _positions("hessian", argnums)
     return derived(hessian, f, argnums)(jacobian(grad(f, argnums), argnums))
 
 

@@ -7,8 +7,11 @@ from typing import Any
 from miniflow.ops import real
 from miniflow.tape import refusals
 
-SEVERAL = frozenset((list, tuple, dict, set, frozenset, range, bytes, bytearray))
-CALLABLE = (FunctionType, MethodType, BuiltinFunctionType)
+REPEATED = frozenset((list, tuple, range))
+# Nothing of these exact types knows better than a Value.
+REFUSED = frozenset((
+    dict, set, frozenset, bytes, bytearray, FunctionType, MethodType, BuiltinFunctionType,
+))  # fmt: skip
 
 
 def operand(x: Any, what: str) -> Any:
@@ -17,9 +20,9 @@ def operand(x: Any, what: str) -> Any:
     Raises:
         TypeError: no other type will know better.
     """
-    if type(x) in SEVERAL:  # and of no class that may know better
+    if type(x) in REPEATED:
         raise refusals.several(what, x)
-    if x is None or isinstance(x, (str, complex, *CALLABLE)):
+    if x is None or isinstance(x, (str, complex)) or type(x) in REFUSED:
         return real(x, what)  # raises
     try:
         return real(x, what)

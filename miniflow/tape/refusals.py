@@ -7,7 +7,7 @@ from miniflow.util.habits import VALUE, advice
 from miniflow.util.words import shown
 
 # What Python has operators for and numbers have not.
-OPERATORS = {
+OTHER_OPERATORS = {
     "^": "a power is x ** y; ^ is for the bits of ints",
     "@": "a product is x * y, that of two lists math.dot(xs, ys); @ is for arrays",
     "&": "conditions are joined by `and`, as in x > 0 and y > 0; & is for the bits of ints",
@@ -65,7 +65,7 @@ def no_operator(sign: str, other: Any) -> Any:
         TypeError: the other operand is a number, too.
     """
     if isinstance(other, (int, float)) or ops.recorded(other):
-        raise TypeError(f"Value has no operator {sign}: {OPERATORS[sign]}")
+        raise TypeError(f"Value has no operator {sign}: {OTHER_OPERATORS[sign]}")
     return NotImplemented
 
 

@@ -61,7 +61,7 @@ NN = {
     "Parameter": "a Value in an attribute of a Module is a parameter",
 }
 VIZ = {"show": "draw_dot(y) in a notebook, or render(y, 'graph.svg')"}
-FUNCTIONS = {
+OTHER_NAMES = {
     "ln": "log",
     "arcsin": "asin",
     "arccos": "acos",
