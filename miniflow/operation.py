@@ -32,8 +32,9 @@ NAMESPACE = {
     "copysign": math.copysign,
     "isfinite": math.isfinite,
 }
-BY_PARTIAL = 1  # an operand whose partial is 0 was not selected
-BY_EXPONENT = 2  # the first of two operands was not selected where the second one is 0
+# Operands that were not selected where their partial is 0 (FIRST of a variadic row: all of them);
+# the base of a power, where the exponent is a plain 0.
+FIRST, SECOND, THIRD, BASE = 1, 2, 4, 8
 OPERANDS = {1: ("x",), 2: ("a", "b"), 3: ("a", "b", "c")}
 
 
@@ -58,7 +59,7 @@ class Op:
         c: the same for the C library.
         commutative: whether operands may change places.
         packable: whether processors do it on all numbers of a register at once.
-        selects: how it selects operands: 0 (all count), BY_PARTIAL or BY_EXPONENT.
+        selects: which operands may not be selected: FIRST, SECOND, THIRD, BASE or their sum.
         code: its place in BY_CODE.
     """
 
@@ -142,9 +143,10 @@ class Op:
 
     def condition(self, k: int, operands: Sequence[Any], partial: Any) -> Any:
         """What is 0 where operand k was not selected; 1.0 if all operands count."""
-        if self.selects == BY_PARTIAL:
+        if self.selects & (FIRST if self.arity < 0 else 1 << k):
             return partial
-        return operands[1] if self.selects == BY_EXPONENT and k == 0 else 1.0
+        plain = self.selects & BASE and k == 0 and not recorded(operands[1])
+        return operands[1] if plain else 1.0
 
     def partial(self, k: int, operands: Sequence[Any], y: Any) -> Any:
         """dy/d(operand k), where `y` is the value at `operands`."""
@@ -216,8 +218,10 @@ def define(
         defaults: the last operands' values when they are left out of a call.
         commutative: whether operands may change places.
         packable: whether processors do it on all numbers of a register at once.
-        selects: BY_PARTIAL (or True) if an operand whose partial is 0 was not selected: nothing
-            is passed back to it, not even the product of 0 with an infinite adjoint.
+        selects: FIRST, SECOND, THIRD or their sum: these operands are not selected where their
+            partial is 0, and then nothing is passed back to them, not even 0 times infinity.
+            Only for partials whose own derivatives are 0 there, too. FIRST of a row with
+            `each` stands for all operands.
         python: the function of Python's math that it is, to the last bit.
         c: the same for the C library.
         row: the class of the row.

@@ -20,12 +20,15 @@ from typing import Any
 from miniflow import floats
 from miniflow.floats import inf, nan, signed_infinite
 from miniflow.operation import (
+    BASE,
     BY_CODE,
-    BY_EXPONENT,
+    FIRST,
     OTHER,
     REAL,
     RESERVED,
+    SECOND,
     TABLE,
+    THIRD,
     Op,
     constant,
     define,
@@ -69,18 +72,18 @@ div: Op = define("div", floats.divide, lambda a, b, y: div(1.0, b), lambda a, b,
                  symbol="/", packable=True)
 pow = define("pow", floats.power,
              lambda a, b, y: _power_slope(a, b, y), lambda a, b, y: y * log(where(y, a, 1.0)),
-             symbol="**", domain=(POSITIVE, REAL), python="pow", selects=BY_EXPONENT)
+             symbol="**", domain=(POSITIVE, REAL), python="pow", selects=BASE)
 neg = define("neg", operator.neg, -1.0, symbol="-", packable=True)
 pos = define("pos", operator.pos, 1.0, symbol="+")
-absolute = define("abs", abs, lambda x, y: sign(x), c="fabs", packable=True, selects=True)
+absolute = define("abs", abs, lambda x, y: sign(x), c="fabs", packable=True, selects=FIRST)
 stop_gradient = define("stop_gradient", operator.pos, None)
 
 floordiv = define("floordiv", floats.floor_divide, None, None, symbol="//")
-mod = define("mod", floats.modulo, 1.0, lambda a, b, y: -floordiv(a, b), symbol="%", selects=True)
-fmod = library("fmod", math.fmod, 1.0, lambda a, b, y: -_turns(a, b, y), limit=nan, selects=True)
+mod = define("mod", floats.modulo, 1.0, lambda a, b, y: -floordiv(a, b), symbol="%", selects=SECOND)
+fmod = library("fmod", math.fmod, 1.0, lambda a, b, y: -_turns(a, b, y), limit=nan, selects=SECOND)
 # some C libraries' remainder loses the sign of a zero
 remainder = define("remainder", math.remainder, 1.0, lambda a, b, y: -_turns(a, b, y), limit=nan,
-                   python="remainder", selects=True)
+                   python="remainder", selects=SECOND)
 fma = define("fma", floats.fused_multiply_add, lambda a, b, c, y: b, lambda a, b, c, y: a, 1.0,
              c="fma")
 # fmt: on
@@ -158,15 +161,15 @@ class Select(Op):
 # fmt: off
 where: Op = define("where", "b if a else c", None,
                    lambda a, b, c, y: where(a, 1.0, 0.0), lambda a, b, c, y: where(a, 0.0, 1.0),
-                   row=Select, selects=True)
+                   row=Select, selects=SECOND | THIRD)
 maximum = define("maximum", "a if a >= b or a != a else b",
                  lambda a, b, y: _share(a, b), lambda a, b, y: _share(b, a),
-                 symbol="max", commutative=True, selects=True)
+                 symbol="max", commutative=True, selects=FIRST | SECOND)
 minimum = define("minimum", "a if a <= b or a != a else b",
                  lambda a, b, y: _share(b, a), lambda a, b, y: _share(a, b),
-                 symbol="min", commutative=True, selects=True)
+                 symbol="min", commutative=True, selects=FIRST | SECOND)
 copysign: Op = library("copysign", math.copysign, lambda a, b, y: sign(a) * copysign(1.0, b), None,
-                       selects=True)
+                       selects=FIRST)
 ldexp: Op = define("ldexp", "math.ldexp(a, int(b)) if isfinite(b) else a * 2.0**b",
                    lambda a, b, y: ldexp(1.0, b), None, limit=signed_infinite)
 # fmt: on
@@ -338,13 +341,13 @@ def digamma(x: Any) -> Any:
 
 # fmt: off
 relu = define("relu", lambda x: where(step(x), x, 0.0), lambda x, y: step(y), packable=True,
-              selects=True)
+              selects=FIRST)
 leaky_relu = define("leaky_relu", lambda x, slope: where(step(x), x, slope * x),
                     lambda x, slope, y: where(step(x), step(x), slope),
-                    lambda x, slope, y: minimum(x, 0.0), defaults=(0.01,), selects=True)
+                    lambda x, slope, y: minimum(x, 0.0), defaults=(0.01,), selects=SECOND)
 elu = define("elu", lambda x, alpha: where(step(x), x, alpha * expm1(minimum(x, 0.0))),
              lambda x, alpha, y: where(step(x), step(x), alpha * exp(minimum(x, 0.0))),
-             lambda x, alpha, y: expm1(minimum(x, 0.0)), defaults=(1.0,), selects=True)
+             lambda x, alpha, y: expm1(minimum(x, 0.0)), defaults=(1.0,), selects=SECOND)
 sigmoid = define("sigmoid", lambda x: exp(minimum(x, 0.0)) / (1.0 + exp(-absolute(x))),
                  lambda x, y: y * (1.0 - y))
 softplus = define("softplus", lambda x: _softplus(x), lambda x, y: sigmoid(x))

@@ -74,7 +74,7 @@ cdef class Table(Reading):
     cpdef list gradients(self, list entries, list seeds, list sources)
     @cython.locals(operation="int *", left="int *", right="int *", value="double *",
                    adjoint="double *", mark="unsigned char *", code=int, g=double, y=double,
-                   a=int, b=int, direct=int, k=int, how=int, slope=double)
+                   a=int, b=int, direct=int, k=int, how=int, slope=double, flat=bint)
     cdef _pull(self, Py_ssize_t n)
     @cython.locals(slope=double, x=Py_ssize_t, k=Py_ssize_t, xs=list, operands=tuple)
     cdef int _pull_any(self, Py_ssize_t n) except -1
@@ -113,7 +113,7 @@ cdef inline int prepare(kind, Table table, Table nowhere, operate, call) except 
     prepare_handles(kind, <void *>table, &table.thread, <void *>table.scopes, nowhere)
     call_any, operate_any, row_type = Op.__call__, operate, Op
     Op.__call__ = call
-    RULES.direct = DIRECT
+    RULES.arity, RULES.selects, RULES.direct = ARITY, SELECTS, DIRECT
     RULES.value1, RULES.value2, RULES.value3 = value1, value2, value3
     RULES.builtins, RULES.sum, RULES.dot = BUILTINS, CODE_sum, CODE_dot
     RULES.known = known
@@ -357,5 +357,5 @@ cdef inline int pull_wide(Table table, Py_ssize_t n) except -1:
             slope = value[pool[half + k]]
         else:
             slope = value[pool[k - half]]
-        table._reach(x, g * slope, slope if SELECTS[code] else 1.0)
+        table._reach(x, g * slope, slope if SELECTS[code] >> k & 1 else 1.0)
     return 0

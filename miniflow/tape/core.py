@@ -224,10 +224,11 @@ class Table(Reading):
                 k, how = 2 * code, SELECTS[code]
                 if partial2[k] and operation[a] != CONSTANT:
                     slope = partial2[k](value[a], value[b], y)
-                    self._reach(a, g * slope, slope if how == 1 else value[b] if how else 1.0)
+                    flat = how & 8 and operation[b] == CONSTANT and value[b] == 0.0  # x**0
+                    self._reach(a, g * slope, 0.0 if flat else slope if how & 1 else 1.0)
                 if partial2[k + 1] and operation[b] != CONSTANT:
                     slope = partial2[k + 1](value[a], value[b], y)
-                    self._reach(b, g * slope, slope if how == 1 else 1.0)
+                    self._reach(b, g * slope, slope if how & 2 else 1.0)
             elif direct == 1:
                 if partial1[code] and operation[a] != CONSTANT:
                     slope = partial1[code](value[a], y)

@@ -10,6 +10,8 @@ from typing import Any
 from miniflow.ops import constant
 from miniflow.tape.core import Table, Value, here
 from miniflow.tape.notes import Trace
+from miniflow.tape.recorded import recorded_gradients
+from miniflow.tape.storage import plain
 
 
 def pullback(
@@ -28,11 +30,14 @@ def pullback(
         table.admit(v, "gradient")
     targets = [y if y._tape is table else +y for y in targets]
     with table.hold():
+        wanted = [table.entries_of(source) for source in sources]
+        entries = [y._entry for y in targets]
         if not recorded and not table.sweeping:
             found = _derivatives(table, targets, cotangents, sources)
             if found is not None:
                 return found
-        return _Pullback(table, targets, cotangents, sources, recorded=recorded).gradients()
+        found = recorded_gradients(table, entries, cotangents, wanted)
+        return found if recorded else [plain(x) if x.__class__ is Value else x for x in found]
 
 
 def _derivatives(

@@ -18,6 +18,8 @@ cdef extern from "wide.h":
     ctypedef double (*Binary)(double, double) noexcept
     ctypedef double (*Ternary)(double, double, double) noexcept
     ctypedef struct Rules:
+        int *arity
+        unsigned char *selects
         int *direct
         const Unary *value1
         const Binary *value2

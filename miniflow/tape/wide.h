@@ -12,6 +12,8 @@ typedef double (*Quaternary)(double, double, double, double);
 
 /* What other modules of the engine ask the core for. */
 typedef struct {
+    int *arity;           /* operands of an operation, by its code */
+    unsigned char *selects; /* how it selects them */
     int *direct;          /* operands of rows that C has, by an operation's code */
     const Unary *value1;  /* their values */
     const Binary *value2;
