@@ -8,6 +8,8 @@ import math as pymath
 import os
 import random
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -89,6 +91,7 @@ VALUES = {
     "v + y.backward()": (TypeError, f"add: {NUMBER}NoneType None"),
     "v * v.backward": (TypeError, f"mul: {NUMBER}method <bound method", "call it"),
     "v * f": (TypeError, f"mul: {NUMBER}function <function", "call it"),
+    "v * math.relu": (TypeError, f"mul: {NUMBER}Op <operation relu>", "call it"),
     "v + model": (TypeError, "unsupported operand type(s) for +:", "Value' and 'MLP'"),
     "v ^ 2": (TypeError, "Value has no operator ^: a power is x ** y"),
     "2 ^ v": (TypeError, "Value has no operator ^: a power is x ** y"),
@@ -382,6 +385,12 @@ def test_a_type_that_knows_better_is_asked():
     assert [x.data for x in v * Vector([1.0, 2.0])] == [2.0, 4.0]
     assert [x.data for x in v @ Vector([1.0, 2.0])] == [2.0, 4.0]
     assert [x.data for x in v & Vector([1.0])] == [2.0]
+
+
+def test_parts_are_there_without_an_import_of_their_own():
+    code = "import miniflow; print(miniflow.nn.MLP(1, [1]), miniflow.optim.SGD.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "MLP of [Layer of [LinearNeuron(1)]] SGD\n"
 
 
 # --- pictures of what is in a list ----------------------------------------------

@@ -4,13 +4,13 @@ from numbers import Rational
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
-from miniflow.ops import real
+from miniflow.ops import Op, real
 from miniflow.tape import refusals
 
 REPEATED = frozenset((list, tuple, range))
 # Nothing of these exact types knows better than a Value.
 REFUSED = frozenset((
-    dict, set, frozenset, bytes, bytearray, FunctionType, MethodType, BuiltinFunctionType,
+    dict, set, frozenset, bytes, bytearray, FunctionType, MethodType, BuiltinFunctionType, Op,
 ))  # fmt: skip
 
 
