@@ -7,7 +7,7 @@ Answers are IEEE 754's, where `math` would raise: ``log(0)`` is -inf, ``sqrt(-1)
 
 import math as _math
 import operator as _operator
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import reduce as _reduce
 from math import (
     comb,
@@ -139,27 +139,23 @@ def _list_of(xs: Iterable[Any], name: str) -> list[Any]:
     Raises:
         TypeError: `xs` is no list, nor anything like it.
     """
-    if isinstance(xs, str) or not isinstance(xs, Iterable):
+    if xs.__class__ is not list and (isinstance(xs, str) or not isinstance(xs, Iterable)):
         raise TypeError(
             f"{name}: expected a list of numbers, got {_shown(xs)}; put the numbers into a list"
         )
     return list(xs)
 
 
-def _told(name: str, f: Callable[..., Any], *lists: list[Any]) -> Any:
-    """What f answers; where an item is no number, the refusal says which one.
+def _check_items(name: str, *lists: list[Any]) -> None:
+    """Say which item is no number, where one is none.
 
     Raises:
         TypeError: an item is neither a real number nor a Value.
     """
-    try:
-        return f(*lists)
-    except TypeError:
-        for items in lists:
-            for k, x in enumerate(items):
-                if x.__class__ is not _Value:
-                    _ops.real(x, f"{name}: item {k}")
-        raise
+    for items in lists:
+        for k, x in enumerate(items):
+            if x.__class__ is not _Value:
+                _ops.real(x, f"{name}: item {k}")
 
 
 def _listed(xs: tuple[Any, ...], name: str) -> list[Any]:
@@ -170,12 +166,13 @@ def _listed(xs: tuple[Any, ...], name: str) -> list[Any]:
     return items
 
 
-def _fold(name: str, op: Callable[[Any, Any], Any], items: list[Any]) -> Any:
-    def folded(items: list[Any]) -> Any:
-        first, *rest = items
+def _fold(op: _ops.Op, items: list[Any], name: str = "") -> Any:
+    first, *rest = items
+    try:
         return _reduce(op, rest, first if first.__class__ is _Value else _ops.real(first))
-
-    return _told(name, folded, items)
+    except TypeError:
+        _check_items(name or op.name, items)
+        raise
 
 
 def max(*xs: Any) -> Scalar:
@@ -183,19 +180,19 @@ def max(*xs: Any) -> Scalar:
 
     NaN if one of them is NaN. Among n equal ones the shares are halved from the left.
     """
-    return _fold("max", maximum, _listed(xs, "max"))
+    return _fold(maximum, _listed(xs, "max"))
 
 
 def min(*xs: Any) -> Scalar:
     """The smallest of the numbers, or of one iterable's; ties share the derivative."""
-    return _fold("min", minimum, _listed(xs, "min"))
+    return _fold(minimum, _listed(xs, "min"))
 
 
 def hypot(*xs: Scalar) -> Scalar:
     """The Euclidean length of the vector of the numbers; 0.0 for none."""
     if len(xs) == 1:
-        return _ops.absolute(xs[0] if xs[0].__class__ is _Value else _ops.real(xs[0], "hypot"))
-    return _fold("hypot", _ops.hypot, list(xs)) if xs else 0.0
+        return fabs(xs[0])
+    return _fold(_ops.hypot, list(xs)) if xs else 0.0
 
 
 def dist(p: Iterable[Scalar], q: Iterable[Scalar]) -> Scalar:
@@ -208,13 +205,21 @@ def sum(xs: Iterable[Scalar], start: Scalar = 0.0) -> Scalar:
     items = _list_of(xs, "sum")
     if start.__class__ is _Value or start != 0:
         items.insert(0, start)
-    return _told("sum", lambda xs: _ops.sum(*xs), items) if items else 0.0
+    try:
+        return _ops.sum(*items) if items else 0.0
+    except TypeError:
+        _check_items("sum", items)
+        raise
 
 
 def fsum(xs: Iterable[Scalar]) -> Scalar:
     """The sum without rounding errors but the last one: one entry; 0.0 for none."""
     items = _list_of(xs, "fsum")
-    return _told("fsum", lambda xs: _ops.fsum(*xs), items) if items else 0.0
+    try:
+        return _ops.fsum(*items) if items else 0.0
+    except TypeError:
+        _check_items("fsum", items)
+        raise
 
 
 def dot(xs: Iterable[Scalar], ws: Iterable[Scalar]) -> Scalar:
@@ -224,7 +229,11 @@ def dot(xs: Iterable[Scalar], ws: Iterable[Scalar]) -> Scalar:
         ValueError: the lengths differ.
     """
     first, second = _lists(xs, ws, "dot")
-    return _told("dot", _dot_entry, first, second) if first else 0.0
+    try:
+        return _dot_entry(first, second) if first else 0.0
+    except TypeError:
+        _check_items("dot", first, second)
+        raise
 
 
 sumprod = dot
@@ -235,7 +244,7 @@ def prod(xs: Iterable[Scalar], *, start: Scalar = 1) -> Scalar:
     items = _list_of(xs, "prod")
     if start.__class__ is _Value or start != 1:
         items.insert(0, start)
-    return _fold("prod", _ops.mul, items) if items else 1.0
+    return _fold(_ops.mul, items, "prod") if items else 1.0
 
 
 def _lists(xs: Iterable[Any], ys: Iterable[Any], name: str) -> tuple[list[Any], list[Any]]:
