@@ -7,7 +7,6 @@ import json
 import math as pymath
 import os
 import random
-import re
 import subprocess
 import sys
 
@@ -23,7 +22,7 @@ from viz.__main__ import main
 NUMBER = "expected a real number, got "
 EACH = "take its elements one by one, as in "
 FUNCTION = "give the function itself, such as lambda x: x * x, not what it returns"
-DATA = "without losing its gradient; use its .data for the plain number, and miniflow.math"
+LOST = ("without losing its gradient", "miniflow.math instead of math", ".data")
 LIST = "expected a list of numbers, got "
 
 # --- a Value ------------------------------------------------------------------
@@ -65,12 +64,12 @@ VALUES = {
     "setattr(v, 'label', 3)": (TypeError, "Value.label: label must be a string, got int 3"),
     "setattr(y, 'data', 1.0)": (AttributeError, "this Value was computed", "call its forward()"),
     # plain numbers
-    "int(v)": (TypeError, f"a Value cannot become int {DATA}"),
-    "float(v)": (TypeError, f"a Value cannot become float {DATA}"),
+    "int(v)": (TypeError, "a Value cannot become int", *LOST),
+    "float(v)": (TypeError, "a Value cannot become float", *LOST),
     "range(v)": (TypeError, "a Value cannot become an index", ".data"),
     "[1, 2, 3][v]": (TypeError, "a Value cannot become an index", ".data"),
-    "'%.3f' % v": (TypeError, f"a Value cannot become float {DATA}"),
-    "pymath.sin(v)": (TypeError, f"a Value cannot become float {DATA} instead of math"),
+    "'%.3f' % v": (TypeError, "a Value cannot become float", *LOST),
+    "pymath.sin(v)": (TypeError, "a Value cannot become float", *LOST),
     "pymath.sin('1')": (TypeError, "must be real number, not str"),
     "np.array([v], dtype=float)": (TypeError, "a Value cannot become float"),
     "random.randint(v, 5)": (TypeError, "a Value cannot become int"),
@@ -310,10 +309,10 @@ def other_engine():
 
 
 def assert_answer(found, error, parts):
-    """Assert that a mistake was answered by that exception, and by those words in order."""
+    """Assert that a mistake was answered by that exception, and by those words."""
     kind, message = found
     assert kind == error.__name__, found
-    assert re.search(".*".join(map(re.escape, parts)), message, re.DOTALL), message
+    assert [x for x in parts if x not in message] == [], message
 
 
 @pytest.mark.parametrize("text", TABLES)
