@@ -51,11 +51,15 @@ _LATER = {
     "trace": "miniflow.program.trace",
     "vmap": "miniflow.compiled.vmap",
 }
+_MODULES = ("nn", "optim")
 
 
 def __getattr__(name: str) -> _typing.Any:
+    if name in _MODULES:
+        return _importlib.import_module(f"miniflow.{name}")
     if name not in _LATER:
-        raise AttributeError(f"module 'miniflow' has no attribute {name!r}")
+        there = f"; it is miniflow.math.{name}" if name in math.__all__ else ""
+        raise AttributeError(f"module 'miniflow' has no attribute {name!r}{there}")
     found = globals()[name] = getattr(_importlib.import_module(_LATER[name]), name)
     return found
 

@@ -7,7 +7,7 @@ Answers are IEEE 754's, where `math` would raise: ``log(0)`` is -inf, ``sqrt(-1)
 
 import math as _math
 import operator as _operator
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import reduce as _reduce
 from math import (
     comb,
@@ -25,7 +25,6 @@ from math import (
 from typing import Any
 
 from miniflow import ops as _ops
-from miniflow.ops import absolute as fabs
 from miniflow.ops import (
     acos,
     acosh,
@@ -81,6 +80,9 @@ from miniflow.ops import (
 )
 from miniflow.tape.core import Value as _Value
 from miniflow.tape.core import dot_entry as _dot_entry
+from miniflow.util.habits import OTHER_NAMES as _OTHER_NAMES
+from miniflow.util.habits import advice as _advice
+from miniflow.util.words import shown as _shown
 
 Scalar = Any  # a real number or a Value: the answer is a float, or a Value if one went in
 
@@ -105,6 +107,11 @@ def log(x: Scalar, base: Scalar | None = None) -> Scalar:
     return _ops.log(x) if base is None else _ops.div(_ops.log(x), _ops.log(base))
 
 
+def fabs(x: Scalar) -> Scalar:
+    """The absolute value of x."""
+    return _ops.absolute(x if x.__class__ is _Value else _ops.real(x, "fabs"))
+
+
 def leaky_relu(x: Scalar, slope: Scalar = 0.01) -> Scalar:
     """The number x where it is positive, slope*x elsewhere."""
     return _ops.leaky_relu(x, slope)
@@ -126,6 +133,31 @@ def ldexp(x: Scalar, i: int) -> Scalar:
     return _ops.ldexp(x, sorted((-3000, _operator.index(i), 3000))[1])
 
 
+def _list_of(xs: Iterable[Any], name: str) -> list[Any]:
+    """What is in one list of numbers.
+
+    Raises:
+        TypeError: `xs` is no list, nor anything like it.
+    """
+    if xs.__class__ is not list and (isinstance(xs, str) or not isinstance(xs, Iterable)):
+        raise TypeError(
+            f"{name}: expected a list of numbers, got {_shown(xs)}; put the numbers into a list"
+        )
+    return list(xs)
+
+
+def _check_items(name: str, *lists: list[Any]) -> None:
+    """Say which item is no number, where one is none.
+
+    Raises:
+        TypeError: an item is neither a real number nor a Value.
+    """
+    for items in lists:
+        for k, x in enumerate(items):
+            if x.__class__ is not _Value:
+                _ops.real(x, f"{name}: item {k}")
+
+
 def _listed(xs: tuple[Any, ...], name: str) -> list[Any]:
     """The arguments, or the items of the only one."""
     items = list(xs[0]) if len(xs) == 1 and isinstance(xs[0], Iterable) else list(xs)
@@ -134,9 +166,13 @@ def _listed(xs: tuple[Any, ...], name: str) -> list[Any]:
     return items
 
 
-def _fold(op: Callable[[Any, Any], Any], items: list[Any]) -> Any:
+def _fold(op: _ops.Op, items: list[Any], name: str = "") -> Any:
     first, *rest = items
-    return _reduce(op, rest, first if first.__class__ is _Value else _ops.real(first))
+    try:
+        return _reduce(op, rest, first if first.__class__ is _Value else _ops.real(first))
+    except TypeError:
+        _check_items(name or op.name, items)
+        raise
 
 
 def max(*xs: Any) -> Scalar:
@@ -166,16 +202,24 @@ def dist(p: Iterable[Scalar], q: Iterable[Scalar]) -> Scalar:
 
 def sum(xs: Iterable[Scalar], start: Scalar = 0.0) -> Scalar:
     """The sum from left to right: one entry, however many numbers; `start` for none."""
-    items = list(xs)
+    items = _list_of(xs, "sum")
     if start.__class__ is _Value or start != 0:
         items.insert(0, start)
-    return _ops.sum(*items) if items else 0.0
+    try:
+        return _ops.sum(*items) if items else 0.0
+    except TypeError:
+        _check_items("sum", items)
+        raise
 
 
 def fsum(xs: Iterable[Scalar]) -> Scalar:
     """The sum without rounding errors but the last one: one entry; 0.0 for none."""
-    items = list(xs)
-    return _ops.fsum(*items) if items else 0.0
+    items = _list_of(xs, "fsum")
+    try:
+        return _ops.fsum(*items) if items else 0.0
+    except TypeError:
+        _check_items("fsum", items)
+        raise
 
 
 def dot(xs: Iterable[Scalar], ws: Iterable[Scalar]) -> Scalar:
@@ -185,7 +229,11 @@ def dot(xs: Iterable[Scalar], ws: Iterable[Scalar]) -> Scalar:
         ValueError: the lengths differ.
     """
     first, second = _lists(xs, ws, "dot")
-    return _dot_entry(first, second) if first else 0.0
+    try:
+        return _dot_entry(first, second) if first else 0.0
+    except TypeError:
+        _check_items("dot", first, second)
+        raise
 
 
 sumprod = dot
@@ -193,15 +241,15 @@ sumprod = dot
 
 def prod(xs: Iterable[Scalar], *, start: Scalar = 1) -> Scalar:
     """The product from left to right; `start` for none."""
-    items = list(xs)
+    items = _list_of(xs, "prod")
     if start.__class__ is _Value or start != 1:
         items.insert(0, start)
-    return _fold(_ops.mul, items) if items else 1.0
+    return _fold(_ops.mul, items, "prod") if items else 1.0
 
 
 def _lists(xs: Iterable[Any], ys: Iterable[Any], name: str) -> tuple[list[Any], list[Any]]:
     """Both as lists of the same length."""
-    first, second = list(xs), list(ys)
+    first, second = _list_of(xs, name), _list_of(ys, name)
     if len(first) != len(second):
         raise ValueError(f"{name}: lengths differ: {len(first)} and {len(second)}")
     return first, second
@@ -254,7 +302,9 @@ def __getattr__(name: str) -> Any:
             f"miniflow.math has no {name}; math.{name} takes plain numbers, such as a Value's "
             ".data, and no gradient passes through it"
         )
-    raise AttributeError(f"module 'miniflow.math' has no attribute {name!r}")
+    names = {old: f"its name here is {new}" for old, new in _OTHER_NAMES.items()}
+    remedy = _advice(name, names, [*__all__, "max", "min", "sum"])
+    raise AttributeError(f"module 'miniflow.math' has no attribute {name!r}{remedy}")
 
 
 # without max, min and sum: a star import should not replace the builtins

@@ -10,18 +10,25 @@ import operator
 import os
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import reduce, wraps
+from functools import wraps
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from miniflow import math, ops
+from miniflow import ops
+from miniflow.losses import bce_with_logits, cross_entropy, hinge, mae, mse
 from miniflow.tape.core import Value, current, neuron
 from miniflow.tape.storage import is_leaf
 from miniflow.util.files import write
-from miniflow.util.trees import children, flatten, is_array
+from miniflow.util.habits import MODULE, NN, advice
+from miniflow.util.trees import children, is_array
+from miniflow.util.words import shown
 
+__all__ = [
+    "MLP", "Layer", "Module", "Neuron", "bce_with_logits", "cross_entropy", "hinge", "load", "mae",
+    "mse",
+]  # fmt: skip
 FORMAT = "miniflow 1"  # of the files that `save` writes
 PLAIN = frozenset((bool, int, float, str, type(None), ops.Op))  # types that hold no parameters
 
@@ -53,6 +60,10 @@ class Module:
     def __setattr__(self, name: str, x: Any) -> None:
         super().__setattr__(name, x)
         _christen(name, x)
+
+    def __getattr__(self, name: str) -> Any:
+        remedy = advice(name, MODULE, [*vars(self), *dir(type(self))])
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{remedy}")
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Value]]:
         """Each parameter once, with its path, such as ``layers.0.neurons.2.w.1``."""
@@ -89,7 +100,7 @@ class Module:
         """
         if not isinstance(state, dict):
             raise TypeError(
-                f"load_state_dict: state must be a dict of numbers by name, got {state!r:.60}"
+                f"load_state_dict: state must be a dict of numbers by name, got {shown(state)}"
             )
         parameters = dict(self.named_parameters())
         missing, unknown = parameters.keys() - state.keys(), state.keys() - parameters.keys()
@@ -139,11 +150,15 @@ class Module:
 
 def _read(path: str | os.PathLike[str]) -> tuple[Any, Any]:
     """The configuration and the state in a file that `save` wrote."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"load: path must be a file's name, got {shown(path)}")
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         version, model, state = content["format"], content["model"], content["state"]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ValueError(f"load: {os.fspath(path)!r} is not a saved model: {error}") from error
+        raise ValueError(
+            f"load: {os.fspath(path)!r} is not a saved model, a file that Module.save wrote"
+        ) from error
     if version != FORMAT:
         raise ValueError(f"load: {os.fspath(path)!r} has format {version!r}, not {FORMAT!r}")
     return model, state
@@ -238,9 +253,11 @@ def _activation(activation: Activation) -> Callable[[Any], Any] | None:
         return activation
     op = ops.TABLE.get(activation) if isinstance(activation, str) else None
     if op is None or op.arity - len(op.defaults) != 1:
+        known = [name for name, op in ops.TABLE.items() if op.arity - len(op.defaults) == 1]
+        remedy = advice(activation, {}, known) if isinstance(activation, str) else ""
         raise ValueError(
-            f"activation must be a function of one number, its name, or None, got {activation!r}; "
-            "try 'relu', 'tanh', 'sigmoid', 'silu' or 'gelu'"
+            "activation must be a function of one number, its name, or None, got "
+            f"{shown(activation)}{remedy}; try 'relu', 'tanh', 'sigmoid', 'silu' or 'gelu'"
         )
     return op
 
@@ -270,7 +287,7 @@ class Neuron(Module, scoped=False):
         seed: Any = None,
     ) -> None:  # fmt: skip
         rng = _rng(seed)
-        nin = _size("nin", nin)
+        nin = _size("Neuron: nin", nin)
         self.w = [Value(rng.uniform(-1, 1)) for _ in range(nin)]
         self.b = Value(0.0)
         self.nonlin = nonlin
@@ -285,7 +302,9 @@ class Neuron(Module, scoped=False):
         w = self.w
         x = x if type(x) is list else list(_inputs(x))
         if len(x) != len(w):
-            raise ValueError(f"Neuron: got {len(x)} inputs, it has {len(w)} weights")
+            raise ValueError(
+                f"Neuron: got {len(x)} inputs, it has {len(w)} weights; give a list of {len(w)}"
+            )
         return neuron(w, x, self.b, self.activation if self.nonlin else None)  # type: ignore[no-any-return]
 
     def config(self) -> dict[str, Any]:
@@ -313,14 +332,15 @@ class Layer(Module):
         seed: Any = None,
     ) -> None:  # fmt: skip
         rng = _rng(seed)
-        nout = _size("nout", nout)
+        nin, nout = _size("Layer: nin", nin), _size("Layer: nout", nout)
         self.neurons = [Neuron(nin, nonlin, activation=activation, seed=rng) for _ in range(nout)]
 
     def __call__(self, x: Sequence[Any]) -> Any:
-        constant = current().constant
-        x = [
-            v if type(v) is Value else constant(ops.real(v)) for v in _inputs(x)
-        ]  # once for all neurons
+        constant, xs = current().constant, _inputs(x)
+        try:  # once for all neurons
+            x = [v if type(v) is Value else constant(ops.real(v)) for v in xs]
+        except TypeError:
+            raise _no_input(xs) from None
         size, usual = len(x), Neuron.__call__ is _neuron_call
         out = [
             neuron(n.w, x, n.b, n.activation if n.nonlin else None)
@@ -357,10 +377,15 @@ Layer of [LinearNeuron(4)]]
         seed: Any = None,
     ) -> None:  # fmt: skip
         rng = _rng(seed)
-        nouts = list(nouts) if isinstance(nouts, Iterable) else []
-        if not nouts:
-            raise ValueError(f"MLP: nouts must be a list of at least one size, got {nouts!r:.60}")
-        sizes = [nin, *nouts]
+        many = isinstance(nouts, Iterable) and not isinstance(nouts, str)
+        given = list(nouts) if many else []
+        if not given:
+            raise ValueError(
+                f"MLP: nouts must be a list of at least one size, got {shown(nouts)}; for one "
+                "layer of 3 neurons write [3]"
+            )
+        nouts = [_size(f"MLP: nouts[{k}]", size) for k, size in enumerate(given)]
+        sizes = [_size("MLP: nin", nin), *nouts]
         self.layers = [
             Layer(a, b, nonlin=i != len(nouts) - 1, activation=activation, seed=rng)
             for i, (a, b) in enumerate(zip(sizes, nouts, strict=False))
@@ -449,7 +474,7 @@ def _rng(seed: Any) -> Any:
     try:
         return random.Random(operator.index(seed))
     except TypeError:
-        raise TypeError(f"seed must be an int or a generator, got {seed!r:.60}") from None
+        raise TypeError(f"seed must be an int or a generator, got {shown(seed)}") from None
 
 
 def _size(name: str, size: Any) -> int:
@@ -459,122 +484,35 @@ def _size(name: str, size: Any) -> int:
     except TypeError:
         number = 0
     if number < 1:
-        raise ValueError(f"{name} must be a number of neurons, from 1 on, got {size!r}")
+        raise ValueError(f"{name} must be a number of neurons, from 1 on, got {shown(size)}")
     return number
 
 
 def _inputs(x: Any) -> Sequence[Any]:
     """A module's inputs; of a single one, the number itself will do."""
-    if isinstance(x, (dict, str)) or x is None:
-        raise TypeError(f"inputs must be a list of numbers, got {type(x).__name__} {x!r:.60}")
+    if isinstance(x, (dict, str, bytes, set, frozenset)) or x is None:
+        raise TypeError(f"inputs must be a list of numbers, got {shown(x)}")
     if not isinstance(x, Iterable):
         return [x]
     return x if isinstance(x, list) else list(x)
 
 
-# --- losses: means over the batch, in units of the loss -----------------------
+def _no_input(xs: Sequence[Any]) -> TypeError:
+    """The refusal of inputs among which one is no number."""
+    for k, x in enumerate(xs):
+        if isinstance(x, Iterable) and not isinstance(x, str):
+            return TypeError(
+                f"inputs: item {k} is {shown(x)}, not a number; for several samples call the "
+                "model for each: [model(x) for x in xs]"
+            )
+        if type(x) is not Value:
+            try:
+                ops.real(x, f"inputs: item {k}")
+            except TypeError as error:
+                return error
+    return TypeError(f"inputs must be numbers, got {shown(xs)}")
 
 
-def _pairs(loss: str, predictions: Any, targets: Any) -> list[tuple[Any, Any]]:
-    """Predictions with their targets.
-
-    Raises:
-        ValueError: there are none, or more of one than of the other.
-    """
-    first, second = [list(x) if isinstance(x, Iterable) else [x] for x in (predictions, targets)]
-    if len(first) != len(second) or not first:
-        raise ValueError(f"{loss}: {len(first)} predictions for {len(second)} targets")
-    return list(zip(first, second, strict=True))
-
-
-def _scalars(loss: str, predictions: Any, targets: Any) -> list[tuple[Any, Any]]:
-    """Predictions with their targets where both are scalars, or nested lists of them."""
-    pairs = _pairs(loss, predictions, targets)
-    for p, t in pairs:
-        if isinstance(p, Iterable) != isinstance(t, Iterable):
-            raise TypeError(f"{loss}: a {type(p).__name__} predicts a {type(t).__name__}")
-    return [x for p, t in pairs for x in _pairs(loss, flatten(p), flatten(t))]
-
-
-def _mean(terms: list[Any]) -> Any:
-    return math.sum(terms) / len(terms)
-
-
-def mse(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
-    """The mean squared error, mean of (p - t)^2."""
-    return _mean([(d := p - t) * d for p, t in _scalars("mse", predictions, targets)])
-
-
-def mae(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
-    """The mean absolute error, mean of |p - t|."""
-    return _mean([abs(p - t) for p, t in _scalars("mae", predictions, targets)])
-
-
-def hinge(scores: Sequence[Any], labels: Sequence[Any]) -> Any:
-    """The hinge loss, mean of max(0, 1 - t*s), for labels t of -1 or 1.
-
-    Raises:
-        ValueError: a label is neither (with 0 for -1 that class would not train).
-    """
-    pairs = _scalars("hinge", scores, labels)
-    for _, t in pairs:
-        # of Values one comparison for both: a batch does not split at it
-        if abs(t if t.__class__ is Value else ops.real(t, "hinge")) != 1:
-            raise ValueError(f"hinge: a label must be -1 or 1, got {t!r:.60}")
-    return _mean([math.relu(1 - t * s) for s, t in pairs])
-
-
-def bce_with_logits(logits: Sequence[Any], labels: Sequence[Any]) -> Any:
-    """The binary cross-entropy of labels in [0, 1], given log-odds: no overflow.
-
-    Mean of -t log(p) - (1-t) log(1-p) for p = sigmoid(z).
-
-    Raises:
-        ValueError: a label is not in [0, 1].
-    """
-    return _mean([_bce(z, t) for z, t in _scalars("bce_with_logits", logits, labels)])
-
-
-def _bce(z: Any, t: Any) -> Any:
-    if not 0 <= (t if t.__class__ is Value else ops.real(t, "bce_with_logits")) <= 1:
-        raise ValueError(f"bce_with_logits: a label must be in [0, 1], got {t!r:.60}")
-    if t.__class__ is not Value and t in (0, 1):
-        return math.softplus(-z if t else z)
-    # softplus(z) - t*z is shorter, but cancels, and is nan at infinity
-    return t * math.softplus(-z) + (1 - t) * math.softplus(z)
-
-
-def cross_entropy(logits: Sequence[Sequence[Any]], classes: Sequence[int]) -> Any:
-    """The mean negative log-likelihood of the right classes under softmax(logits).
-
-    Args:
-        logits: for each sample one unnormalised log-probability per class; or, for one
-            sample alone, those numbers themselves.
-        classes: for each sample the number of its class, from 0; or that number itself.
-
-    Raises:
-        ValueError: the lengths differ, or a class is not among the logits.
-        TypeError: a class is not an integer.
-    """
-    if not hasattr(classes, "__len__"):
-        return cross_entropy([logits], [classes])  # type: ignore[list-item]
-    pairs = _pairs("cross_entropy", logits, classes)
-    return _mean([_surprise(scores, _logit(scores, k), k) for scores, k in pairs])
-
-
-def _surprise(scores: Sequence[Any], chosen: Any, k: int) -> Any:
-    """-log(softmax(scores)[k]), from the leads of the others: nothing overflows or cancels."""
-    leads = [x - chosen for j, x in enumerate(scores) if j != k]
-    return math.softplus(reduce(math.logaddexp, leads)) if leads else 0.0 * chosen
-
-
-def _logit(scores: Sequence[Any], k: Any) -> Any:
-    if not hasattr(k, "__index__") or k.__class__ is Value:
-        raise TypeError(f"cross_entropy: a class must be an integer, got {k!r:.60}")
-    if not hasattr(scores, "__len__"):
-        raise TypeError(
-            f"cross_entropy: each sample must have a logit for each class, got {scores!r:.60}"
-        )
-    if not 0 <= k < len(scores):
-        raise ValueError(f"cross_entropy: class {k} is not among {len(scores)} logits")
-    return scores[k]
+def __getattr__(name: str) -> Any:
+    remedy = f"; it is miniflow.math.{name}" if name in ops.TABLE else advice(name, NN, __all__)
+    raise AttributeError(f"module 'miniflow.nn' has no attribute {name!r}{remedy}")

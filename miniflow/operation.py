@@ -14,6 +14,8 @@ from keyword import iskeyword
 from numbers import Complex, Real
 from typing import Any
 
+from miniflow.util.words import shown
+
 Interval = tuple[float, float]
 
 REAL: Interval = (-math.inf, math.inf)
@@ -337,8 +339,7 @@ def real(x: Any, what: str = "data") -> float:
             return float(x)
     except OverflowError as error:
         raise OverflowError(f"{what}: a number too large for a float") from error
-    found = f"{type(x).__name__} {x!r:.60}"
-    raise TypeError(f"{what}: expected a real number, got {found}{_conversion(x)}")
+    raise TypeError(f"{what}: expected a real number, got {shown(x)}{_conversion(x)}")
 
 
 def _conversion(x: Any) -> str:
@@ -353,4 +354,6 @@ def _conversion(x: Any) -> str:
         return "; take its .item()"
     if hasattr(x, "__len__"):
         return "; take its elements one by one"
-    return ""
+    if x is None:
+        return "; a function without return gives None"
+    return "; call it, with its arguments in ()" if callable(x) else ""

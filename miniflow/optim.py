@@ -9,6 +9,8 @@ from math import inf, sqrt
 from numbers import Real
 from typing import Any, Protocol
 
+from miniflow.util.words import shown
+
 
 class Parameter(Protocol):
     """What is optimised."""
@@ -33,8 +35,8 @@ class Optimizer:
         name = type(self).__name__
         if not isinstance(parameters, Iterable):
             raise TypeError(
-                f"{name}: parameters must be a list, got {parameters!r:.60}; "
-                "pass model.parameters()"
+                f"{name}: parameters must be a list, got {shown(parameters)}; "
+                "pass model.parameters(), with its ()"
             )
         self.parameters: list[Parameter] = list(parameters)
         if not self.parameters:
@@ -42,15 +44,20 @@ class Optimizer:
         for p in self.parameters:
             if not hasattr(p, "data") or not hasattr(p, "grad"):
                 raise TypeError(
-                    f"{name}: a parameter must be a Value, got {p!r:.60}; pass model.parameters()"
+                    f"{name}: a parameter must be a Value, got {shown(p)}; pass model.parameters()"
                 )
             if getattr(p, "op", "leaf") != "leaf":
                 raise TypeError(
-                    f"{name}: a parameter must be a leaf, got {p!r:.60}, "
-                    "which is computed or constant"
+                    f"{name}: a parameter must be a leaf, got {shown(p)}, "
+                    "which is computed or constant; give what it was computed from"
                 )
         self.lr = _rate(f"{name}: lr", lr)
         self.weight_decay = _rate(f"{name}: weight_decay", weight_decay)
+
+    def __repr__(self) -> str:
+        options = {k: x for k, x in vars(self).items() if k != "parameters" and k[0] != "_"}
+        listed = "".join(f", {name}={x!r}" for name, x in options.items())
+        return f"{type(self).__name__}({len(self.parameters)} parameters{listed})"
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to 0."""
@@ -163,5 +170,5 @@ def _decayed(points: list[tuple[float, float]], weight_decay: float) -> list[flo
 
 def _rate(what: str, number: Any) -> float:
     if not isinstance(number, Real) or not 0 <= float(number) < inf:
-        raise ValueError(f"{what} must be a finite number from 0 on, got {number!r}")
+        raise ValueError(f"{what} must be a finite number from 0 on, got {shown(number)}")
     return float(number)

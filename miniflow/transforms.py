@@ -14,7 +14,6 @@ names after JAX, https://docs.jax.dev/en/latest/notebooks/autodiff_cookbook.html
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import wraps
 from itertools import chain
 from operator import index
 from typing import Any
@@ -25,6 +24,7 @@ from miniflow.tape.forward import tangents
 from miniflow.tape.muting import hide_running, pausable, show_again
 from miniflow.tape.pullback import pullback
 from miniflow.tape.storage import plain
+from miniflow.util.functions import a_function, derived
 from miniflow.util.trees import (
     array,
     children,
@@ -35,6 +35,7 @@ from miniflow.util.trees import (
     tree_map,
     unflatten,
 )
+from miniflow.util.words import shown
 
 Argnums = int | Sequence[int]
 
@@ -46,8 +47,6 @@ class _Call:
         self, what: str, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
         argnums: Argnums, has_aux: bool = False,
     ) -> None:  # fmt: skip
-        if not callable(f):
-            raise TypeError(f"{what}: f must be a function, got {type(f).__name__} {f!r:.60}")
         self.what, self.single = what, not isinstance(argnums, Iterable)
         table = here.table
         self.muted = table.silent
@@ -78,7 +77,7 @@ class _Call:
             return +x if not self.muted else Value(plain(x))
         if isinstance(x, (str, bytes)) or x is None:
             raise TypeError(
-                f"{self.what}: expected a real number, got {type(x).__name__} {x!r:.60}; "
+                f"{self.what}: expected a real number, got {shown(x)}; "
                 "choose the arguments to differentiate by argnums"
             )
         return Value(ops.real(x, self.what))
@@ -90,9 +89,10 @@ class _Call:
         try:
             return current().constant(ops.real(y))
         except TypeError:
+            forgotten = "; has it a return?" if y is None else ""
             raise TypeError(
                 f"{self.what}: f must return numbers or Values, in lists, tuples, dicts or "
-                f"arrays, got {type(y).__name__}"
+                f"arrays, got {type(y).__name__}{forgotten}"
             ) from None
 
     def open(self, values: list[Value]) -> bool:
@@ -170,18 +170,29 @@ def _is_scalar(tree: Any) -> bool:
     return not isinstance(tree, (list, tuple, dict)) and not (is_array(tree) and tree.ndim)
 
 
-def _chosen(what: str, argnums: Argnums, count: int) -> list[int]:
-    """The positions of the arguments to differentiate by, each once, none negative."""
+def _positions(what: str, argnums: Argnums) -> list[int]:
+    """What `argnums` says.
+
+    Raises:
+        TypeError: something else than positions.
+    """
     try:
-        numbers = [index(k) for k in (argnums if isinstance(argnums, Iterable) else [argnums])]
+        return [index(k) for k in (argnums if isinstance(argnums, Iterable) else [argnums])]
     except TypeError:
         raise TypeError(
-            f"{what}: argnums must be a position or several, got {argnums!r:.60}"
+            f"{what}: argnums must be a position or several, got {shown(argnums)}; the arguments "
+            f"go into a second call, as in {what}(f)(x)"
         ) from None
+
+
+def _chosen(what: str, argnums: Argnums, count: int) -> list[int]:
+    """The positions of the arguments to differentiate by, each once, none negative."""
+    numbers = _positions(what, argnums)
     for k in numbers:
         if not -count <= k < count:
             raise TypeError(
-                f"{what}: argnums={k!r} but f was called with {count} positional arguments"
+                f"{what}: argnums={k!r} but f was called with {count} positional arguments; "
+                "give what to differentiate by without its name"
             )
     chosen = [k % count for k in numbers]
     if len(set(chosen)) < len(chosen):
@@ -212,8 +223,9 @@ def value_and_grad(
         >>> value_and_grad(lambda x: x * x)(3.0)
         (9.0, 6.0)
     """
+    _positions("value_and_grad", argnums)
 
-    @wraps(f)
+    @derived(value_and_grad, f, argnums, has_aux)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
         call = _Call("grad", f, args, kwargs, argnums, has_aux)
         y = call.scalar()
@@ -234,9 +246,11 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
         >>> grad(grad(grad(lambda x: x**4)))(2.0)
         48.0
     """
+    a_function("grad", f)
+    _positions("grad", argnums)
     both = value_and_grad(f, argnums, has_aux)
 
-    @wraps(f)
+    @derived(grad, f, argnums, has_aux)
     def gradient(*args: Any, **kwargs: Any) -> Any:
         value, slopes = both(*args, **kwargs)
         return (slopes, value[1]) if has_aux else slopes
@@ -267,6 +281,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
         >>> y, pullback((1.0, 10.0))
         ((10.0, 2.0), (15.0, 2.0))
     """
+    a_function("vjp", f)
     call = _Call("vjp", f, primals, {}, range(len(primals)), has_aux)
 
     def pull(cotangent: Any) -> tuple[Any, ...]:
@@ -296,6 +311,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
         >>> jvp(lambda x, y: x * y, (3.0, 2.0), (1.0, 0.0))
         (6.0, 2.0)
     """
+    a_function("jvp", f)
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
         raise TypeError("jvp: primals and tangents must be tuples of arguments, e.g. (x,), (1.0,)")
     call = _Call("jvp", f, tuple(primals), {}, range(len(primals)))
@@ -337,8 +353,9 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
         >>> jacobian(lambda v: [v[0] * v[1], v[0]])([2.0, 5.0])
         [[5.0, 2.0], [1.0, 0.0]]
     """
+    _positions("jacobian", argnums)
 
-    @wraps(f)
+    @derived(jacobian, f, argnums)
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
         call = _Call("jacobian", f, args, kwargs, argnums)
         count = len(call.outputs)
@@ -388,7 +405,9 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
         >>> hessian(lambda v: v[0] ** 2 * v[1])([3.0, 2.0])
         [[4.0, 6.0], [6.0, 0.0]]
     """
-    return jacobian(grad(f, argnums), argnums)
+    a_function("hessian", f)
+    _positions("hessian", argnums)
+    return derived(hessian, f, argnums)(jacobian(grad(f, argnums), argnums))
 
 
 def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
@@ -410,6 +429,7 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
         >>> hvp(lambda v: v[0] ** 2 * v[1], ([3.0, 2.0],), ([1.0, 0.0],))
         [4.0, 6.0]
     """
+    a_function("hvp", f)
     if not isinstance(primals, (tuple, list)):
         raise TypeError("hvp: primals and tangents must be tuples of arguments, e.g. (x,), (1.0,)")
     product = jvp(grad(f, tuple(range(len(primals)))), primals, tangents)[1]

@@ -226,7 +226,7 @@ WRONG = {
         "adjoint[x] = 0.0 if not x.op else adjoint.get(x, -0.0) + share; "
         "x.grad += 0.0 if x.op else share",
     ),
-    "formulas see another result": ("y.operands)], y.data)", "y.operands)], number(y.operands[0]))"),
+    "formulas see another result": ("operands)], y.data)", "operands)], number(y.operands[0]))"),
     "what was not selected gets 0 times its adjoint": (
         "y.op.condition(k, y.operands, slope)", "True"
     ),

@@ -55,7 +55,7 @@ def shifted(x):
             Own(),
             "expected an MLP, a Layer with neurons or a Neuron, got 'Own'; make such a model and",
         ),
-        (Neuron(1, activation=shifted), "activation must be .*, got 'shifted'.*call its load"),
+        (Neuron(1, activation=shifted), "activation must be .*, got str 'shifted'.*call its load"),
     ],
 )
 def test_a_model_that_cannot_be_made_says_what_to_do(model, message, tmp_path):

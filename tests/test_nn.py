@@ -268,7 +268,7 @@ def test_wrong_sizes_are_named(size):
         MLP(size, [2])
     with pytest.raises(ValueError, match="nout must be a number of neurons, from 1 on"):
         Layer(2, size)
-    with pytest.raises(ValueError, match="nout must be a number of neurons, from 1 on"):
+    with pytest.raises(ValueError, match=r"nouts\[1\] must be a number of neurons, from 1 on"):
         MLP(2, [3, size])
 
 

@@ -56,7 +56,10 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from miniflow.util.habits import VIZ, advice
+
+        remedy = advice(name, VIZ, __all__)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{remedy}")
     return getattr(import_module(_HOMES[name]), name)
 
 

@@ -7,6 +7,8 @@ number is a float, so no power can fill the memory.
 
 import ast
 import difflib
+import keyword
+import re
 import sys
 import unicodedata
 import warnings
@@ -15,6 +17,7 @@ from typing import Any, NoReturn
 
 from miniflow import math, ops
 from miniflow.tape.core import Value
+from miniflow.util.habits import OTHER_NAMES
 
 LONGEST_TEXT = 10_000  # characters
 WINDOW = 70  # of them that an error shows
@@ -43,7 +46,7 @@ BESIDES: dict[str, Callable[..., Any]] = {
 }
 PAIRED = {"dot"}  # its operands are two lists
 SYNTAX_NAMES: dict[type[ast.AST], str] = {
-    ast.Attribute: "an attribute",
+    ast.Attribute: "an attribute; functions are named alone, as in sin(x)",
     ast.Subscript: "an index",
     ast.Lambda: "a lambda",
     ast.Compare: "a comparison; where(less(a, b), x, y) chooses",
@@ -134,7 +137,7 @@ class Expression:
                 return ast.parse(text, mode="eval").body
         except SyntaxError as error:
             column = error.offset - 1 if error.offset else len(text)  # 0: the end is missing
-            raise ExpressionError(f"not an expression: {error.msg}", text, column) from None
+            raise _no_expression(text, column, str(error.msg)) from None
         except (MemoryError, RecursionError):
             raise ExpressionError("nested too deeply", text, 0) from None
         except ValueError:  # null characters, halves of characters
@@ -159,7 +162,9 @@ class Expression:
             if type(node.op) not in SYNTAX_OPERATORS:
                 self._refuse(node, f"not allowed: {_kind(node.op)}")
         elif isinstance(node, ast.Call):
-            if not isinstance(node.func, ast.Name):
+            if isinstance(node.func, ast.Constant):
+                self._refuse(node, f"a product is written with *: {ast.unparse(node.func)}*(...)")
+            elif not isinstance(node.func, ast.Name):
                 self._refuse(node.func, f"not allowed: {_kind(node.func)}")
             elif node.keywords:
                 self._refuse(node.keywords[0].value, "not allowed: a named argument")
@@ -196,6 +201,39 @@ class Expression:
         return column
 
 
+# What people write otherwise than Python does: a pattern, and what to write.
+SPELLINGS = {
+    r"[a-z_]\w*\s*=(?!=).*": "give what stands right of =, and numbers after it: x**2 x=3",
+    r"\S*\s*(√|sqrt\s+\w).*": "a root is sqrt(x)",
+    r".*[²³].*": "a power is written with **: x**2",
+    r".*[×·⋅].*": "a product is written with *: 2*x",
+    r".*[÷].*": "a quotient is written with /: x/2",
+    r".*[−–].*": "a minus is the sign -",
+    r".*\|.*\|.*": "an absolute value is abs(x)",
+    r".*%\s*$": "% is the rest of a division: write 0.1 for 10%",
+    r".*!\s*$": "a factorial is gamma(x + 1)",
+}
+FACTOR = re.compile(r"(?<![\w.])(\d+\.?\d*)\s*([^\W\d]\w*|\()|(\w+)\s+(\w+)|\)\s*(?=[\w(])")
+
+
+def _no_expression(text: str, column: int, complaint: str) -> ExpressionError:
+    """The error of a text that Python cannot read, with what it may have meant."""
+    for pattern, remedy in SPELLINGS.items():
+        if re.fullmatch(pattern, text, re.IGNORECASE):
+            return ExpressionError(f"not an expression: {remedy}", text, column)
+    found = FACTOR.search(text)
+    if found is None or any(map(keyword.iskeyword, filter(None, found.groups()))):
+        return ExpressionError(f"not an expression: {complaint}", text, column)
+    number, factor, left, right = found.groups()
+    if left is not None and _function_called(left):
+        remedy = f"a function has its operands in (): {left}({right})"
+    else:
+        pair = f"{number or left or 'a'}*{(factor or right or 'b').rstrip('(')}"
+        remedy = f"a product is written with *: {pair if pair[-1] != '*' else pair + '(x)'}"
+    place = next((found.start(k) for k in (2, 4) if found[k]), found.end())
+    return ExpressionError(f"not an expression: {remedy}", text, place)
+
+
 def _before(node: ast.expr) -> ast.expr | None:
     """What stands before a part's own sign."""
     if isinstance(node, (ast.Attribute, ast.Subscript)):
@@ -228,6 +266,8 @@ def _kind(node: ast.AST) -> str:
 
 def _similar(name: str) -> str:
     """The function that may have been meant."""
+    if name in OTHER_NAMES:
+        return f"; it is called {OTHER_NAMES[name]} here"
     close = difflib.get_close_matches(name, [*BESIDES, *ops.TABLE.keys() - PAIRED], n=1)
     return f"; did you mean {close[0]}?" if close else ""
 

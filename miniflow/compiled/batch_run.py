@@ -18,8 +18,8 @@ from miniflow.compiled.paths import Chain, Specialization, SpecializationCache, 
 from miniflow.program.ir import Code, PathError
 from miniflow.program.schedule import BLOCK, PARTIALS, Shape
 from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf, flatten_numbers, treedef_key
-from miniflow.program.trace import Function
 from miniflow.tape.core import Value
+from miniflow.util.functions import Function
 
 SPREAD = 1 << 23  # instructions x elements from which on several threads are worth it
 RUN_SINGLY = 16  # elements that are run one by one when they leave a path

@@ -15,8 +15,8 @@ from typing import Any
 from miniflow.program.ir import RELATIONS, Code
 from miniflow.program.python import FLAT, is_foreign, python_text
 from miniflow.program.replay import Replay
-from miniflow.program.trace import Function
 from miniflow.tape.core import engine
+from miniflow.util.functions import Function
 
 PATIENCE = 3  # calls of a program that are replayed before it is worth compiling
 LARGEST = 300_000  # instructions; beyond, "auto" replays

@@ -9,7 +9,7 @@ from typing import Any
 from miniflow.compiled.called import Called
 from miniflow.compiled.paths import SpecializationCache
 from miniflow.program.structures import treedef_key
-from miniflow.program.trace import Function
+from miniflow.util.functions import Function
 
 LINKED = 16  # structures of arguments that machine code takes without asking
 

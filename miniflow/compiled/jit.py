@@ -8,15 +8,15 @@ from miniflow.compiled.function import CompiledFunction
 from miniflow.compiled.paths import Specialization, SpecializationCache, jit_number
 from miniflow.program.program import Program
 from miniflow.program.structures import flatten_numbers
-from miniflow.program.trace import Function
 from miniflow.tape.core import here
+from miniflow.util.functions import Function, a_function, named
 
 
 class Jitted(CompiledFunction):
     """A function as programs."""
 
     def __repr__(self) -> str:
-        return f"<jit of {self.f!r}>"
+        return f"<jit of {named(self.f)}>"
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """A call of any arguments."""
@@ -93,6 +93,5 @@ def jit(f: Function, *, fma: bool = False, backend: str = "auto") -> Any:
         >>> f(2.0, 1.0), f(-2.0, 1.0), grad(f)(2.0, 1.0)
         (8.0, 2.0, 12.0)
     """
-    if not callable(f):
-        raise TypeError(f"jit: f must be a function, got {type(f).__name__} {f!r:.60}")
+    a_function("jit", f)
     return Jitted(f, backend=choose_backend(backend, "jit"), fma=bool(fma))

@@ -18,9 +18,9 @@ from miniflow.compiled.evaluators import LARGEST, PATIENCE, Evaluator, caller_le
 from miniflow.program.freeze import freeze
 from miniflow.program.ir import Code, PathError
 from miniflow.program.structures import NUMBER_LEAF, treedef_key
-from miniflow.program.trace import Function
 from miniflow.tape.core import Value, current, here
 from miniflow.tape.pullback import pullback
+from miniflow.util.functions import Function
 
 Chain = tuple[int, ...]
 

@@ -18,8 +18,8 @@ from miniflow.program.structures import (
     is_static_array,
     unflatten_numbers,
 )
-from miniflow.program.trace import Function
 from miniflow.tape.core import Value, here
+from miniflow.util.functions import Function, a_function, named
 from miniflow.util.trees import children, rebuild
 
 REDUCTIONS = (None, "sum", "mean")
@@ -97,7 +97,7 @@ class Vmapped(CompiledFunction):
         self.options = BatchOptions(reduce is not None, precise, threads, reduce == "mean", in_axes)
 
     def __repr__(self) -> str:
-        return f"<vmap of {self.f!r}>"
+        return f"<vmap of {named(self.f)}>"
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """A call of any arguments."""
@@ -236,8 +236,7 @@ def vmap(
         >>> square(numpy.array([1.0, 2.0, 3.0]), 0.5)
         7.0
     """
-    if not callable(f):
-        raise TypeError(f"vmap: f must be a function, got {type(f).__name__} {f!r:.60}")
+    a_function("vmap", f)
     if reduce not in REDUCTIONS:
         raise ValueError(f"vmap: reduce must be None, 'sum' or 'mean', got {reduce!r}")
     if threads is not None and (type(threads) is not int or threads < 1):

@@ -54,13 +54,10 @@ def freeze(f: Callable[..., Any], numbers: list[float], arguments: Any) -> Code:
         arguments: the treedef of its arguments, ``(args, kwargs)``.
 
     Raises:
-        TypeError: f is not a function, a static argument is not hashable, or f does or returns
-            what cannot be traced.
+        TypeError: a static argument is not hashable, or f does or returns what cannot be traced.
         RuntimeError: f does what a program could not do again, draws random numbers, or keeps
             what it computes.
     """
-    if not callable(f):
-        raise TypeError(f"trace: f must be a function, got {type(f).__name__}")
     treedef_key(arguments)  # raises where a static argument is not hashable
     table = here.table
     with table.hold():

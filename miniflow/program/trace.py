@@ -1,6 +1,5 @@
 """Tracing: `trace` records one call of a function and makes a program of it."""
 
-from collections.abc import Callable
 from typing import Any
 
 from miniflow.ops import real
@@ -9,8 +8,7 @@ from miniflow.program.program import Program
 from miniflow.program.structures import flatten_numbers
 from miniflow.tape.core import Value
 from miniflow.tape.storage import plain
-
-Function = Callable[..., Any]
+from miniflow.util.functions import Function, a_function
 
 
 def trace(f: Function, *example: Any, **kwargs: Any) -> Program:
@@ -28,14 +26,15 @@ def trace(f: Function, *example: Any, **kwargs: Any) -> Program:
     Raises:
         RuntimeError: f reads `.data` or `.grad`, calls backward() or draws random numbers: its
             program could not do that again.
-        TypeError: f needs a plain number (an index, a range, `float`), or returned something
-            that is neither made of numbers nor hashable.
+        TypeError: f is no function, needs a plain number (an index, a range, `float`), or returned
+            something that is neither made of numbers nor hashable.
 
     Example:
         >>> program = trace(lambda x, y: x * y + x, 2.0, 3.0)
         >>> program(4.0, 5.0), len(program)
         (24.0, 2)
     """
+    a_function("trace", f)
     numbers, arguments = flatten_numbers((example, kwargs))
     return Program.of(freeze(f, [real(_number(x), "trace") for x in numbers], arguments))
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from miniflow import ops
 from miniflow.ops import OTHER, Op, real, stop_gradient
 from miniflow.tape import methods, refusals
-from miniflow.tape.operands import comparable, operand
+from miniflow.tape.operands import comparable, just, operand
 from miniflow.tape.reading import Readable, Reading
 from miniflow.tape.storage import plain
 from miniflow.tape.threads import Here
@@ -80,7 +80,8 @@ class Number(Readable):
     @grad.setter
     def grad(self, number: Any) -> None:
         thawed("setting .grad")
-        number = number if type(number) is float else real(number, "Value.grad")
+        zero = number is None  # as PyTorch has it: there is no gradient
+        number = 0.0 if zero else number if type(number) is float else real(number, "Value.grad")
         self._tape.set_gradient(self, number)
 
     def backward(self, seed: float = 1.0) -> None:
@@ -277,7 +278,7 @@ class Value(Number):
     Attributes:
         data: the number. Only a leaf's can be set; then `forward` carries it on.
         grad: d(output)/d(this Value) in units of output/this. A leaf's accumulates over calls
-            of `backward`; a computed Value's is that of the latest call that reached it.
+            of `backward`; a computed Value's is that of the latest call. None sets it to 0.
         op: the name of the operation that computed it, "leaf" or "constant".
         inputs: the Values that it was computed from.
 
@@ -301,8 +302,8 @@ class Value(Number):
     def __rmul__(self, other: Any) -> "Value": return binary(ops.mul, other, self)
     def __truediv__(self, other: Any) -> "Value": return binary(ops.div, self, other)
     def __rtruediv__(self, other: Any) -> "Value": return binary(ops.div, other, self)
-    def __pow__(self, other: Any) -> "Value": return binary(ops.pow, self, other)
-    def __rpow__(self, other: Any) -> "Value": return binary(ops.pow, other, self)
+    def __pow__(self, b: Any, m: Any = None) -> "Value": return binary(ops.pow, self, just(b, m))
+    def __rpow__(self, a: Any, m: Any = None) -> "Value": return binary(ops.pow, just(a, m), self)
     def __mod__(self, other: Any) -> "Value": return binary(ops.mod, self, other)
     def __rmod__(self, other: Any) -> "Value": return binary(ops.mod, other, self)
     def __floordiv__(self, other: Any) -> "Value": return binary(ops.floordiv, self, other)

@@ -9,6 +9,7 @@
 #include "columns.h"
 #include "wide.h"
 
+#define PUBLIC_NAME "miniflow.Value" /* in errors, and where pickles find it */
 #define CODES (1 << 16)  /* operations that there can be */
 #define FREE_LIST 256    /* handles kept for the next operations */
 #define EXACT (1LL << 53) /* ints between -EXACT and EXACT are floats */
@@ -377,7 +378,9 @@ static void quicken(void)
 /* What Values are built on is not made by itself. */
 static PyObject *refuse_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    return PyErr_Format(PyExc_TypeError, "cannot create '%s' instances: take Value", type->tp_name);
+    (void)type;
+    PyErr_SetString(PyExc_TypeError, "a Value is built on this class, which makes none: take Value");
+    return NULL;
 }
 
 /* Give the class of Values its free list of handles, and operators. */
@@ -400,7 +403,9 @@ static int prepare_handles(
     for (base = t->tp_base; base != &PyBaseObject_Type; base = base->tp_base) {
         base->tp_new = refuse_new;
         base->tp_vectorcall = NULL;
+        base->tp_name = PUBLIC_NAME;
     }
+    t->tp_name = PUBLIC_NAME;
     handle_type = t;
     nowhere = nobodys;
     pausable = Py_NewRef(muted_frames);

@@ -1,9 +1,17 @@
 """What may stand beside a Value in an operator or a comparison."""
 
 from numbers import Rational
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
-from miniflow.ops import real
+from miniflow.ops import Op, real
+from miniflow.tape import refusals
+
+REPEATED = frozenset((list, tuple, range))
+# Nothing of these exact types knows better than a Value.
+REFUSED = frozenset((
+    dict, set, frozenset, bytes, bytearray, FunctionType, MethodType, BuiltinFunctionType, Op,
+))  # fmt: skip
 
 
 def operand(x: Any, what: str) -> Any:
@@ -12,12 +20,25 @@ def operand(x: Any, what: str) -> Any:
     Raises:
         TypeError: no other type will know better.
     """
-    if x is None or isinstance(x, (str, complex)):
+    if type(x) in REPEATED:
+        raise refusals.several(what, x)
+    if x is None or isinstance(x, (str, complex)) or type(x) in REFUSED:
         return real(x, what)  # raises
     try:
         return real(x, what)
     except TypeError:
         return NotImplemented
+
+
+def just(exponent: Any, modulus: Any) -> Any:
+    """The exponent of ``pow(x, exponent, modulus)``, which is for ints where there is a modulus.
+
+    Raises:
+        TypeError: there is one.
+    """
+    if modulus is not None:
+        raise refusals.modulus()
+    return exponent
 
 
 def comparable(x: Any) -> Any:

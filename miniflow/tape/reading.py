@@ -268,6 +268,18 @@ class Readable(Handle):
     def __complex__(self) -> complex:
         raise refusals.lost("complex", self._tape)
 
+    # fmt: off
+    def __matmul__(self, other: Any) -> Any: return refusals.no_operator("@", other)
+    def __rmatmul__(self, other: Any) -> Any: return refusals.no_operator("@", other)
+    def __xor__(self, other: Any) -> Any: return refusals.no_operator("^", other)
+    def __rxor__(self, other: Any) -> Any: return refusals.no_operator("^", other)
+    def __and__(self, other: Any) -> Any: return refusals.no_operator("&", other)
+    def __rand__(self, other: Any) -> Any: return refusals.no_operator("&", other)
+    def __or__(self, other: Any) -> Any: return refusals.no_operator("|", other)
+    def __ror__(self, other: Any) -> Any: return refusals.no_operator("|", other)
+    def __invert__(self) -> Any: return refusals.no_operator("~", 0)
+    # fmt: on
+
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *ops.TABLE, *methods.ALIASES]
 

@@ -2,6 +2,19 @@
 
 from typing import Any
 
+from miniflow import ops
+from miniflow.util.habits import VALUE, advice
+from miniflow.util.words import shown
+
+# What Python has operators for and numbers have not.
+OTHER_OPERATORS = {
+    "^": "a power is x ** y; ^ is for the bits of ints",
+    "@": "a product is x * y, that of two lists math.dot(xs, ys); @ is for arrays",
+    "&": "conditions are joined by `and`, as in x > 0 and y > 0; & is for the bits of ints",
+    "|": "conditions are joined by `or`, as in x > 0 or y > 0; | is for the bits of ints",
+    "~": "a number's opposite is -x, a condition's `not`; ~ is for the bits of ints",
+}
+
 
 def construction(given: Any) -> TypeError:
     """A Value is made with such a label, or its __init__ is called a second time."""
@@ -12,7 +25,7 @@ def construction(given: Any) -> TypeError:
 
 def label(what: str, found: Any) -> TypeError:
     """A label is something else than a string."""
-    return TypeError(f"{what}: label must be a string, got {type(found).__name__} {found!r:.60}")
+    return TypeError(f"{what}: label must be a string, got {shown(found)}")
 
 
 def subclass() -> TypeError:
@@ -22,10 +35,38 @@ def subclass() -> TypeError:
 
 def no_attribute(name: str) -> AttributeError:
     """Neither Value nor the operation table has that name."""
+    known = ("data", "grad", "label", "backward", "forward", "detach", *ops.TABLE)
+    remedy = advice(name, VALUE, known) or "; functions of lists are in miniflow.math"
     return AttributeError(
-        f"Value has no attribute {name!r}, nor is it an operation on numbers; "
-        "functions of lists are in miniflow.math"
+        f"Value has no attribute {name!r}, nor is it an operation on numbers{remedy}"
     )
+
+
+def several(what: str, xs: Any) -> TypeError:
+    """Many numbers stand beside a Value, in an operator or a function of one."""
+    op = ops.TABLE[what]
+    infix = op.arity == 2 and not op.symbol.isalnum()
+    one = f"v {op.symbol} x" if infix else f"{what}({'v, ' * (op.arity > 1)}x)"
+    return TypeError(
+        f"{what}: expected a real number, got {shown(xs)}; take its elements one by one, as in "
+        f"[{one} for x in xs], or all at once in a numpy.array(xs)"
+    )
+
+
+def modulus() -> TypeError:
+    """A power is asked for as the rest of a division."""
+    return TypeError("pow: a modulus is for ints; of a Value take (x ** y) % modulus")
+
+
+def no_operator(sign: str, other: Any) -> Any:
+    """An operator that numbers do not have; NotImplemented where another type may know it.
+
+    Raises:
+        TypeError: the other operand is a number, too.
+    """
+    if isinstance(other, (int, float)) or ops.recorded(other):
+        raise TypeError(f"Value has no operator {sign}: {OTHER_OPERATORS[sign]}")
+    return NotImplemented
 
 
 def computed_data() -> AttributeError:

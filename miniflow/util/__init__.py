@@ -1,5 +1,8 @@
 """What the other rooms use and that knows nothing of them.
 
-trees.py   nested lists, tuples, dicts and arrays
-files.py   files are written whole or not at all
+trees.py      nested lists, tuples, dicts and arrays
+files.py      files are written whole or not at all
+habits.py     what people know from other libraries by other names
+words.py      what errors say of what they were given
+functions.py  functions made of functions: refusals, names, reprs
 """

@@ -198,7 +198,7 @@ def test_it_looks_like_the_function():
 
     g = vmap(scaled, in_axes=(0, None))
     assert (g.__name__, g.__doc__, g.__wrapped__) == ("scaled", "Scale.", scaled)
-    assert repr(g).startswith("<vmap of <function")
+    assert repr(g) == "<vmap of scaled>"
 
 
 def test_a_method():

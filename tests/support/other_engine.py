@@ -71,7 +71,7 @@ def answered(f, *args):
         found = f(*args)
     except Exception as error:
         # of compiled classes Python also names the module
-        said = str(error).replace("miniflow.tape.core.Value", "Value")
+        said = str(error).replace("miniflow.Value", "Value")
         return type(error).__name__, said, getattr(error, "__notes__", [])
     return "ok", found
 

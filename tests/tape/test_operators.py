@@ -237,5 +237,5 @@ def test_a_value_that_was_never_made_is_no_number():
 @pytest.mark.skipif(engine != "compiled", reason="in Python they are classes like others")
 def test_what_values_are_built_on_is_not_made_by_itself():
     for kind in Value.__mro__[1:-1]:
-        with pytest.raises(TypeError, match="cannot create"):
+        with pytest.raises(TypeError, match="take Value"):
             kind(1.0)

@@ -188,7 +188,10 @@ def test_the_command_as_a_process(tmp_path):
     assert "tanh" in texts(tmp_path / "graph.svg")
     done = run("a.b", "a=1")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "viz: not allowed: an attribute\n  a.b\n   ^\n"
+    assert (
+        done.stderr
+        == "viz: not allowed: an attribute; functions are named alone, as in sin(x)\n  a.b\n   ^\n"
+    )
 
 
 # --- the command: models ------------------------------------------------------

@@ -214,7 +214,10 @@ def test_what_cannot_be_computed_is_refused_with_its_place(text, column, message
 def test_a_caret_stands_under_the_place():
     with pytest.raises(ExpressionError) as caught:
         Expression("x + y.z")
-    assert str(caught.value) == "not allowed: an attribute\n  x + y.z\n       ^"
+    assert (
+        str(caught.value)
+        == "not allowed: an attribute; functions are named alone, as in sin(x)\n  x + y.z\n       ^"
+    )
 
 
 def test_a_caret_allows_for_wide_and_combining_characters():

@@ -23,7 +23,7 @@ from miniflow.util.files import write
 from viz.diagram.drawing import diagram
 from viz.diagram.graph import take
 from viz.diagram.options import GraphOptions
-from viz.output.checks import unknown_suffix
+from viz.output.checks import a_path
 from viz.output.options import SUFFIX_FORMATS
 from viz.output.pictures import Diagram, picture
 
@@ -106,10 +106,8 @@ def render(  # noqa: D417 - draw_dot describes the options
         RuntimeError: there is no Graphviz, or it failed.
         OSError: the file cannot be written.
     """
-    path = Path(path)
-    form = SUFFIX_FORMATS.get(path.suffix.lower())
-    if form is None:
-        raise ValueError(f"render: {unknown_suffix('path', path.name, SUFFIX_FORMATS)}")
+    path = a_path("render", path, SUFFIX_FORMATS)
+    form = SUFFIX_FORMATS[path.suffix.lower()]
     options = GraphOptions(form, rankdir, theme, limit, detail, compact, fold, legend, parameters)
     if not isinstance(root, graphviz.Digraph):
         root = _drawn(root, options, "render")

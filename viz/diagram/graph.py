@@ -21,7 +21,7 @@ from miniflow.tape.core import Table, Value, thawed
 from miniflow.tape.gradient_tape import Tape
 from miniflow.tape.reading import located
 from miniflow.util.trees import flatten
-from viz.output.checks import wrong_type
+from viz.output.checks import instead, wrong_type
 
 Names = tuple[str, ...]
 FORWARD, REVERSE = "forward", "reverse sweep"
@@ -192,8 +192,7 @@ def _roots(root: object, caller: str, name: str) -> list[Value]:
         raise ValueError(f"{caller}: there is nothing to draw in an empty list")
     for x in roots:
         if not isinstance(x, Value):
-            remedy = "call it and draw the result" if callable(x) else "compute it from Values"
-            raise wrong_type(caller, name, "made of Values", x, remedy)
+            raise wrong_type(caller, name, "made of Values", x, instead(x, "draw"))
     return roots
 
 

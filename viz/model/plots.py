@@ -163,6 +163,10 @@ def _axes_for(ax: "Axes | None", caller: str) -> "Axes":
         raise ImportError(
             f"{caller}: needs matplotlib: pip install 'miniflow[plot]'", name="matplotlib"
         ) from error
+    if ax is not None and not hasattr(ax, "set_xlim"):
+        raise wrong_type(
+            caller, "ax", "Matplotlib's axes", ax, "make them by fig, ax = plt.subplots()"
+        )
     return plt.subplots(layout="constrained")[1] if ax is None else ax
 
 

@@ -1,7 +1,11 @@
 """What is refused, in words: each check begins its message with `caller` and names the option."""
 
+import os
 from collections.abc import Iterable
 from numbers import Real
+from pathlib import Path
+
+from miniflow.util.words import shown
 
 
 def one_of(caller: str, option: str, x: object, known: Iterable[str]) -> None:
@@ -38,9 +42,39 @@ def wrong_type(caller: str, option: str, wanted: str, x: object, remedy: str = "
         TypeError('record: model must be a Module, got int 3; give the model')
     """
     remedy = f"; {remedy}" if remedy else ""
-    return TypeError(
-        f"{caller}: {option} must be {wanted}, got {type(x).__name__} {x!r:.60}{remedy}"
-    )
+    return TypeError(f"{caller}: {option} must be {wanted}, got {shown(x)}{remedy}")
+
+
+def a_path(caller: str, x: object, suffixes: Iterable[str]) -> Path:
+    """A file's path, whose suffix is one of those known.
+
+    Raises:
+        TypeError: it is none.
+        ValueError: it has another suffix.
+    """
+    if not isinstance(x, (str, os.PathLike)):
+        remedy = f"what to draw comes first: {caller}(y, path)"
+        raise wrong_type(caller, "path", "a file's name", x, remedy)
+    path = Path(x)
+    if path.suffix.lower() not in suffixes:
+        page = path.suffix.lower() == ".html"
+        remedy = "; play writes pages" if page else ""
+        raise ValueError(f"{caller}: {unknown_suffix('path', path.name, suffixes)}{remedy}")
+    return path
+
+
+def instead(x: object, verb: str) -> str:
+    """What to draw or play in the place of what is no Value.
+
+    Example:
+        >>> instead(3.0, "draw"), instead(abs, "play")
+        ('give y itself, not y.data', 'call it and play the result')
+    """
+    if isinstance(x, float):
+        return "give y itself, not y.data"
+    if hasattr(x, "named_parameters"):
+        return f"{verb} what it computes, model(x); draw_network draws a model itself"
+    return f"call it and {verb} the result" if callable(x) else "compute it from Values"
 
 
 def a_number(caller: str, option: str, x: object, wanted: str = "a number") -> None:
@@ -66,6 +100,5 @@ def some_limit(caller: str, option: str, x: object) -> None:
 def unknown_suffix(option: str, name: str, known: Iterable[str]) -> str:
     """What to say of a file whose suffix is not one of those known."""
     *others, last = known
-    return (
-        f"{option} must end in {', '.join(others)} or {last}, which tells the format, got {name!r}"
-    )
+    either = f"{', '.join(others)} or {last}" if others else last
+    return f"{option} must end in {either}, which tells the format, got {name!r}"

@@ -18,7 +18,8 @@ from typing import Any
 
 from miniflow.tape.core import Value
 from miniflow.util.files import write
-from viz.output.checks import one_of, some_limit, wrong_type
+from miniflow.util.trees import children, flatten
+from viz.output.checks import a_path, one_of, some_limit, wrong_type
 from viz.output.palette import DARK, LIGHT, THEMES
 from viz.player.recording import Recording
 from viz.player.scene import scene_of, scene_of_recording
@@ -51,8 +52,9 @@ def play(
     iterations the loss, and weights and gradients on the network.
 
     Args:
-        root: the Value that `backward` is or could be called on, or a recording.
-        path: the file to write; it is replaced as a whole. Any browser opens it.
+        root: the Value that `backward` is or could be called on, alone or in a list; or a
+            recording.
+        path: the file to write, a ".html"; it is replaced as a whole. Any browser opens it.
         theme: "light", "dark", or "auto" for what the reader's system prefers.
         title: the page's heading.
         limit: how many entries the graph of a Value may have; None for any number.
@@ -62,7 +64,8 @@ def play(
 
     Raises:
         TypeError: `root` is neither a Value nor a recording, or `title` is not a string.
-        ValueError: a constant, an empty recording, too many entries, or an unknown theme.
+        ValueError: several Values, a constant, an empty recording, too many entries, an unknown
+            theme, or the path has another suffix.
         RuntimeError: there is no Graphviz, or it failed.
         OSError: the file cannot be written.
 
@@ -77,13 +80,24 @@ def play(
     some_limit("play", "limit", limit)
     if not isinstance(title, str):
         raise wrong_type("play", "title", "a string", title)
+    path = a_path("play", path, (".html", ".htm"))
     if isinstance(root, Recording):
         scene = scene_of_recording(root)
     else:
-        scene = scene_of(take_steps(root, limit=limit))
-    path = Path(path)
+        scene = scene_of(take_steps(_only(root), limit=limit))
     write(path, page(scene, theme=theme, title=title or _title(scene)))
     return path
+
+
+def _only(root: Any) -> Any:
+    """The one Value in a structure, or what is none."""
+    leaves = [root] if children(root) is None else flatten(root)
+    if len(leaves) != 1:
+        raise ValueError(
+            f"play: root must be one Value, got {len(leaves)}; a sweep begins at one: play one of "
+            "them, or their sum"
+        )
+    return leaves[0]
 
 
 def _title(scene: dict[str, Any]) -> str:

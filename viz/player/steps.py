@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from miniflow.tape.core import Table, Value, thawed
 from miniflow.tape.reading import located
-from viz.output.checks import wrong_type
+from viz.output.checks import instead, wrong_type
 from viz.output.text import number_text
 from viz.player import formula
 
@@ -154,8 +154,7 @@ def take_steps(
 
 def _check(root: object) -> None:
     if not isinstance(root, Value):
-        remedy = "call it and play the result" if callable(root) else "compute it from Values"
-        raise wrong_type("play", "root", "a Value or a recording", root, remedy)
+        raise wrong_type("play", "root", "a Value or a recording", root, instead(root, "play"))
     if root.op == "constant":
         raise ValueError(
             "play: this Value is a constant, nothing was recorded; compute it outside of "

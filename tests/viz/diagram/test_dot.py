@@ -368,7 +368,7 @@ def test_a_large_program_is_folded():
 @pytest.mark.parametrize(
     ("root", "message"),
     [
-        (3.0, "root must be made of Values, got float 3.0; compute it from Values"),
+        (3.0, "root must be made of Values, got float 3.0; give y itself, not y.data"),
         ("x", "got str 'x'"),
         (None, "got NoneType None"),
         ([Value(1.0), 2], "got int 2"),

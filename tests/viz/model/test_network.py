@@ -370,7 +370,7 @@ def test_the_drawing_of_a_large_network_is_small():
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (Value(1.0), "model must be a Module, got Value .*; draw_dot draws"),
+        (Value(1.0), "model must be a Module, got Value.*; draw_dot draws"),
         (MLP, r"make one, as in MLP\(2"),
         ([Neuron(1)], "make the list an attribute of a Module"),
         (3.0, r"model must be a Module, got float 3\.0; give an MLP"),
