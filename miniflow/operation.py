@@ -14,6 +14,8 @@ from keyword import iskeyword
 from numbers import Complex, Real
 from typing import Any
 
+from miniflow.util.trees import each_element, is_array
+
 Interval = tuple[float, float]
 
 REAL: Interval = (-math.inf, math.inf)
@@ -40,7 +42,7 @@ class Op:
     """One row of the operation table, and the function that it defines.
 
     Called with plain numbers it returns a float; called with at least one Value
-    it records one entry and returns a Value.
+    it records one entry and returns a Value. Arrays are taken element by element.
 
     Attributes:
         name: the row's name, unique in the table.
@@ -103,8 +105,15 @@ class Op:
             operands = self.complete(operands)
         for x in operands:
             if type(x) is not float:
-                return self.mixed(operands)
-        return self.value(*operands)
+                break
+        else:
+            return self.value(*operands)
+        try:
+            return self.mixed(operands)
+        except TypeError:
+            if not any(map(is_array, operands)):
+                raise
+        return each_element(self, operands)
 
     def mixed(self, operands: tuple[Any, ...]) -> Any:
         """The operation on operands that are not all floats."""

@@ -56,6 +56,27 @@ FMA = """def fma(a, b, c):
     return float(exact) if exact else a * b + c
 """
 
+# Rows of any number of operands that are functions of their own in the text.
+HELPERS = {"fma": FMA}
+HELPERS |= {
+    name: f"""def {name}(*xs):
+    y = xs[0]
+    for x in xs[1:]:
+        y = y if y {sign} x or y != y else x
+    return y
+"""
+    for name, sign in (("max_of", ">="), ("min_of", "<="))
+}
+HELPERS |= {
+    "tally": """def tally(x, *xs):
+    return float(sum([x == other for other in xs]))
+""",
+    "take": """def take(i, *xs):
+    return nan if i != i or not xs else xs[int(max(0.0, min(i, len(xs) - 1.0)))]
+""",
+}
+PYTHON_WORDS |= {*HELPERS, "len", "max", "min", "range"}
+
 
 def python_number(x: float) -> Text:
     """A constant."""
@@ -260,7 +281,7 @@ def _nested(texts: list[str], shape: tuple[int, ...]) -> str:
 
 def is_foreign(op: Op) -> bool:
     """Whether only the author of a row can say what it is in Python."""
-    known = op.python or op.text or op.name in OPERATORS or op.name == "fma"
+    known = op.python or op.text or op.name in OPERATORS or op.name in HELPERS
     return not known and decomposition(op) is None
 
 
@@ -275,8 +296,8 @@ def _helper(op: Op, helpers: dict[str, str]) -> str:
     """A row as a function."""
     if op.text:
         return _definition(op.name, ", ".join(OPERANDS[op.arity]), [f"return {op.text}"])
-    if op.name == "fma":
-        return FMA
+    if op.name in HELPERS:
+        return HELPERS[op.name]
     code = decomposition(op)
     if code is None:
         return f"# {op.name}: a function of floats, to be supplied by its author\n"

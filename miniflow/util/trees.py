@@ -47,6 +47,14 @@ def array(leaves: list[Any], shape: tuple[int, ...]) -> Any:
     return flat.reshape(shape)
 
 
+def each_element(f: Callable[..., Any], operands: Sequence[Any]) -> Any:
+    """The function of each element of arrays, and of numbers beside them, as an array."""
+    import numpy
+
+    found = numpy.frompyfunc(f, len(operands), 1)(*operands)
+    return array(found.ravel().tolist(), found.shape) if is_array(found) else found
+
+
 def flatten(tree: Any) -> list[Any]:
     """The leaves of `tree` from left to right; a dict's in its own order."""
     parts = children(tree)
