@@ -36,7 +36,7 @@ def solve(a: Any, b: Any) -> Any:
         [1.0, 3.0]
     """
     rows = _square(a, "solve")
-    parts = _items(b, "solve: b")
+    parts = _sequence_of(b, "solve: b")
     right = [_numbers(x, "solve: b") for x in parts]
     if len(right) != len(rows) or len({*map(len, right)}) > 1:
         raise ValueError(
@@ -192,14 +192,14 @@ def _square(a: Any, what: str) -> Matrix:
         ValueError: it is not square, or empty.
         TypeError: it is not a matrix of numbers.
     """
-    rows = [_items(row, what) for row in _items(a, what)]
+    rows = [_sequence_of(row, what) for row in _sequence_of(a, what)]
     sizes = [*map(len, rows)]
     if not rows or any(size != len(rows) for size in sizes):
         raise ValueError(f"{what}: the matrix must be square, got rows of {sizes} numbers")
     return [[_real(x, what) for x in row] for row in rows]
 
 
-def _items(a: Any, what: str) -> list[Any]:
+def _sequence_of(a: Any, what: str) -> list[Any]:
     """The parts of a list, tuple or array."""
     if hasattr(a, "shape") and hasattr(a, "tolist"):
         a = a.tolist()

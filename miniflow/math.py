@@ -195,9 +195,9 @@ def _of_all(op: _ops.Op, items: list[Any]) -> Any:
 
 def hypot(*xs: Scalar) -> Scalar:
     """The Euclidean length of the vector of the numbers; 0.0 for none."""
-    if len(xs) == 1:
-        return fabs(xs[0])
-    return _fold(_ops.hypot, list(xs)) if xs else 0.0
+    if len(xs) < 3:
+        return [lambda: 0.0, fabs, _ops.hypot][len(xs)](*xs)
+    return _fold(_ops.hypot, list(xs))
 
 
 def dist(p: Iterable[Scalar], q: Iterable[Scalar]) -> Scalar:
@@ -273,9 +273,11 @@ def take(xs: Iterable[Scalar], i: Any) -> Scalar:
     n = len(items)
     i = i if i.__class__ is _Value else _ops.real(i, "take: the position")
     if not -n <= i < n:
-        raise IndexError(f"take: position {_data(i):g} of {n} items; the last one is {n - 1}")
+        raise IndexError(
+            f"take: position {_plain_number(i):g} of {n} items; the last one is {n - 1}"
+        )
     if _ops.floor(i) != i:
-        raise TypeError(f"take: a position must be a whole number, got {_data(i)}")
+        raise TypeError(f"take: a position must be a whole number, got {_plain_number(i)}")
     return _at(items, i + n if i < 0 else i)
 
 
@@ -287,7 +289,7 @@ def _at(items: list[Any], i: Any) -> Any:
     return item if item.__class__ is _Value else _ops.real(item)
 
 
-def _data(x: Any) -> float:
+def _plain_number(x: Any) -> float:
     """The number of a Value, for messages: a trace ends there."""
     return _plain(x) if x.__class__ is _Value else x
 
