@@ -162,7 +162,7 @@ class _Call:
 
 
 def _is_scalar(tree: Any) -> bool:
-    return not isinstance(tree, (list, tuple, dict)) and not (is_array(tree) and tree.ndim)
+    return not tree.ndim if is_array(tree) else children(tree) is None
 
 
 def _chosen(what: str, argnums: Argnums, count: int) -> list[int]:

@@ -16,6 +16,7 @@ from miniflow.program.structures import (
     ArrayLeaf,
     flatten_numbers,
     is_static_array,
+    treedef_key,
     unflatten_numbers,
 )
 from miniflow.program.trace import Function
@@ -161,7 +162,7 @@ class Vmapped(CompiledFunction):
         """Each element on its own, with Values."""
         same = arguments.same
         results = [flatten_numbers(f(arguments.numbers(i, same))) for i in range(arguments.count)]
-        if any(treedef != results[0][1] for _, treedef in results):
+        if len({treedef_key(treedef) for _, treedef in results}) > 1:
             raise TypeError("vmap: f returns other structures for some elements than for others")
         if not results:
             raise ValueError("vmap: a batch of no elements has no Values")
