@@ -195,8 +195,10 @@ def _of_all(op: _ops.Op, items: list[Any]) -> Any:
 
 def hypot(*xs: Scalar) -> Scalar:
     """The Euclidean length of the vector of the numbers; 0.0 for none."""
-    if len(xs) < 3:
-        return [lambda: 0.0, fabs, _ops.hypot][len(xs)](*xs)
+    if len(xs) < 2:
+        return fabs(*xs) if xs else 0.0
+    if len(xs) == 2:
+        return _ops.hypot(*xs)
     return _fold(_ops.hypot, list(xs))
 
 

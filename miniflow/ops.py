@@ -8,7 +8,7 @@ raise in Python.
 Conventions at kinks, stated once:
     abs'(0) = sign(0) = step(0) = relu'(0) = 0; where a function is flat, the
     derivative is 0, even by an infinite adjoint: an operand that was not selected
-    gets nothing (`selects`); a tie of maximum or minimum gives half to each side;
+    gets nothing (`selects`); a tie of n in maximum or minimum gives 1/n to each;
     d(a**b)/da = 0 at b = 0, d(a**b)/db = 0 at a = 0 < b; hypot'(0, 0) = 0.
 """
 

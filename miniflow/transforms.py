@@ -1,7 +1,7 @@
 """Functions to their derivatives: JAX's names and argument order, for scalar Python.
 
-Arguments and results are numbers or Values in nested lists, tuples, dicts and NumPy
-arrays. A derivative is computed by recording one call of f and sweeping over what was
+Arguments and results are numbers or Values in nested lists, tuples, dicts, dataclasses and
+NumPy arrays. A derivative is computed by recording one call of f and sweeping over what was
 recorded; the sweep is recorded in turn wherever its result depends on a Value from
 outside, so transforms nest to any order and mix with `backward()`. Derivatives are
 floats (or arrays of them) when nothing from outside is involved, and under `no_grad()`.
@@ -86,8 +86,8 @@ class _Call:
             return current().constant(ops.real(y))
         except TypeError:
             raise TypeError(
-                f"{self.what}: f must return numbers or Values, in lists, tuples, dicts or "
-                f"arrays, got {type(y).__name__}"
+                f"{self.what}: f must return numbers or Values, in lists, tuples, dicts, "
+                f"dataclasses or arrays, got {type(y).__name__}"
             ) from None
 
     def open(self, values: list[Value]) -> bool:

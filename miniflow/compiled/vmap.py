@@ -210,10 +210,12 @@ def vmap(
     """Compile a function of scalars to run over a batch, several elements at a time.
 
     Args:
-        f: function of one element: of numbers in nested lists, tuples, dicts and arrays.
+        f: function of one element: of numbers in nested lists, tuples, dicts, dataclasses and
+            arrays.
         in_axes: the axis of array arguments that runs along the batch, or None for what is the
             same for all elements; or a tuple with one for each positional argument, in
-            which lists, tuples and dicts may stand for those of the argument. Keyword
+            which lists, tuples and dicts (for a dataclass: by its fields) may stand for those of
+            the argument. Keyword
             arguments run along their first axis.
         reduce: None for all elements' results, "sum" or "mean" over the batch.
         precise: whether functions (``exp``, ``sin`` ...) are those of single numbers, bit for

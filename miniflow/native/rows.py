@@ -87,7 +87,7 @@ def _of(extreme: Callable[..., str]) -> Callable[..., str]:
 
 def _tally(e: Emitter, x: str, *xs: str) -> str:
     one, zero = e.number(1.0), e.number(0.0)
-    return _sum(e, *[e.select(e.compare("oeq", x, other), one, zero) for other in xs])
+    return _sum(e, zero, *[e.select(e.compare("oeq", x, other), one, zero) for other in xs])
 
 
 def _take(e: Emitter, i: str, *xs: str) -> str:

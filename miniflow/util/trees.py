@@ -75,7 +75,8 @@ def rebuild(tree: Any, parts: list[Any]) -> Any:
 
 def _copied(record: Any, parts: Iterable[tuple[str, Any]]) -> Any:
     """A dataclass's object with other parts; __init__ and __post_init__ do not run again."""
-    new = type(record).__new__(type(record))
+    kind: Any = type(record)
+    new = kind.__new__(kind)
     for name, part in (*static_fields(record), *parts):
         object.__setattr__(new, name, part)  # of frozen ones, too
     return new
