@@ -3,7 +3,7 @@
 import importlib as _importlib
 import typing as _typing
 
-from miniflow import math
+from miniflow import linalg, math
 from miniflow.ops import define
 from miniflow.tape.core import Value, engine
 from miniflow.tape.grad_mode import no_grad
@@ -33,6 +33,7 @@ __all__ = [
     "jacobian",
     "jit",
     "jvp",
+    "linalg",
     "math",
     "no_grad",
     "root",

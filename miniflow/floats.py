@@ -112,3 +112,29 @@ def sum_of_products(*factors: float) -> float:
     for k in range(1, half):
         found += factors[k] * factors[half + k]
     return found
+
+
+def largest(*xs: float) -> float:
+    """The largest, the first of equal ones; NaN if one is NaN."""
+    found = xs[0]
+    for x in xs[1:]:
+        found = found if found >= x or found != found else x
+    return found
+
+
+def smallest(*xs: float) -> float:
+    """The smallest, the first of equal ones; NaN if one is NaN."""
+    found = xs[0]
+    for x in xs[1:]:
+        found = found if found <= x or found != found else x
+    return found
+
+
+def count_equal(x: float, *xs: float) -> float:
+    """How many of `xs` are equal to `x`."""
+    return float(sum([x == other for other in xs]))
+
+
+def chosen(i: float, *xs: float) -> float:
+    """The number at position `i` of `xs`: rounded down, the nearest one beyond the ends; or NaN."""
+    return nan if i != i or not xs else xs[int(max(0.0, min(i, len(xs) - 1.0)))]

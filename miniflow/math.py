@@ -9,6 +9,7 @@ import math as _math
 import operator as _operator
 from collections.abc import Iterable
 from functools import reduce as _reduce
+from itertools import pairwise as _pairwise
 from math import (
     comb,
     e,
@@ -56,8 +57,6 @@ from miniflow.ops import (
     log10,
     logaddexp,
     logsigmoid,
-    maximum,
-    minimum,
     mod,
     normal_cdf,
     normal_pdf,
@@ -80,8 +79,12 @@ from miniflow.ops import (
 )
 from miniflow.tape.core import Value as _Value
 from miniflow.tape.core import dot_entry as _dot_entry
+from miniflow.tape.storage import plain as _plain
 from miniflow.util.habits import OTHER_NAMES as _OTHER_NAMES
 from miniflow.util.habits import advice as _advice
+from miniflow.util.trees import array as _array
+from miniflow.util.trees import each_element as _each
+from miniflow.util.trees import is_array as _is_array
 from miniflow.util.words import shown as _shown
 
 Scalar = Any  # a real number or a Value: the answer is a float, or a Value if one went in
@@ -158,6 +161,30 @@ def _check_items(name: str, *lists: list[Any]) -> None:
                 _ops.real(x, f"{name}: item {k}")
 
 
+def frexp(x: Scalar) -> tuple[Scalar, Any]:
+    """The mantissa m of x, 0.5 <= abs(m) < 1, and its exponent n, with x = m * 2**n.
+
+    The exponent is an int, or for a Value a (flat) Value; the derivative of m by x is 2**-n.
+
+    Example:
+        >>> frexp(10.0)
+        (0.625, 4)
+    """
+    if x.__class__ is not _Value:
+        return _math.frexp(_ops.real(x, "frexp"))
+    n = _ops.exponent(x)
+    return _ops.ldexp(x, -n), n
+
+
+def nextafter(x: Scalar, y: Scalar, *, steps: int = 1) -> Scalar:
+    """The number so many floats from x towards y; its derivative by x is 1, by y 0."""
+    if _operator.index(steps) < 0:
+        raise ValueError(f"nextafter: steps must not be negative, got {steps}")
+    for _ in range(steps):
+        x = _ops.nextafter(x, y)
+    return x
+
+
 def _listed(xs: tuple[Any, ...], name: str) -> list[Any]:
     """The arguments, or the items of the only one."""
     items = list(xs[0]) if len(xs) == 1 and isinstance(xs[0], Iterable) else list(xs)
@@ -175,24 +202,54 @@ def _fold(op: _ops.Op, items: list[Any], name: str = "") -> Any:
         raise
 
 
-def max(*xs: Any) -> Scalar:
-    """The largest of the numbers, or of one iterable's; ties share the derivative.
+def maximum(*xs: Any) -> Scalar:
+    """The largest of the numbers, or of one iterable's: one entry, however many numbers.
 
-    NaN if one of them is NaN. Among n equal ones the shares are halved from the left.
+    NaN if one of them is NaN. Of n equal ones each gets 1/n of the derivative.
+
+    Raises:
+        ValueError: there is no number.
+
+    Example:
+        >>> maximum(1.0, 3.0, 2.0), maximum([2.0])
+        (3.0, 2.0)
     """
-    return _fold(maximum, _listed(xs, "max"))
+    return (
+        _ops.maximum(*xs)
+        if len(xs) == 2
+        else _of_all(_ops.max_of, _listed(xs, "maximum"), "maximum")
+    )
 
 
-def min(*xs: Any) -> Scalar:
-    """The smallest of the numbers, or of one iterable's; ties share the derivative."""
-    return _fold(minimum, _listed(xs, "min"))
+def minimum(*xs: Any) -> Scalar:
+    """The smallest of the numbers, or of one iterable's; otherwise as `maximum`."""
+    return (
+        _ops.minimum(*xs)
+        if len(xs) == 2
+        else _of_all(_ops.min_of, _listed(xs, "minimum"), "minimum")
+    )
+
+
+max, min = maximum, minimum
+
+
+def _of_all(op: _ops.Op, items: list[Any], name: str) -> Any:
+    if len(items) < 2:
+        return _fold(op, items, name)
+    try:
+        return op(*items)
+    except TypeError:
+        _check_items(name, items)
+        raise
 
 
 def hypot(*xs: Scalar) -> Scalar:
     """The Euclidean length of the vector of the numbers; 0.0 for none."""
-    if len(xs) == 1:
-        return fabs(xs[0])
-    return _fold(_ops.hypot, list(xs)) if xs else 0.0
+    if len(xs) < 2:
+        return fabs(*xs) if xs else 0.0
+    if len(xs) == 2:
+        return _ops.hypot(*xs)
+    return _fold(_ops.hypot, list(xs))
 
 
 def dist(p: Iterable[Scalar], q: Iterable[Scalar]) -> Scalar:
@@ -255,22 +312,183 @@ def _lists(xs: Iterable[Any], ys: Iterable[Any], name: str) -> tuple[list[Any], 
     return first, second
 
 
+# --- looking up -------------------------------------------------------------------
+
+
+def take(xs: Iterable[Scalar], i: Any) -> Scalar:
+    """The item of xs at position i: what ``xs[i]`` is where i may be a Value.
+
+    A compiled function looks it up anew at each call. The derivative goes to the item that was
+    taken; the position has none. Negative positions count from the end, as Python's.
+
+    Args:
+        xs: numbers or Values.
+        i: a whole number, plain or a Value.
+
+    Raises:
+        IndexError: there is no such position; from compiled code, too.
+        TypeError: `i` is not a whole number.
+
+    Example:
+        >>> take([10.0, 20.0, 30.0], 1), take([10.0, 20.0, 30.0], -1)
+        (20.0, 30.0)
+    """
+    items = list(xs)
+    n = len(items)
+    i = i if i.__class__ is _Value else _ops.real(i, "take: the position")
+    if not -n <= i < n:
+        raise IndexError(
+            f"take: position {_plain_number(i):g} of {n} items; the last one is {n - 1}"
+        )
+    if _ops.floor(i) != i:
+        raise TypeError(f"take: a position must be a whole number, got {_plain_number(i)}")
+    return _at(items, i + n if i < 0 else i)
+
+
+def _at(items: list[Any], i: Any) -> Any:
+    """The item at a position that there is; NaN at NaN."""
+    if i.__class__ is _Value:
+        return _ops.take(i, *items)
+    item = items[int(i)] if i == i else nan
+    return item if item.__class__ is _Value else _ops.real(item)
+
+
+def _plain_number(x: Any) -> float:
+    """The number of a Value, for messages: a trace ends there."""
+    return _plain(x) if x.__class__ is _Value else x
+
+
+def interp(x: Scalar, xs: Iterable[Scalar], ys: Iterable[Scalar]) -> Scalar:
+    """The piecewise linear function through the points (xs, ys), at x: what NumPy's is.
+
+    Below the first knot it is the first of ys, above the last knot the last one. The
+    derivative by x is the slope of x's segment: at a knot that of the segment to its right, at
+    the last knot that to its left; 0 outside.
+
+    Args:
+        x: where, in units of xs.
+        xs: the knots, increasing.
+        ys: the values there, in any unit.
+
+    Raises:
+        ValueError: there are no knots, not as many values, or plain knots do not increase.
+
+    Example:
+        >>> interp(1.5, [0.0, 1.0, 2.0], [0.0, 10.0, 30.0])
+        20.0
+    """
+    knots, heights = _lists(xs, ys, "interp")
+    if not knots:
+        raise ValueError("interp: no knots; give at least one")
+    for a, b in _pairwise(knots):
+        if not (a.__class__ is _Value or b.__class__ is _Value or a <= b):
+            raise ValueError(f"interp: xs must increase, but {b} comes after {a}")
+    inside = _segment(x, knots, heights) if len(knots) > 1 else heights[0]
+    above = where(less(knots[-1], x), heights[-1], inside)
+    return where(less(x, knots[0]), heights[0], above)
+
+
+def _segment(x: Any, knots: list[Any], heights: list[Any]) -> Any:
+    """The line through the two knots around x, at x."""
+    n = len(knots)
+    above = where(equal(x, x), _ops.sum(*[less(x, knot) for knot in knots]), nan)
+    j = _ops.minimum(_ops.maximum(n - 1.0 - above, 0.0), n - 2.0)
+    a, b, p, q = _at(knots, j), _at(knots, j + 1), _at(heights, j), _at(heights, j + 1)
+    slope, low = _ops.div(q - p, b - a), less(x, b)  # the last knot's own value is exact
+    knot, height = where(low, a, b), where(low, p, q)
+    y = slope * (x - knot) + height
+    # where infinite values make it NaN: the knot's own value, a level's, from the other side
+    other = where(equal(p, q), p, slope * (x - b) + q)
+    return where(equal(y, y), y, where(equal(x, knot), height, other))
+
+
+# --- exponentials of lists --------------------------------------------------------
+
+
+def logsumexp(xs: Iterable[Scalar]) -> Scalar:
+    """The logarithm of the sum of exponentials, without overflow; its derivatives are `softmax`.
+
+    Infinite where one of xs is: the largest ones share the derivative then.
+
+    Raises:
+        ValueError: there is no number.
+
+    Example:
+        >>> logsumexp([1000.0, 1000.0]) - 1000.0 == log(2.0)
+        True
+    """
+    items = _listed((xs,), "logsumexp")
+    top, _, rest = _shares(items)
+    return (max(items) if isinf(top) else top) + log1p(rest)
+
+
+def softmax(xs: Iterable[Scalar]) -> Any:
+    """The shares exp(x) / (sum of exponentials), as a list (of an array: an array).
+
+    Equal infinities share alike; beside infinity what is finite gets 0.
+
+    Raises:
+        ValueError: there is no number.
+
+    Example:
+        >>> softmax([1.0, 1.0])
+        [0.5, 0.5]
+    """
+    _, gaps, rest = _shares(_listed((xs,), "softmax"))
+    return _like(xs, [_ops.div(exp(gap), 1.0 + rest) for gap in gaps])
+
+
+def log_softmax(xs: Iterable[Scalar]) -> Any:
+    """The logarithms of `softmax`, without underflow.
+
+    Raises:
+        ValueError: there is no number.
+
+    Example:
+        >>> log_softmax([-1000.0, 0.0])
+        [-1000.0, -0.0]
+    """
+    _, gaps, rest = _shares(_listed((xs,), "log_softmax"))
+    return _like(xs, [gap - log1p(rest) for gap in gaps])
+
+
+def _shares(items: list[Any]) -> tuple[Any, list[Any], Any]:
+    """The largest number, how far each is from it, and the sum of exponentials of that, less 1."""
+    top = stop_gradient(max(items))
+    same = [equal(x, top) for x in items]
+    gaps = [where(c, 0.0, -inf) for c in same] if isinf(top) else [x - top for x in items]
+    # of the largest ones what is above 1: so that 1 and what is tiny beside it are never added
+    terms = [where(c, expm1(gap), exp(gap)) for c, gap in zip(same, gaps, strict=True)]
+    return top, gaps, _ops.sum(*terms) + (_ops.sum(*same) - 1.0)
+
+
+def _like(xs: Any, items: list[Any]) -> Any:
+    """A list, or an array where `xs` is one."""
+    return _array(items, xs.shape) if _is_array(xs) else items
+
+
 # --- what has no derivative but makes sense: of Values, comparisons --------------
 
 
 def isfinite(x: Scalar) -> bool:
-    """Whether x is neither infinite nor NaN."""
-    return bool(abs(x) < inf) if x.__class__ is _Value else _math.isfinite(_ops.real(x))
+    """Whether x is neither infinite nor NaN; of an array, for each element."""
+    if x.__class__ is _Value:
+        return bool(abs(x) < inf)
+    return _each(isfinite, [x]) if _is_array(x) else _math.isfinite(_ops.real(x))
 
 
 def isinf(x: Scalar) -> bool:
-    """Whether x is an infinity."""
-    return bool(abs(x) == inf) if x.__class__ is _Value else _math.isinf(_ops.real(x))
+    """Whether x is an infinity; of an array, for each element."""
+    if x.__class__ is _Value:
+        return bool(abs(x) == inf)
+    return _each(isinf, [x]) if _is_array(x) else _math.isinf(_ops.real(x))
 
 
 def isnan(x: Scalar) -> bool:
-    """Whether x is NaN."""
-    return bool(x != x) if x.__class__ is _Value else _math.isnan(_ops.real(x))
+    """Whether x is NaN; of an array, for each element."""
+    if x.__class__ is _Value:
+        return bool(x != x)
+    return _each(isnan, [x]) if _is_array(x) else _math.isnan(_ops.real(x))
 
 
 def isclose(a: Scalar, b: Scalar, *, rel_tol: float = 1e-09, abs_tol: float = 0.0) -> bool:
@@ -311,11 +529,12 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "comb",
     "copysign", "cos", "cosh", "degrees", "digamma", "dist", "dot", "e", "elu", "equal", "erf",
-    "erfc", "exp", "exp2", "expm1", "fabs", "factorial", "floor", "fma", "fmod", "fsum", "gamma",
-    "gcd", "gelu", "hypot", "inf", "isclose", "isfinite", "isinf", "isnan", "isqrt", "lcm",
-    "ldexp", "leaky_relu", "less", "lgamma", "log", "log10", "log1p", "log2", "logaddexp",
-    "logsigmoid", "maximum", "minimum", "mod", "modf", "nan", "normal_cdf", "normal_pdf", "perm",
-    "pi", "pow", "prod", "radians", "relu", "remainder", "sigmoid", "sign", "silu", "sin", "sinh",
-    "softplus", "sqrt", "step", "stop_gradient", "sumprod", "tan", "tanh", "tau", "trunc", "ulp",
-    "where",
+    "erfc", "exp", "exp2", "expm1", "fabs", "factorial", "floor", "fma", "fmod", "frexp",
+    "fsum", "gamma", "gcd", "gelu", "hypot", "inf", "interp", "isclose", "isfinite", "isinf",
+    "isnan", "isqrt", "lcm", "ldexp", "leaky_relu", "less", "lgamma", "log", "log10", "log1p",
+    "log2", "log_softmax", "logaddexp", "logsigmoid", "logsumexp", "maximum", "minimum", "mod",
+    "modf", "nan", "nextafter", "normal_cdf", "normal_pdf", "perm", "pi", "pow", "prod",
+    "radians", "relu", "remainder", "sigmoid", "sign", "silu", "sin", "sinh", "softmax",
+    "softplus", "sqrt", "step", "stop_gradient", "sumprod", "take", "tan", "tanh", "tau",
+    "trunc", "ulp", "where",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from keyword import iskeyword
 from numbers import Complex, Real
 from typing import Any
 
+from miniflow.util.trees import each_element, is_array
 from miniflow.util.words import shown
 
 Interval = tuple[float, float]
@@ -42,7 +43,7 @@ class Op:
     """One row of the operation table, and the function that it defines.
 
     Called with plain numbers it returns a float; called with at least one Value
-    it records one entry and returns a Value.
+    it records one entry and returns a Value. Arrays are taken element by element.
 
     Attributes:
         name: the row's name, unique in the table.
@@ -105,8 +106,15 @@ class Op:
             operands = self.complete(operands)
         for x in operands:
             if type(x) is not float:
-                return self.mixed(operands)
-        return self.value(*operands)
+                break
+        else:
+            return self.value(*operands)
+        try:
+            return self.mixed(operands)
+        except TypeError:
+            if not any(map(is_array, operands)):
+                raise
+        return each_element(self, operands)
 
     def mixed(self, operands: tuple[Any, ...]) -> Any:
         """The operation on operands that are not all floats."""

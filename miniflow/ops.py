@@ -8,13 +8,13 @@ raise in Python.
 Conventions at kinks, stated once:
     abs'(0) = sign(0) = step(0) = relu'(0) = 0; where a function is flat, the
     derivative is 0, even by an infinite adjoint: an operand that was not selected
-    gets nothing (`selects`); a tie of maximum or minimum gives half to each side;
+    gets nothing (`selects`); a tie of n in maximum or minimum gives 1/n to each;
     d(a**b)/da = 0 at b = 0, d(a**b)/db = 0 at a = 0 < b; hypot'(0, 0) = 0.
 """
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from miniflow import floats
@@ -172,6 +172,9 @@ copysign: Op = library("copysign", math.copysign, lambda a, b, y: sign(a) * copy
                        selects=FIRST)
 ldexp: Op = define("ldexp", "math.ldexp(a, int(b)) if isfinite(b) else a * 2.0**b",
                    lambda a, b, y: ldexp(1.0, b), None, limit=signed_infinite)
+# the number above or below, as far as the next one
+nextafter = library("nextafter", math.nextafter, 1.0, None)
+exponent = define("exponent", "float(math.frexp(x)[1])", None)
 # fmt: on
 
 
@@ -405,7 +408,28 @@ sum = define("sum", floats.total, each=lambda k, xs, y: 1.0, commutative=True)
 fsum = define("fsum", lambda *xs: math.fsum(xs), each=lambda k, xs, y: 1.0,
               limit=floats.total, commutative=True)
 dot = define("dot", floats.sum_of_products, each=lambda k, xs, y: xs[k - len(xs) // 2], row=Pairs)
+max_of = define("max_of", floats.largest, each=lambda k, xs, y: _winner_share(k, xs, y),
+                symbol="max", commutative=True, selects=True)
+min_of = define("min_of", floats.smallest, each=lambda k, xs, y: _winner_share(k, xs, y),
+                symbol="min", commutative=True, selects=True)
+tally: Op = define("tally", floats.count_equal, each=lambda k, xs, y: 0.0, selects=True)
+take = define("take", floats.chosen, each=lambda k, xs, y: _taken(k, *xs), selects=True)
 # fmt: on
+
+
+def _winner_share(k: int, xs: Sequence[Any], y: Any) -> Any:
+    """The part of operand k in the largest or smallest, y: those that are y share alike."""
+    if not (recorded(xs[k]) or recorded(y)) and y == y != xs[k]:
+        return 0.0
+    return div(equal(xs[k], y), tally(y, *xs))
+
+
+def _taken(k: int, i: Any, *xs: Any) -> Any:
+    """Whether operand k is the one that was taken: 1 or 0."""
+    if k == 0:
+        return 0.0
+    taken = equal(floor(maximum(minimum(i, len(xs) - 1.0), 0.0)), k - 1.0)
+    return where(equal(i, i), taken, nan)
 
 
 BUILTIN = frozenset(TABLE.values())  # rows that are not a user's

@@ -1,7 +1,7 @@
 """Functions to their derivatives: JAX's names and argument order, for scalar Python.
 
-Arguments and results are numbers or Values in nested lists, tuples, dicts and NumPy
-arrays. A derivative is computed by recording one call of f and sweeping over what was
+Arguments and results are numbers or Values in nested lists, tuples, dicts, dataclasses and
+NumPy arrays. A derivative is computed by recording one call of f and sweeping over what was
 recorded; the sweep is recorded in turn wherever its result depends on a Value from
 outside, so transforms nest to any order and mix with `backward()`. Derivatives are
 floats (or arrays of them) when nothing from outside is involved, and under `no_grad()`.
@@ -91,8 +91,8 @@ class _Call:
         except TypeError:
             forgotten = "; has it a return?" if y is None else ""
             raise TypeError(
-                f"{self.what}: f must return numbers or Values, in lists, tuples, dicts or "
-                f"arrays, got {type(y).__name__}{forgotten}"
+                f"{self.what}: f must return numbers or Values, in lists, tuples, dicts, "
+                f"dataclasses or arrays, got {type(y).__name__}{forgotten}"
             ) from None
 
     def open(self, values: list[Value]) -> bool:
@@ -167,7 +167,7 @@ class _Call:
 
 
 def _is_scalar(tree: Any) -> bool:
-    return not isinstance(tree, (list, tuple, dict)) and not (is_array(tree) and tree.ndim)
+    return not tree.ndim if is_array(tree) else children(tree) is None
 
 
 def _positions(what: str, argnums: Argnums) -> list[int]:

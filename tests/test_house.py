@@ -18,7 +18,7 @@ FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 
 # A name stands for one thing in the whole tree. These are defined more than once, and why:
 FUNCTIONS = {"ceil", "dot", "elu", "floor", "fsum", "hypot", "ldexp", "leaky_relu", "log", "sum"}
-FUNCTIONS |= {"trunc"}
+FUNCTIONS |= {"maximum", "minimum", "nextafter", "take", "trunc"}
 SHARED_NAMES = {
     # one function: as a row of the table, and with the arguments that `math` has
     **{x: {"miniflow.math", "miniflow.ops"} for x in FUNCTIONS},

@@ -70,6 +70,36 @@ KINKS = [
     ("minimum", (inf, 1.0), 1.0, (0.0, 1.0)),
     ("maximum", (nan, 1.0), nan, (nan, nan)),
     ("minimum", (1.0, nan), nan, (nan, nan)),
+    # a tie of n: 1/n to each
+    ("max_of", (2.0, 3.0, 3.0, 3.0), 3.0, (0.0, 1 / 3, 1 / 3, 1 / 3)),
+    ("min_of", (2.0, 3.0, 2.0), 2.0, (0.5, 0.0, 0.5)),
+    ("max_of", (0.0, -0.0, 0.0), 0.0, (1 / 3, 1 / 3, 1 / 3)),
+    ("min_of", (-0.0, 0.0, 0.0), -0.0, (1 / 3, 1 / 3, 1 / 3)),
+    ("max_of", (inf, 1.0, inf), inf, (0.5, 0.0, 0.5)),
+    ("min_of", (-inf, -inf, 1.0), -inf, (0.5, 0.5, 0.0)),
+    ("max_of", (nan, 1.0, inf), nan, (nan, nan, nan)),
+    ("min_of", (1.0, nan, 0.0), nan, (nan, nan, nan)),
+    ("max_of", (nan,), nan, (nan,)),
+    ("tally", (0.0, -0.0, nan, 0.0), 2.0, (0.0, 0.0, 0.0, 0.0)),
+    ("tally", (nan, nan), 0.0, (0.0, 0.0)),
+    # positions are rounded down, and the nearest ones beyond the ends
+    ("take", (1.5, 7.0, nan, 9.0), nan, (0.0, 0.0, 1.0, 0.0)),
+    ("take", (2.0, nan, nan, 9.0), 9.0, (0.0, 0.0, 0.0, 1.0)),
+    ("take", (-0.5, 7.0, 8.0), 7.0, (0.0, 1.0, 0.0)),
+    ("take", (-inf, 7.0, 8.0), 7.0, (0.0, 1.0, 0.0)),
+    ("take", (inf, 7.0, 8.0), 8.0, (0.0, 0.0, 1.0)),
+    ("take", (0.0,), nan, (0.0,)),
+    ("take", (nan, 7.0, 8.0), nan, (0.0, nan, nan)),
+    ("nextafter", (1.0, 1.0), 1.0, (1.0, 0.0)),
+    ("nextafter", (0.0, -0.0), -0.0, (1.0, 0.0)),
+    ("nextafter", (0.0, -1.0), -5e-324, (1.0, 0.0)),
+    ("nextafter", (MAX, inf), inf, (1.0, 0.0)),
+    ("nextafter", (inf, 0.0), MAX, (1.0, 0.0)),
+    ("nextafter", (nan, 0.0), nan, (1.0, 0.0)),
+    ("exponent", (0.0,), 0.0, (0.0,)),
+    ("exponent", (5e-324,), -1073.0, (0.0,)),
+    ("exponent", (inf,), 0.0, (0.0,)),
+    ("exponent", (nan,), 0.0, (0.0,)),
     # choices: what was not chosen does not count; NaN is true, as in Python
     ("where", (1.0, 2.0, nan), 2.0, (0.0, 1.0, 0.0)),
     ("where", (0.0, nan, 2.0), 2.0, (0.0, 0.0, 1.0)),
@@ -467,7 +497,8 @@ def test_a_partial_of_a_plain_number_is_never_evaluated(x):
 
 # --- any doubles at all -------------------------------------------------------
 
-COUNT = {"sum": 3, "fsum": 3, "dot": 4}  # operands, of rows that take any number
+# operands, of rows that take any number
+COUNT = dict.fromkeys(("sum", "fsum", "max_of", "min_of", "tally", "take"), 3) | {"dot": 4}
 
 
 def arity(op):
@@ -500,6 +531,9 @@ NO_NAN = {
     ("less", 1): "comparisons with NaN are false, as everywhere",
     ("equal", 0): "comparisons with NaN are false, as everywhere",
     ("equal", 1): "comparisons with NaN are false, as everywhere",
+    **{("tally", k): "comparisons with NaN are false, as everywhere" for k in range(3)},
+    **{("take", k): "what is not taken does not count" for k in (1, 2)},
+    ("exponent", 0): "that of NaN is 0, as in Python",
     ("where", 0): "NaN is true, as in Python",
     ("copysign", 1): "NaN has a sign",
     ("round_to", 1): "the number of decimals is an integer",

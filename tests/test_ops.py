@@ -79,6 +79,8 @@ SMOOTH = {
     "maximum": lambda a, b: a != b,
     "minimum": lambda a, b: a != b,
     "copysign": lambda a, b: a != 0 and b != 0,
+    "max_of": lambda *xs: xs.count(max(xs)) == 1,
+    "min_of": lambda *xs: xs.count(min(xs)) == 1,
     "log": lambda x: x > 0,
     "log2": lambda x: x > 0,
     "log10": lambda x: x > 0,
@@ -192,7 +194,7 @@ def operands(op):
         reach = 330 if op.name == "round_to" else 2200
         return st.tuples(numbers(*op.domain[0]), st.integers(-reach, reach).map(float))
     if op.arity < 0:
-        sizes = (2, 4, 6) if op.name == "dot" else (1, 2, 3, 6)
+        sizes = (2, 4, 6) if op.name == "dot" else (2, 3, 6) if op.name == "take" else (1, 2, 3, 6)
         xs = st.sampled_from(sizes).flatmap(lambda n: st.tuples(*[numbers(*op.domain[0])] * n))
     else:
         xs = st.tuples(*[numbers(*bounds) for bounds in op.domain])

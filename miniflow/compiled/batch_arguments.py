@@ -12,7 +12,7 @@ from typing import Any
 from miniflow.ops import real
 from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf, flatten_numbers, is_number
 from miniflow.tape.core import Value, current
-from miniflow.util.trees import children, is_array, rebuild
+from miniflow.util.trees import children, is_array, is_dataclass, part_names, rebuild
 
 
 class BatchArguments:
@@ -57,8 +57,11 @@ class BatchArguments:
         if parts is None:
             return self._column(tree, axis) if is_number(tree) else tree  # a static argument
         axes: Any = axis
+        names = part_names(tree) if is_dataclass(tree) else None
         if isinstance(axis, dict) and isinstance(tree, dict) and axis.keys() == tree.keys():
             axes = [axis[name] for name in tree]
+        elif names is not None and isinstance(axis, dict) and axis.keys() == {*names}:
+            axes = [axis[name] for name in names]
         elif not isinstance(axis, (list, tuple)):
             axes = [axis] * len(parts)
         if len(axes) != len(parts):

@@ -68,7 +68,7 @@ def jit(f: Function, *, fma: bool = False, backend: str = "auto") -> Any:
     do not replace them; pass what is computed at each call as an argument.
 
     Args:
-        f: function of numbers in nested lists, tuples, dicts and arrays; other arguments
+        f: function of numbers in nested lists, tuples, dicts, dataclasses and arrays; others
             (bool, str, None, any hashable object) are static: each gets programs of its own,
             and is kept with them.
             Ints count as numbers, too. Plain numbers that f reads from elsewhere are taken as

@@ -16,6 +16,7 @@ from miniflow.program.structures import (
     ArrayLeaf,
     flatten_numbers,
     is_static_array,
+    treedef_key,
     unflatten_numbers,
 )
 from miniflow.tape.core import Value, here
@@ -161,7 +162,7 @@ class Vmapped(CompiledFunction):
         """Each element on its own, with Values."""
         same = arguments.same
         results = [flatten_numbers(f(arguments.numbers(i, same))) for i in range(arguments.count)]
-        if any(treedef != results[0][1] for _, treedef in results):
+        if len({treedef_key(treedef) for _, treedef in results}) > 1:
             raise TypeError("vmap: f returns other structures for some elements than for others")
         if not results:
             raise ValueError("vmap: a batch of no elements has no Values")
@@ -209,10 +210,12 @@ def vmap(
     """Compile a function of scalars to run over a batch, several elements at a time.
 
     Args:
-        f: function of one element: of numbers in nested lists, tuples, dicts and arrays.
+        f: function of one element: of numbers in nested lists, tuples, dicts, dataclasses and
+            arrays.
         in_axes: the axis of array arguments that runs along the batch, or None for what is the
             same for all elements; or a tuple with one for each positional argument, in
-            which lists, tuples and dicts may stand for those of the argument. Keyword
+            which lists, tuples and dicts (for a dataclass: by its fields) may stand for those of
+            the argument. Keyword
             arguments run along their first axis.
         reduce: None for all elements' results, "sum" or "mean" over the batch.
         precise: whether functions (``exp``, ``sin`` ...) are those of single numbers, bit for

@@ -5,9 +5,10 @@ is called through a table of addresses that is filled in after loading: so compi
 can be kept in files.
 """
 
+import re
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 # Where it is counted how many rows that Python computes have raised, and could not be called.
 FAILED, MISSED = "row.failed", "row.missed"
@@ -67,6 +68,19 @@ class Emitter:
         """A constant."""
         bits = f"0x{struct.unpack('<Q', struct.pack('<d', x))[0]:016X}"
         return bits if self.lanes == 1 else f"splat (double {bits})"
+
+    @staticmethod
+    def constant(x: str) -> str | None:
+        """The bits of a constant; None for a result."""
+        found = re.fullmatch(r"(?:splat \(double )?(0x\w{16})\)?", x)
+        return found and found[1]
+
+    def table(self, bits: Sequence[Any]) -> str:
+        """The name of an array of constants."""
+        numbers = ", ".join([f"double {x}" for x in bits])
+        name = f"@numbers{len(self.module.declarations)}"
+        self.module.define(f"{name} = private constant [{len(bits)} x double] [{numbers}]")
+        return name
 
     def binary(self, what: str, a: str, b: str) -> str:
         return self(f"{what} {self.flags}{self.type} {a}, {b}")

@@ -1,6 +1,8 @@
 """The rows of the operation table as LLVM IR."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial, reduce
+from math import nan
 
 from miniflow.native.emitter import Emitter, Target
 from miniflow.ops import BUILTIN
@@ -52,9 +54,7 @@ def _divided(e: Emitter, a: str, b: str) -> tuple[str, str]:
 
 
 def _mod(e: Emitter, a: str, b: str) -> str:
-    return e.select(
-        e.compare("oeq", b, e.number(0.0)), e.number(float("nan")), _divided(e, a, b)[1]
-    )
+    return e.select(e.compare("oeq", b, e.number(0.0)), e.number(nan), _divided(e, a, b)[1])
 
 
 def _floordiv(e: Emitter, a: str, b: str) -> str:
@@ -79,6 +79,45 @@ def _sum(e: Emitter, *xs: str) -> str:
 def _dot_text(e: Emitter, *xs: str) -> str:
     half = len(xs) // 2
     return _sum(e, *[e.binary("fmul", a, b) for a, b in zip(xs[:half], xs[half:], strict=True)])
+
+
+def _of(extreme: Callable[..., str]) -> Callable[..., str]:
+    return lambda e, *xs: reduce(partial(extreme, e), xs)
+
+
+def _tally(e: Emitter, x: str, *xs: str) -> str:
+    one, zero = e.number(1.0), e.number(0.0)
+    return _sum(e, zero, *[e.select(e.compare("oeq", x, other), one, zero) for other in xs])
+
+
+def _take(e: Emitter, i: str, *xs: str) -> str:
+    if not xs:
+        return e.number(nan)
+    plain = [e.constant(x) for x in xs]
+    found = _halved(e, i, xs, 0) if None in plain else _looked_up(e, i, e.table(plain), len(xs))
+    return e.select(e.compare("uno", i, i), e.number(nan), found)
+
+
+def _looked_up(e: Emitter, i: str, table: str, size: int) -> str:
+    """One of the numbers in a table."""
+    low = e.select(e.compare("ogt", i, e.number(0.0)), i, e.number(0.0))
+    last = e.number(size - 1.0)
+    place = e.select(e.compare("olt", low, last), low, last)
+
+    def load(k: str) -> str:
+        number = e(f"fptosi double {k} to i64")
+        return e(f"load double, ptr {e(f'getelementptr double, ptr {table}, i64 {number}')}")
+
+    return e.each(load, [place])
+
+
+def _halved(e: Emitter, i: str, xs: Sequence[str], start: int) -> str:
+    """One of the numbers, by halves: the first one is at position `start`."""
+    half = len(xs) // 2
+    if not half:
+        return xs[0]
+    low, high = _halved(e, i, xs[:half], start), _halved(e, i, xs[half:], start + half)
+    return e.select(e.compare("olt", i, e.number(float(start + half))), low, high)
 
 
 def _pow(e: Emitter, a: str, b: str) -> str:
@@ -127,6 +166,10 @@ ROWS: dict[str, Callable[..., str]] = {
     "where": _where,
     "maximum": _extreme("oge"),
     "minimum": _extreme("ole"),
+    "max_of": _of(_extreme("oge")),
+    "min_of": _of(_extreme("ole")),
+    "tally": _tally,
+    "take": _take,
     "relu": lambda e, x: e.select(e.compare("ugt", x, e.number(0.0)), x, e.number(0.0)),
     "step": _step,
     "sign": _sign,

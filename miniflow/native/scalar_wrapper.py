@@ -27,7 +27,7 @@ class ScalarWrapper(Wrapper):
     """A built-in function for one program whose arguments are `is_plain`."""
 
     def __init__(self, program: Code, target: Target, width: int = 1) -> None:
-        self.whole = is_plain(program.result)
+        self.whole = is_plain(program.result) and not program.ints
         result = program.result if self.whole else [NUMBER_LEAF] * len(program.outputs)
         super().__init__(result, 1 + len(program.guards), Imports(), target)
         self.program = program

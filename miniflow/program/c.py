@@ -106,6 +106,35 @@ C_FUNCTIONS = {
     return ldexp(x, i > 9999.0 ? 9999 : i < -9999.0 ? -9999 : (int)i);
 }""",
 }
+# Of any number of operands: of how many, and where they stand.
+C_FUNCTIONS |= {
+    name: f"""int n, const double *x)
+{{
+    double y = x[0];
+    for (int k = 1; k < n; k++) y = y {sign} x[k] || y != y ? y : x[k];
+    return y;
+}}"""
+    for name, sign in (("max_of", ">="), ("min_of", "<="))
+}
+C_FUNCTIONS |= {
+    "tally": """int n, const double *x)
+{
+    double y = 0.0;
+    for (int k = 1; k < n; k++) y += x[k] == x[0];
+    return y;
+}""",
+    "take": """int n, const double *x)
+{
+    if (x[0] != x[0] || n == 1) return NAN;
+    return x[x[0] < 0.0 ? 1 : x[0] < n - 2 ? 1 + (int)x[0] : n - 1];
+}""",
+    "exponent": """double x)
+{
+    int n = 0;
+    if (x - x == 0.0) (void)frexp(x, &n);
+    return n;
+}""",
+}
 C_FUNCTIONS |= {op.name: _from_python(op) for op in TABLE.values() if _from_python(op)}
 # Rows written without a name of their own.
 C_UNNAMED = {
@@ -173,6 +202,9 @@ def c_expression(op: Op, xs: list[Text]) -> Text:
     if name in ("degrees", "radians"):
         factor = 180.0 / math.pi if name == "degrees" else math.pi / 180.0
         return infix("*", PRODUCT, xs[0], c_number(factor))
+    if op.arity < 0:
+        array = f"(const double[]){{{', '.join([x.text for x in xs])}}}"
+        return Text(f"mf_{name}({len(xs)}, {array})", ATOM)
     return _c_power(*xs) if name == "pow" else _call(CALLS.get(name, f"mf_{name}"), xs)
 
 

@@ -59,7 +59,9 @@ def expanded(code: Code, known: Iterable[str]) -> Code:
             nodes.append(_insert(builder, step.op, operands, known))
     names = {nodes[slot]: name for slot, name in code.names.items()}
     outputs = [nodes[x] for x in code.outputs]
-    return builder.code(code.name, code.parameters, code.arguments, code.result, outputs, names)
+    return builder.code(
+        code.name, code.parameters, code.arguments, code.result, outputs, names, code.ints
+    )
 
 
 def _insert(builder: Builder, op: Op, operands: tuple[int, ...], known: frozenset[str]) -> int:

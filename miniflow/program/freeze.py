@@ -30,7 +30,7 @@ from miniflow.program.structures import (
 from miniflow.tape.core import Table, Value, here
 from miniflow.tape.muting import hide_running, pausable, show_again
 from miniflow.tape.notes import Trace
-from miniflow.util.trees import children
+from miniflow.util.trees import children, is_dataclass, static_fields
 
 # each comparison: what it is in terms of those, whether sides change and whether it is denied
 COMPARISONS = {
@@ -139,10 +139,11 @@ class Recorded:
         values, result = flatten_numbers(out)
         _check_result(name, result)
         outputs = [_output(name, y) for y in values]
+        ints = {k: y for k, y in enumerate(values) if type(y) is int}
         self._emit([x for x in (*outputs, *self._compared()) if x.__class__ is Value])
         found = [self._side(y) for y in outputs]
         called = self._names(names)
-        return self.builder.code(name, parameters, arguments, result, found, called)
+        return self.builder.code(name, parameters, arguments, result, found, called, ints)
 
     def _compared(self) -> Iterator[Any]:
         """The sides of all comparisons."""
@@ -216,13 +217,14 @@ class Recorded:
 def _check_result(name: str, result: Any) -> None:
     """Refuse results that may have hidden Values in them: they would be this call's for ever."""
     parts = None if is_static_array(result) else children(result)
-    for part in parts or ():
+    held = static_fields(result) if is_dataclass(result) else []
+    for part in (*(parts or ()), *[x for _, x in held if type(x) not in (int, float)]):
         _check_result(name, part)
     of_numpy = type(result).__module__ == "numpy"  # its bools, and arrays of them
     if parts is None and not isinstance(result, PLAIN_PARTS) and not of_numpy:
         raise TypeError(
             f"{name}: a traced function must return numbers, strings, bools or None, in lists, "
-            f"tuples, dicts and arrays, got {type(result).__name__}"
+            f"tuples, dicts, dataclasses and arrays, got {type(result).__name__}"
         )
 
 

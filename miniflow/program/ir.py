@@ -156,13 +156,14 @@ class Code:
         guards: the comparisons on the way.
         names: what some slots are called.
         places: for each instruction what it comes from, where that is known.
+        ints: by their numbers the outputs that are plain ints, as the function returned them.
     """
 
     def __init__(
         self, name: str, parameters: Iterable[str], arguments: Any, result: Any,
         captured: Iterable[Value], constants: Iterable[float],
         instructions: Iterable[Instruction], outputs: Iterable[int], guards: Iterable[Guard],
-        names: Mapping[int, str], places: Iterable[Place | None],
+        names: Mapping[int, str], places: Iterable[Place | None], ints: Mapping[int, int] = {},
     ) -> None:  # fmt: skip
         self.name = name
         self.parameters = tuple(parameters)
@@ -175,6 +176,7 @@ class Code:
         self.guards = tuple(guards)
         self.names = dict(names)
         self.places = tuple(places)
+        self.ints = dict(ints)
         vars(self)["frozen"] = True
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -189,6 +191,7 @@ class Code:
         return type(self), (
             self.name, self.parameters, self.arguments, self.result, self.captured,
             self.constants, self.instructions, self.outputs, self.guards, self.names, self.places,
+            self.ints,
         )  # fmt: skip
 
     # --- content ----------------------------------------------------------------
@@ -218,7 +221,7 @@ class Code:
     @cached_property
     def _content(self) -> tuple[Any, ...]:
         structures = treedef_key(self.arguments), treedef_key(self.result)
-        return self.code, structures, tuple(map(id, self.captured))
+        return self.code, structures, tuple(map(id, self.captured)), tuple(self.ints.items())
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Code):
@@ -303,6 +306,8 @@ class Code:
 
     def rebuild(self, outputs: Iterable[Any]) -> Any:
         """The result in its structure."""
+        if self.ints:
+            outputs = [self.ints.get(k, y) for k, y in enumerate(outputs)]
         return unflatten_numbers(self.result, outputs)
 
     # --- text -------------------------------------------------------------------

@@ -10,6 +10,7 @@ from itertools import chain
 from numbers import Real
 from typing import Any
 
+from miniflow import floats
 from miniflow.ops import (
     TABLE,
     absolute,
@@ -53,12 +54,16 @@ ALGEBRA: dict[str, Callable[..., Any]] = {
     "sum": lambda *xs: reduce(operator.add, xs),
     "fsum": lambda *xs: reduce(operator.add, xs),
     "dot": lambda *xs: reduce(operator.add, map(operator.mul, xs, xs[len(xs) // 2 :])),
+    "max_of": floats.largest,
+    "min_of": floats.smallest,
+    "take": lambda i, *xs: xs[max(0, min(math.floor(i), len(xs) - 1))],
     "copysign": lambda a, b: abs(a) if b >= 0 else -abs(a),
 }
 # What gives whole numbers.
 WHOLE: dict[str, Callable[..., Any]] = {
     **{op.name: op.value for op in (less, equal, step)},
     "sign": lambda x: (x > 0) - (x < 0),
+    "tally": floats.count_equal,
     "floor": math.floor,
     "ceil": math.ceil,
     "trunc": math.trunc,

@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf
-from miniflow.util.trees import children
+from miniflow.util.trees import children, is_dataclass, part_names
 
 
 def identifier(name: str) -> str:
@@ -75,4 +75,6 @@ def _suffixes(treedef: Any, count: int) -> list[str]:
     """What the parts of a structure are called."""
     if isinstance(treedef, dict):
         return list(map(str, treedef))
+    if is_dataclass(treedef):
+        return part_names(treedef)
     return list(getattr(treedef, "_fields", map(str, range(count))))

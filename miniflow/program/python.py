@@ -31,7 +31,7 @@ from miniflow.program.writer import (
     enclosed,
     infix,
 )
-from miniflow.util.trees import children
+from miniflow.util.trees import children, is_dataclass, part_names, static_fields
 
 FLAT = "flat"  # what a function from a list to a list is called
 
@@ -55,6 +55,27 @@ FMA = """def fma(a, b, c):
     exact = Fraction(a) * Fraction(b) + Fraction(c)
     return float(exact) if exact else a * b + c
 """
+
+# Rows of any number of operands that are functions of their own in the text.
+HELPERS = {"fma": FMA}
+HELPERS |= {
+    name: f"""def {name}(*xs):
+    y = xs[0]
+    for x in xs[1:]:
+        y = y if y {sign} x or y != y else x
+    return y
+"""
+    for name, sign in (("max_of", ">="), ("min_of", "<="))
+}
+HELPERS |= {
+    "tally": """def tally(x, *xs):
+    return float(sum([x == other for other in xs]))
+""",
+    "take": """def take(i, *xs):
+    return nan if i != i or not xs else xs[int(max(0.0, min(i, len(xs) - 1.0)))]
+""",
+}
+PYTHON_WORDS |= {*HELPERS, "len", "max", "min", "range"}
 
 
 def python_number(x: float) -> Text:
@@ -163,6 +184,8 @@ def python_text(code: Code, *, flat: bool = False) -> str:
         parameters, unpacking = _signature(names, writer)
     writer.body()
     outputs = [writer.texts[x].text for x in code.outputs]
+    if not flat:
+        outputs = [str(code.ints.get(k, y)) for k, y in enumerate(outputs)]
     result = f"[{', '.join(outputs)}]" if flat else _structure(code.result, iter(outputs))
     body = [*unpacking, *writer.lines, *_broken("return ", result)]
     parts = [*helpers.values(), _definition(name, parameters, body)]
@@ -210,20 +233,27 @@ def _unpack(name: str, tree: Any, numbers: Iterator[str]) -> list[str]:
         whole = name if len(tree.shape) == 1 else f"{name}.ravel()"
         return _unpacked([next(numbers) for _ in range(tree.size)], whole)
     parts = [] if is_static_array(tree) else children(tree) or []
-    if parts and not isinstance(tree, dict) and all(part is NUMBER_LEAF for part in parts):
+    named = isinstance(tree, dict) or is_dataclass(tree)
+    if parts and not named and all(part is NUMBER_LEAF for part in parts):
         return _unpacked([next(numbers) for _ in parts], name)
-    places = tree if isinstance(tree, dict) else range(len(parts))
     lines = []
-    for place, part in zip(places, parts, strict=True):
+    for place, part in zip(_places(tree, len(parts)), parts, strict=True):
         if part is NUMBER_LEAF:
-            lines.append(f"{next(numbers)} = {name}[{place!r}]")
+            lines.append(f"{next(numbers)} = {name}{place}")
         else:
-            lines += _unpack(f"{name}[{place!r}]", part, numbers)
+            lines += _unpack(f"{name}{place}", part, numbers)
     return lines
 
 
+def _places(tree: Any, count: int) -> list[str]:
+    """How the parts of a structure are reached from it."""
+    if is_dataclass(tree):
+        return [f".{name}" for name in part_names(tree)]
+    return [f"[{place!r}]" for place in (tree if isinstance(tree, dict) else range(count))]
+
+
 def _structure(tree: Any, outputs: Iterator[str]) -> str:
-    """A structure of results; arrays are lists here."""
+    """A structure of results; arrays are lists here, objects of dataclasses are dicts."""
     if tree is NUMBER_LEAF:
         return next(outputs)
     if isinstance(tree, ArrayLeaf):
@@ -232,6 +262,10 @@ def _structure(tree: Any, outputs: Iterator[str]) -> str:
     if parts is None or is_static_array(tree):
         return _literal(tree)
     texts = [_structure(part, outputs) for part in parts]
+    if is_dataclass(tree):
+        held = dict(zip(part_names(tree), texts, strict=True))
+        held |= {name: _literal(x) for name, x in static_fields(tree)}
+        tree, texts = held, [*held.values()]
     if isinstance(tree, dict):
         return f"{{{', '.join([f'{k!r}: {x}' for k, x in zip(tree, texts, strict=True)])}}}"
     inner = ", ".join(texts)
@@ -244,7 +278,7 @@ def _literal(part: Any) -> str:
     """What is not a number in a result, as Python has it."""
     if hasattr(part, "tolist"):
         part = part.tolist()
-    if not isinstance(part, (str, bytes, bool, list, type(None))):
+    if not isinstance(part, (str, bytes, int, float, list, type(None))):
         raise TypeError(f"source: {part!r} in a result cannot be written as Python")
     return repr(part)
 
@@ -260,7 +294,7 @@ def _nested(texts: list[str], shape: tuple[int, ...]) -> str:
 
 def is_foreign(op: Op) -> bool:
     """Whether only the author of a row can say what it is in Python."""
-    known = op.python or op.text or op.name in OPERATORS or op.name == "fma"
+    known = op.python or op.text or op.name in OPERATORS or op.name in HELPERS
     return not known and decomposition(op) is None
 
 
@@ -275,8 +309,8 @@ def _helper(op: Op, helpers: dict[str, str]) -> str:
     """A row as a function."""
     if op.text:
         return _definition(op.name, ", ".join(OPERANDS[op.arity]), [f"return {op.text}"])
-    if op.name == "fma":
-        return FMA
+    if op.name in HELPERS:
+        return HELPERS[op.name]
     code = decomposition(op)
     if code is None:
         return f"# {op.name}: a function of floats, to be supplied by its author\n"

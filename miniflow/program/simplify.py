@@ -81,7 +81,7 @@ class Builder:
 
     def code(
         self, name: str, parameters: Sequence[str], arguments: Any, result: Any,
-        outputs: Sequence[int], names: Mapping[int, str],
+        outputs: Sequence[int], names: Mapping[int, str], ints: Mapping[int, int],
     ) -> Code:  # fmt: skip
         """What the outputs and guards need, in order, as code."""
         needed = self._needed(outputs)
@@ -101,6 +101,7 @@ class Builder:
             placed(self.guards, slot, len(order) - len(kept)),
             _unique({slot[x]: text for x, text in names.items() if x in slot}),
             map(self.places.get, kept),
+            ints,
         )
 
     def _needed(self, outputs: Sequence[int]) -> bytearray:

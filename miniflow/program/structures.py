@@ -12,19 +12,30 @@ from math import prod
 from typing import Any
 
 from miniflow.tape.core import Value
-from miniflow.util.trees import array, children, is_array, rebuild
+from miniflow.util.trees import (
+    array,
+    children,
+    is_array,
+    is_dataclass,
+    part_names,
+    rebuild,
+    static_fields,
+)
 
 
-class NumberLeaf(Enum):
-    """Where a number stands in a treedef."""
+class NumberLeaf:
+    """Where a number stands in a treedef; there is one, NUMBER_LEAF."""
 
-    NUMBER = "number"
+    __slots__ = ()
 
     def __repr__(self) -> str:
         return "."
 
+    def __reduce__(self) -> str:
+        return "NUMBER_LEAF"
 
-NUMBER_LEAF = NumberLeaf.NUMBER
+
+NUMBER_LEAF = NumberLeaf()
 
 
 class ArrayLeaf:
@@ -131,10 +142,17 @@ def treedef_key(treedef: Any) -> Any:
     parts = children(treedef)
     if parts is None:
         return treedef if treedef is NUMBER_LEAF else _static_key(treedef)
-    names = None
+    names: Any = None
     if isinstance(treedef, dict):
         names = tuple([(type(name), name) for name in treedef])
+    elif is_dataclass(treedef):
+        names = tuple(part_names(treedef)), _static_parts(treedef)
     return type(treedef), names, tuple([treedef_key(part) for part in parts])
+
+
+def _static_parts(record: Any) -> tuple[Any, ...]:
+    """The names of a dataclass's static fields, and the keys of what they hold."""
+    return tuple([(name, _static_key(x)) for name, x in static_fields(record)])
 
 
 def _static_key(x: Any) -> Any:
@@ -146,7 +164,8 @@ def _static_key(x: Any) -> Any:
     except TypeError:
         raise TypeError(
             f"{x!r:.60} is a {type(x).__name__}, neither a number nor hashable: a traced function "
-            "takes numbers in lists, tuples, dicts and arrays, and hashable static arguments"
+            "takes numbers in lists, tuples, dicts, dataclasses and arrays, and hashable static "
+            "arguments"
         ) from None
     return type(x), repr(x) if isinstance(x, complex) else x
 
@@ -191,7 +210,10 @@ def _is_alike(x: Any, leaf: Any) -> bool:
 
 def _parts(tree: Any, treedef: Any) -> Sequence[Any] | None:
     """The parts of a structure in the order of a treedef's; None where they cannot be."""
+    if is_dataclass(treedef):
+        alike = type(tree) is type(treedef) and _static_parts(tree) == _static_parts(treedef)
+        return children(tree) if alike else None
     if not (isinstance(tree, dict) or isinstance(treedef, dict)):
-        return children(tree)
+        return None if is_dataclass(tree) else children(tree)
     alike = isinstance(tree, dict) and isinstance(treedef, dict) and tree.keys() == treedef.keys()
     return [tree[name] for name in treedef] if alike else None

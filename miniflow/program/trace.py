@@ -18,7 +18,7 @@ def trace(f: Function, *example: Any, **kwargs: Any) -> Program:
     the path that the example takes. Loops over Python numbers unroll.
 
     Args:
-        f: function of numbers in nested lists, tuples, dicts and arrays; other arguments
+        f: function of numbers in nested lists, tuples, dicts, dataclasses and arrays; others
             (bool, str, None, any hashable object) are static, kept as they are.
         *example: arguments of one call.
         **kwargs: the same, by name.

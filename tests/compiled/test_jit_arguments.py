@@ -256,7 +256,7 @@ def test_results_that_are_no_numbers(compiled):
         "none": (lambda x: None, None),
         "text": (lambda x: "yes" if x > 0 else "no", "yes"),
         "bool": (lambda x: x > 0, True),
-        "int": (lambda x: 3, 3.0),
+        "int": (lambda x: 3, 3),
         "nothing": (lambda x: [], []),
         "mixed": (lambda x: (x, None, {"a": [x > 0, "b"]}), (2.0, None, {"a": [True, "b"]})),
         "fraction": (lambda x: [Fraction(1, 4), x], [0.25, 2.0]),

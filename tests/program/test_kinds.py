@@ -124,6 +124,10 @@ RATIONAL = {
     "sum": lambda *xs: sum(xs),
     "fsum": lambda *xs: sum(xs),
     "dot": lambda a, b, c, d: a * c + b * d,
+    "max_of": lambda *xs: max(xs),
+    "min_of": lambda *xs: min(xs),
+    "tally": lambda x, *xs: Fraction(xs.count(x)),
+    "take": lambda i, *xs: xs[max(0, min(math.floor(i), len(xs) - 1))],
 }
 NUMBERS = [Fraction(k, 4) for k in (-10, -6, -5, -4, -2, 2, 4, 5, 6, 10, 16)]
 
@@ -261,7 +265,7 @@ def test_unknown_rows_are_named(kind, x):
 
 
 # mpmath knows nothing like them, or not for real numbers
-UNKNOWN = {"fmod", "remainder", "round_to", "ldexp", "log2", "exp2", "fma"}
+UNKNOWN = {"exponent", "nextafter", "fmod", "remainder", "round_to", "ldexp", "log2", "exp2", "fma"}
 # their formulas have constants that are doubles
 ROUNDED = {"normal_pdf": 1e-15, "normal_cdf": 1e-30, "gelu": 1e-30}
 POINTS = {

@@ -190,6 +190,22 @@ def crossed(*xs: Any) -> list[list[int]]:
     return [[int(abs(j - k) == half) for j in range(len(xs))] for k in range(len(xs))]
 
 
+def position(i: Any, xs: Sequence[Any]) -> int:
+    """Which item stands at position i, or is nearest to it."""
+    return max(0, min(int(mp.floor(i)), len(xs) - 1))
+
+
+@exact
+def neighbour(a: Any, b: Any) -> Any:
+    """The double next to a, towards b."""
+    if a == b:
+        return b
+    mantissa, power = mp.frexp(abs(a))
+    inwards = a != 0 and (b < a) == (a > 0) and mantissa == 0.5
+    gap = mp.mpf(2) ** (max(power - inwards, -1021) - 53) if a else mp.mpf(2) ** -1074
+    return a + gap if b > a else a - gap
+
+
 # --- the rows -----------------------------------------------------------------
 
 JUDGE: dict[str, Row] = {
@@ -242,6 +258,8 @@ JUDGE: dict[str, Row] = {
     "maximum": linear(max, lambda a, b: [int(a > b), int(b > a)]),
     "minimum": linear(min, lambda a, b: [int(a < b), int(b < a)]),
     "copysign": linear(lambda a, b: abs(a) * sign(b), lambda a, b: [sign(a) * sign(b), 0]),
+    "nextafter": linear(neighbour, lambda a, b: [1, 0]),
+    "exponent": flat(lambda x: mp.frexp(x)[1]),
     "fma": Row(
         exact(lambda a, b, c: a * b + c),
         lambda a, b, c: [b, a, 1],
@@ -392,4 +410,11 @@ JUDGE: dict[str, Row] = {
     "sum": linear(lambda *xs: list(xs), lambda *xs: [1] * len(xs)),
     "fsum": linear(exact(lambda *xs: mp.fsum(xs)), lambda *xs: [1] * len(xs)),
     "dot": Row(lambda *xs: pairs(xs), partners, crossed),
+    "max_of": linear(lambda *xs: max(xs), lambda *xs: [int(x == max(xs)) for x in xs]),
+    "min_of": linear(lambda *xs: min(xs), lambda *xs: [int(x == min(xs)) for x in xs]),
+    "tally": flat(lambda x, *xs: sum(x == other for other in xs)),
+    "take": linear(
+        lambda i, *xs: xs[position(i, xs)],
+        lambda i, *xs: [0, *[int(k == position(i, xs)) for k in range(len(xs))]],
+    ),
 }

@@ -200,7 +200,7 @@ def test_anything_else_is_refused_with_its_place(text):
     [
         ("1 + x", 4, "'x' has no value; add x=1.0"),
         ("1 + sin(1, 2)", 4, "sin: takes 1 operand, got 2"),
-        ("max()", 0, "max: no numbers"),
+        ("max()", 0, "maximum: no numbers"),
         ("log()", 0, "log"),
     ],
 )

@@ -19,7 +19,7 @@ from typing import Any
 
 from miniflow.ops import constant
 from viz.diagram.drawing import diagram
-from viz.diagram.graph import Graph, take
+from viz.diagram.graph import Graph, graph_of
 from viz.diagram.options import GraphOptions
 from viz.output.pictures import Diagram
 
@@ -61,8 +61,8 @@ def diff(  # noqa: D417 - draw_dot describes the options
     """
     options = GraphOptions(format, rankdir, theme, limit, detail, compact, fold, legend, parameters)
     options.check("diff")
-    old = take(before, parameters, "diff", "before")
-    new = take(after, parameters, "diff", "after")
+    old = graph_of(before, parameters, "diff", "before")
+    new = graph_of(after, parameters, "diff", "after")
     return diagram(compared(old, new), options)
 
 

@@ -21,7 +21,7 @@ import graphviz  # type: ignore[import-untyped]
 
 from miniflow.util.files import write
 from viz.diagram.drawing import diagram
-from viz.diagram.graph import take
+from viz.diagram.graph import graph_of
 from viz.diagram.options import GraphOptions
 from viz.output.checks import a_path
 from viz.output.options import SUFFIX_FORMATS
@@ -118,7 +118,7 @@ def render(  # noqa: D417 - draw_dot describes the options
 def _drawn(root: Any, options: GraphOptions, caller: str) -> Diagram:
     """The diagram of what `root` holds, with errors in the name of `caller`."""
     options.check(caller)
-    return diagram(take(root, options.parameters, caller), options)
+    return diagram(graph_of(root, options.parameters, caller), options)
 
 
 def _content(drawn: graphviz.Digraph, form: str) -> str | bytes:

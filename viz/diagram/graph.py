@@ -151,10 +151,10 @@ def snapshot(root: Any, *, parameters: Any = None) -> Graph:
         >>> before.data
         [2.0, 3.0, 6.0]
     """
-    return take(root, parameters, "snapshot")
+    return graph_of(root, parameters, "snapshot")
 
 
-def take(root: Any, parameters: Any, caller: str, name: str = "root") -> Graph:
+def graph_of(root: Any, parameters: Any, caller: str, name: str = "root") -> Graph:
     """`snapshot`, with errors in the name of `caller`, whose argument is called `name`."""
     if isinstance(root, Graph):
         return root
