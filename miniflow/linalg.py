@@ -37,7 +37,7 @@ def solve(a: Any, b: Any) -> Any:
     """
     rows = _square(a, "solve")
     parts = _sequence_of(b, "solve: b")
-    right = [_numbers(x, "solve: b") for x in parts]
+    right = [_entries(x, "solve: b") for x in parts]
     if len(right) != len(rows) or len({*map(len, right)}) > 1:
         raise ValueError(
             f"solve: b has rows of {[*map(len, right)]} numbers, but a has {len(rows)} rows"
@@ -210,7 +210,7 @@ def _sequence_of(a: Any, what: str) -> list[Any]:
     return [*a]
 
 
-def _numbers(row: Any, what: str) -> list[Any]:
+def _entries(row: Any, what: str) -> list[Any]:
     """The numbers of a row; of a number itself."""
     return [_real(x, what) for x in (row if children(row) is not None else [row])]
 

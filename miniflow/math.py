@@ -196,7 +196,9 @@ def _listed(xs: tuple[Any, ...], name: str) -> list[Any]:
 def _fold(op: _ops.Op, items: list[Any], name: str = "") -> Any:
     first, *rest = items
     try:
-        return _reduce(op, rest, first if first.__class__ is _Value else _ops.real(first))
+        if not rest:
+            return first if first.__class__ is _Value else _ops.real(first)
+        return _reduce(op, rest, first)
     except TypeError:
         _check_items(name or op.name, items)
         raise
@@ -214,30 +216,23 @@ def maximum(*xs: Any) -> Scalar:
         >>> maximum(1.0, 3.0, 2.0), maximum([2.0])
         (3.0, 2.0)
     """
-    return (
-        _ops.maximum(*xs)
-        if len(xs) == 2
-        else _of_all(_ops.max_of, _listed(xs, "maximum"), "maximum")
-    )
+    return _of_all(_ops.maximum, _ops.max_of, xs, "maximum")
 
 
 def minimum(*xs: Any) -> Scalar:
     """The smallest of the numbers, or of one iterable's; otherwise as `maximum`."""
-    return (
-        _ops.minimum(*xs)
-        if len(xs) == 2
-        else _of_all(_ops.min_of, _listed(xs, "minimum"), "minimum")
-    )
+    return _of_all(_ops.minimum, _ops.min_of, xs, "minimum")
 
 
 max, min = maximum, minimum
 
 
-def _of_all(op: _ops.Op, items: list[Any], name: str) -> Any:
-    if len(items) < 2:
-        return _fold(op, items, name)
+def _of_all(of_two: _ops.Op, of_many: _ops.Op, xs: tuple[Any, ...], name: str) -> Any:
+    items = _listed(xs, name)
+    if len(items) == 1:
+        return _fold(of_two, items, name)
     try:
-        return op(*items)
+        return of_two(*items) if len(items) == 2 else of_many(*items)
     except TypeError:
         _check_items(name, items)
         raise
@@ -247,8 +242,6 @@ def hypot(*xs: Scalar) -> Scalar:
     """The Euclidean length of the vector of the numbers; 0.0 for none."""
     if len(xs) < 2:
         return fabs(*xs) if xs else 0.0
-    if len(xs) == 2:
-        return _ops.hypot(*xs)
     return _fold(_ops.hypot, list(xs))
 
 
@@ -337,11 +330,9 @@ def take(xs: Iterable[Scalar], i: Any) -> Scalar:
     n = len(items)
     i = i if i.__class__ is _Value else _ops.real(i, "take: the position")
     if not -n <= i < n:
-        raise IndexError(
-            f"take: position {_plain_number(i):g} of {n} items; the last one is {n - 1}"
-        )
+        raise IndexError(f"take: position {_as_float(i):g} of {n} items; the last one is {n - 1}")
     if _ops.floor(i) != i:
-        raise TypeError(f"take: a position must be a whole number, got {_plain_number(i)}")
+        raise TypeError(f"take: a position must be a whole number, got {_as_float(i)}")
     return _at(items, i + n if i < 0 else i)
 
 
@@ -353,7 +344,7 @@ def _at(items: list[Any], i: Any) -> Any:
     return item if item.__class__ is _Value else _ops.real(item)
 
 
-def _plain_number(x: Any) -> float:
+def _as_float(x: Any) -> float:
     """The number of a Value, for messages: a trace ends there."""
     return _plain(x) if x.__class__ is _Value else x
 

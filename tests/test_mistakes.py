@@ -103,7 +103,7 @@ VALUES = {
     "v < '1'": (TypeError, "not supported between instances of", "Value' and 'str'"),
     # sweeps
     "y.backward('1')": (TypeError, f"backward: {NUMBER}str '1'; convert it with float()"),
-    "y.backward(v)": (TypeError, f"backward: {NUMBER}Value(", "pass its .data"),
+    "y.backward(v)": (TypeError, f"backward: {NUMBER}Value(", "or its .data where no gradient"),
     "y.backward(retain_graph=True)": (TypeError, "unexpected keyword argument 'retain_graph'"),
     "v.detach().backward()": (RuntimeError, "this Value is a constant", "without detach()"),
     "Tape().gradient(y, 3)": (TypeError, "Tape.gradient: expected a Value, got int 3"),
@@ -128,7 +128,7 @@ FUNCTIONS = {
     "math.dot([v], ['1'])": (TypeError, f"dot: item 0: {NUMBER}str '1'; convert it with float()"),
     "math.dot([v], [v, v])": (ValueError, "dot: lengths differ: 1 and 2"),
     "math.dist(v, v)": (TypeError, f"dist: {LIST}Value("),
-    "math.max([])": (ValueError, "max: no numbers; give at least one"),
+    "math.max([])": (ValueError, "maximum: no numbers; give at least one"),
     "math.max(v, '1')": (TypeError, f"maximum: item 1: {NUMBER}str '1'; convert it with float()"),
     "math.min(None)": (TypeError, f"minimum: item 0: {NUMBER}NoneType None"),
     "math.hypot('1', v)": (TypeError, f"hypot: item 0: {NUMBER}str '1'"),

@@ -13,7 +13,7 @@ cdef const Ternary *partial2
 
 
 @cython.locals(n=Py_ssize_t, floor=Py_ssize_t, stop=Py_ssize_t, found=list, there=bytearray)
-cdef list _numbers(Table table, list inputs, list given, list outputs)
+cdef list _plain_tangents(Table table, list inputs, list given, list outputs)
 @cython.locals(code=int, a=Py_ssize_t, b=Py_ssize_t, direct=int, y=double, how=int, at=Py_ssize_t,
                x=Py_ssize_t, slope=double)
 cdef int _carry(

@@ -39,17 +39,17 @@ def tangents(
     if not some:
         return [0.0] * len(outputs)
     if not recorded:
-        return _numbers(table, [n for n, _ in some], [t for _, t in some], outputs)
+        return _plain_tangents(table, [n for n, _ in some], [t for _, t in some], outputs)
     found: dict[int, Tangent] = {n: (t, None) for n, t in some}
     for n in reversed(table.reached(outputs, min(found))):
         if n not in found:
-            parts = _parts(table, n, found)
+            parts = _arriving(table, n, found)
             if parts:
                 found[n] = _together(parts)
     return [_let_in(*found[n], 0.0) if n in found else 0.0 for n in outputs]
 
 
-def _numbers(
+def _plain_tangents(
     table: Table, inputs: list[int], given: list[float], outputs: list[int]
 ) -> list[float]:
     """The same for plain numbers."""
@@ -114,7 +114,7 @@ def _carry_any(table: Table, n: int, floor: int, found: list[float], there: byte
         found[n - floor], there[n - floor] = reduce(add, parts), 1
 
 
-def _parts(table: Table, n: int, found: dict[int, Tangent]) -> list[Tangent]:
+def _arriving(table: Table, n: int, found: dict[int, Tangent]) -> list[Tangent]:
     """What the operands of an entry pass on to it."""
     op, operands = table.op(n), table.operands(n)
     terms = [k for k, x in enumerate(operands) if x in found and op.follows(k)]

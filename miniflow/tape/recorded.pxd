@@ -38,7 +38,7 @@ cdef extern from "recorded.h":
 
 cdef int *ARITY
 cdef const unsigned char *SELECTS
-cdef int NONE, NUMBER, ALWAYS, NO_CONDITION
+cdef int NONE, NO_ENTRY, ALWAYS, NO_CONDITION
 cdef int ADJOINT, AMOUNT, BEFORE, GATE, OTHER_GATE, ZERO, MINUS_ZERO, ONE, GIVEN, CONDITION
 cdef int FIRST_SLOT, MOST_SLOTS
 cdef int MUL, ADD, NEG, WHERE, CODE_SUM, CODE_DOT

@@ -84,7 +84,7 @@ else:
 
 # What an adjoint, or a slot, may have in place of an entry.
 NONE = -1  # nothing has arrived; not computed yet
-NUMBER = -2  # a plain number
+NO_ENTRY = -2  # a plain number
 ALWAYS = -1  # instead of a gate: something has arrived
 
 # Slots: an adjoint, a contribution, sums and gates on their way, constants; then a formula's.
@@ -196,14 +196,14 @@ def formulas_of(code: int) -> Any:
 
 def give(sweep: "RecordedSweep", slot: int, number: float) -> None:
     """Put a plain number into a slot."""
-    sweep.place[slot] = NUMBER
+    sweep.place[slot] = NO_ENTRY
     sweep.number[slot] = number
 
 
 def fetch(sweep: "RecordedSweep", slot: int, n: int) -> None:
     """Put an entry into a slot, or the plain number of a constant."""
     table = sweep.table
-    sweep.place[slot] = NUMBER if table.operation[n] == CONSTANT else n
+    sweep.place[slot] = NO_ENTRY if table.operation[n] == CONSTANT else n
     sweep.number[slot] = table.value[n]
 
 
@@ -216,19 +216,19 @@ def copy(sweep: "RecordedSweep", slot: int, source: int) -> None:
 def entry(sweep: "RecordedSweep", slot: int) -> int:
     """The entry in a slot; a new one for a plain number."""
     n: int = sweep.place[slot]
-    return push(sweep.table, CONSTANT, 0, 0, sweep.number[slot]) if n == NUMBER else n
+    return push(sweep.table, CONSTANT, 0, 0, sweep.number[slot]) if n == NO_ENTRY else n
 
 
 def do(sweep: "RecordedSweep", slot: int, code: int, a: int, b: int, c: int) -> None:
     """Put the result of an operation on up to three slots into a slot."""
     table, place, arity = sweep.table, sweep.place, ARITY[code]
     y = computed(code, sweep.number, a, b, c)
-    plain = place[a] == NUMBER
+    plain = place[a] == NO_ENTRY
     if arity > 1:
-        plain = plain and place[b] == NUMBER
+        plain = plain and place[b] == NO_ENTRY
     if arity > 2:
-        plain = plain and place[c] == NUMBER
-    n: int = NUMBER
+        plain = plain and place[c] == NO_ENTRY
+    n: int = NO_ENTRY
     if not plain:
         left = entry(sweep, a)
         right = entry(sweep, b) if arity > 1 else left
@@ -241,7 +241,7 @@ def do(sweep: "RecordedSweep", slot: int, code: int, a: int, b: int, c: int) -> 
 
 def choose(sweep: "RecordedSweep", slot: int, condition: int, a: int, b: int) -> None:
     """Put one of two slots into a slot, as `where` does."""
-    if sweep.place[condition] == NUMBER:
+    if sweep.place[condition] == NO_ENTRY:
         copy(sweep, slot, a if sweep.number[condition] != 0.0 else b)
     else:
         do(sweep, slot, WHERE, condition, a, b)
@@ -255,7 +255,7 @@ def pass_on(sweep: "RecordedSweep", n: int, x: int, slope: int, condition: int) 
     gate = sweep.gate[n - sweep.floor]
     if condition == NO_CONDITION:
         arrive(sweep, x, product(sweep, slope), gate)
-    elif sweep.place[condition] != NUMBER:
+    elif sweep.place[condition] != NO_ENTRY:
         amount = product(sweep, slope)
         arrive(sweep, x, amount, both(sweep, gate, condition))
     elif sweep.number[condition] != 0.0:
@@ -265,11 +265,11 @@ def pass_on(sweep: "RecordedSweep", n: int, x: int, slope: int, condition: int) 
 def product(sweep: "RecordedSweep", slope: int) -> int:
     """The slot of adjoint x slope; nothing is recorded where one of them is a plain 1."""
     place, number = sweep.place, sweep.number
-    if place[slope] == NUMBER and number[slope] == 1.0:
+    if place[slope] == NO_ENTRY and number[slope] == 1.0:
         return ADJOINT
-    if place[ADJOINT] == NUMBER and number[ADJOINT] == 1.0:
+    if place[ADJOINT] == NO_ENTRY and number[ADJOINT] == 1.0:
         return slope
-    if place[slope] == NUMBER and number[slope] == -1.0:
+    if place[slope] == NO_ENTRY and number[slope] == -1.0:
         do(sweep, AMOUNT, NEG, ADJOINT, 0, 0)
     else:
         do(sweep, AMOUNT, MUL, ADJOINT, slope, 0)
@@ -354,7 +354,7 @@ def take_step(sweep: "RecordedSweep", formula: Formula, slot: int) -> None:
     c = FIRST_SLOT + formula.steps[at + 3]
     arity = ARITY[code]
     need(sweep, formula, a)
-    if code == WHERE and sweep.place[a] == NUMBER:
+    if code == WHERE and sweep.place[a] == NO_ENTRY:
         chosen = b if sweep.number[a] != 0.0 else c
         need(sweep, formula, chosen)
         copy(sweep, slot, chosen)
@@ -453,7 +453,7 @@ class RecordedSweep:
             if self.arrived[n - floor] != NONE and self.follow[n - floor]:
                 if trace is not None:
                     trace.note(table.count, n)
-                    if self.arrived[n - floor] != NUMBER:
+                    if self.arrived[n - floor] != NO_ENTRY:
                         trace.adjoints.append((self.arrived[n - floor], n))
                 if ARITY[table.operation[n]]:
                     self.pull(n)
@@ -497,7 +497,7 @@ class RecordedSweep:
                 condition = NO_CONDITION
                 if not how >> k & 1:
                     slope = partial_slot(self, formula, formula.result)
-                    if how & BASE and k == 0 and self.place[FIRST_SLOT + 1] == NUMBER:
+                    if how & BASE and k == 0 and self.place[FIRST_SLOT + 1] == NO_ENTRY:
                         condition = FIRST_SLOT + 1
                 elif formula.condition != NO_CONDITION:
                     slope, condition = ONE, partial_slot(self, formula, formula.condition)
@@ -542,7 +542,7 @@ class RecordedSweep:
         self.number[ADJOINT] = self.given[n - self.floor]
         let_in(self, ADJOINT, self.gate[n - self.floor], ZERO)
         found = self.place[ADJOINT]
-        return self.number[ADJOINT] if found == NUMBER else self.table.handle(found)
+        return self.number[ADJOINT] if found == NO_ENTRY else self.table.handle(found)
 
 
 def recorded_gradients(
