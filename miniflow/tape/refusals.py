@@ -2,11 +2,19 @@
 
 from typing import Any
 
+AS_MICROGRAD = (
+    "what micrograd leaves open (_children, _backward, subclasses, attributes of one's own, data "
+    "of computed Values) is open in miniflow.micrograd.engine.Value; miniflow.define adds an "
+    "operation to the table"
+)
+
 
 def construction(given: Any) -> TypeError:
     """A Value is made with such a label, or its __init__ is called a second time."""
     if not isinstance(given, str):
-        return label("Value", given)
+        error = label("Value", given)
+        error.add_note(AS_MICROGRAD)
+        return error
     return TypeError("Value: it exists already; set its .data, or make another one")
 
 
@@ -17,11 +25,13 @@ def label(what: str, found: Any) -> TypeError:
 
 def subclass() -> TypeError:
     """Somebody derives a class from Value."""
-    return TypeError("Value cannot be subclassed; keep a Value in an attribute instead")
+    return TypeError(f"Value cannot be subclassed; keep a Value in an attribute instead; {AS_MICROGRAD}")
 
 
 def no_attribute(name: str) -> AttributeError:
     """Neither Value nor the operation table has that name."""
+    if name in ("_backward", "_children"):
+        return AttributeError(f"Value has no attribute {name!r}; {AS_MICROGRAD}")
     return AttributeError(
         f"Value has no attribute {name!r}, nor is it an operation on numbers; "
         "functions of lists are in miniflow.math"
@@ -32,7 +42,7 @@ def computed_data() -> AttributeError:
     """The data of a computed Value is set."""
     return AttributeError(
         "Value.data: this Value was computed; change the leaves it comes from and "
-        "call its forward(), or start anew from detach()"
+        f"call its forward(), or start anew from detach(); {AS_MICROGRAD}"
     )
 
 
