@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import viz
 from miniflow import Tape, Value, grad, jit, vmap
 from miniflow import math as mf
+from miniflow import nn as miniflow_nn
 from miniflow.micrograd import engine, nn
 from miniflow.micrograd.engine import on_tape
 from miniflow.optim import SGD
@@ -384,6 +385,43 @@ def test_a_value_beside_a_miniflow_value():
     assert type(y) is engine.Value
     y.data.backward()
     assert b.grad == 6.0
+
+
+@pytest.mark.parametrize("kind", [engine.Value, Value])
+def test_a_parameter_given_twice_counts_once_and_equal_ones_are_two(kind):
+    a, b = kind(1.0), kind(1.0)
+    (a * 2 + b).backward()
+    optimizer = SGD([a, b, a], lr=0.5, momentum=0.9)
+    assert [p is q for p, q in zip(optimizer.parameters, [a, b], strict=True)] == [True, True]
+    optimizer.step()
+    assert (a.data, b.data) == (0.0, 0.5)
+
+
+def test_miniflows_values_compare_numbers_and_are_found_by_identity():
+    a, b = Value(1.0), Value(1.0)
+    assert a == b
+    assert [a, b].index(b) == 0
+    assert len({a, b}) == 2
+    assert {a: 1, b: 2}[b] == 2
+
+    class Pair(miniflow_nn.Module):
+        def __init__(self):
+            self.both = [a, b, a]
+
+    assert [p is q for p, q in zip(Pair().parameters(), [a, b], strict=True)] == [True, True]
+
+
+@pytest.mark.parametrize(
+    "liberty",
+    [
+        lambda v: v._children,
+        lambda v: v._backward,
+        lambda v: setattr(v * 2, "data", 1.0),
+    ],
+)
+def test_what_a_miniflow_value_refuses_is_said_to_be_open_here(liberty):
+    with pytest.raises(AttributeError, match=r"miniflow\.micrograd\.engine\.Value"):
+        liberty(Value(1.0))
 
 
 def test_an_optimiser_takes_them_and_finds_them_by_identity():

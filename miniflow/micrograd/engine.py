@@ -25,7 +25,7 @@ from miniflow.tape.core import Value as Taped
 from miniflow.tape.core import current
 from miniflow.tape.storage import is_leaf
 
-new = object.__new__
+bare = object.__new__
 MISSES = (TypeError, OverflowError, RuntimeError)  # numbers, threads that no tape takes
 
 
@@ -113,13 +113,13 @@ class Value:
     # fmt: off
     def __add__(self, other: Any) -> "Value": return _on_two(add, self, other, "+", _pull_sum)
     def __mul__(self, other: Any) -> "Value": return _on_two(mul, self, other, "*", _pull_product)
-    def __neg__(self) -> "Value": return self * -1
-    def __radd__(self, other: Any) -> "Value": return self + other
-    def __sub__(self, other: Any) -> "Value": return self + (-other)
-    def __rsub__(self, other: Any) -> "Value": return other + (-self)
-    def __rmul__(self, other: Any) -> "Value": return self * other
-    def __truediv__(self, other: Any) -> "Value": return self * other**-1
-    def __rtruediv__(self, other: Any) -> "Value": return other * self**-1
+    def __neg__(self) -> Any: return self * -1
+    def __radd__(self, other: Any) -> Any: return self + other
+    def __sub__(self, other: Any) -> Any: return self + (-other)
+    def __rsub__(self, other: Any) -> Any: return other + (-self)
+    def __rmul__(self, other: Any) -> Any: return self * other
+    def __truediv__(self, other: Any) -> Any: return self * other**-1
+    def __rtruediv__(self, other: Any) -> Any: return other * self**-1
 
     def exp(self) -> "Value": return self._record(ops.exp, (self,))
     def log(self) -> "Value": return self._record(ops.log, (self,))
@@ -185,7 +185,7 @@ def _below(v: Value) -> Iterable[Value]:
 
 def _computed(y: Any, children: tuple[Value, ...], op: str, rule: Any, record: Any) -> Value:
     """The result of an operation, and its entry: what `record` answers to the nodes."""
-    out = new(Value)
+    out = bare(Value)
     out._data, out.grad, out._children, out._op, out.label = y, 0, children, op, ""
     out._rule, out._parents, out._node = rule, None, None
     if type(y) is not Taped:
@@ -305,7 +305,7 @@ def _enter(v: Value, record: Callable[[Value], Taped]) -> None:
 def _refuse_to_freeze() -> None:
     """While a function is traced, raise what keeps a result from the tape."""
     if current().trace is not None:
-        raise  # noqa: PLE0704 - the error that is being handled
+        raise
 
 
 def _leaf(v: Value) -> Taped:

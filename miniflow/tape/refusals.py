@@ -25,7 +25,9 @@ def label(what: str, found: Any) -> TypeError:
 
 def subclass() -> TypeError:
     """Somebody derives a class from Value."""
-    return TypeError(f"Value cannot be subclassed; keep a Value in an attribute instead; {AS_MICROGRAD}")
+    return TypeError(
+        f"Value cannot be subclassed; keep a Value in an attribute instead; {AS_MICROGRAD}"
+    )
 
 
 def no_attribute(name: str) -> AttributeError:
