@@ -314,6 +314,19 @@ def test_methods_subclasses_and_attributes_of_ones_own(monkeypatch):
     assert x.grad == pytest.approx(1 - math.tanh(0.5) ** 2 + 0.75)
 
 
+def test_a_graph_is_cut_where_its_children_are_taken_away():
+    def cut(kind, modules):
+        x = kind(2.0)
+        y = x * x
+        y._prev = set()
+        z = y * 3
+        z._prev = set()
+        z.backward()
+        return x, y, z
+
+    assert alike(cut)[1].grad == 3.0
+
+
 def test_a_deep_graph_and_its_end():
     depth = sys.getrecursionlimit() * 20
     x = y = engine.Value(1.0)

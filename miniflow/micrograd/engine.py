@@ -3,7 +3,8 @@
 What micrograd leaves open is open here: `data` and `grad` of every Value can be set, `_backward`
 assigned and called by hand, classes derived, methods and attributes added; `==` is identity.
 `backward` is micrograd's, too: it reads `data` as it is now, adds to the `grad` of every Value
-below, and goes on from what it finds there. Nothing recurses. It is slower than `miniflow.Value`.
+below, and goes on from what it finds there. Nothing recurses. It is about as fast
+as micrograd, and so much slower than `miniflow.Value`.
 
 Beside it each Value has a *node*, the `miniflow.Value` with the same number, so that a Tape lists
 what happens and `viz` draws it. An operation written by hand is one entry. Data that is itself a
@@ -71,7 +72,10 @@ class Value:
         self._rule: Callable[[Value], None] = _nothing_below
         self._parents: set[Value] | None = None
         self._node: Taped | None = None
-        _enter(self, _by_hand if self._children else _leaf)
+        if type(data) is float and not self._children:
+            self._node = Taped(data)
+        else:
+            _enter(self, _by_hand if self._children else _leaf)
 
     @property
     def data(self) -> Any:
@@ -190,7 +194,7 @@ def _computed(y: Any, children: tuple[Value, ...], op: str, rule: Any, record: A
     out._rule, out._parents, out._node = rule, None, None
     if type(y) is not Taped:
         try:
-            out._node = record(*[x._node if x._node is not None else _node(x) for x in children])
+            out._node = record(*[x._node if x._node is not None else _node_of(x) for x in children])
         except MISSES:
             _refuse_to_freeze()
     return out
@@ -202,14 +206,14 @@ def _on_two(f: Any, a: Value, b: Any, symbol: str, rule: Any) -> Value:
         b = Value(b)
     x, y = a._data, b._data
     if type(x) is Taped or type(y) is Taped:
-        x, y = _node(a), _node(b)
+        x, y = _node_of(a), _node_of(b)
     return _computed(f(x, y), (a, b), symbol, rule, f)
 
 
 def _numbers(xs: tuple[Value, ...]) -> list[Any]:
     """What to compute with; nodes, where one of the numbers is on the tape itself."""
     numbers = [x._data for x in xs]
-    return [_node(x) for x in xs] if any(type(x) is Taped for x in numbers) else numbers
+    return [_node_of(x) for x in xs] if any(type(x) is Taped for x in numbers) else numbers
 
 
 def _nothing_below(out: Value) -> None:
@@ -226,7 +230,7 @@ def _pull_product(out: Value) -> None:
     a, b = out._children
     x, y = a._data, b._data
     if type(out._data) is Taped:
-        x, y = _node(a), _node(b)
+        x, y = _node_of(a), _node_of(b)
     a.grad += y * out.grad
     b.grad += x * out.grad
 
@@ -272,13 +276,13 @@ def on_tape(v: Value) -> Taped:
         [(3.0, 6.0, 'x'), (3.0, 6.0, 'x')]
     """
     for x in sorted_below(v):
-        node = _node(x)
+        node = _node_of(x)
         try:
             node.label = x.label
             node.grad = x.grad
         except TypeError:  # a gradient on the tape itself has no place in a `grad`
             pass
-    return _node(v)
+    return _node_of(v)
 
 
 def taped(x: Any) -> Any:
@@ -286,7 +290,7 @@ def taped(x: Any) -> Any:
     return on_tape(x) if isinstance(x, Value) else x
 
 
-def _node(v: Value) -> Taped:
+def _node_of(v: Value) -> Taped:
     """The miniflow.Value with the same number."""
     if v._node is None:
         v._node = v._data if type(v._data) is Taped else Taped(v._data)
@@ -314,7 +318,7 @@ def _leaf(v: Value) -> Taped:
 
 def _by_hand(out: Value) -> Taped:
     """One entry for an operation that somebody wrote; its partials are asked of `_backward`."""
-    operands = [_node(x) for x in out._children]
+    operands = [_node_of(x) for x in out._children]
     found = ref(out)
 
     def partial(k: int, xs: Any, y: Any) -> float:
