@@ -39,6 +39,7 @@ FLOORS = [
     ["miniflow.native"],
     ["miniflow.compiled"],
     ["miniflow.nn", "miniflow.optim"],
+    ["miniflow.micrograd"],
     ["miniflow"],
     ["viz.output", "viz.expression"],
     ["viz.diagram"],
