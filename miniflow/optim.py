@@ -23,7 +23,8 @@ class Optimizer:
     """The base: a list of parameters and the learning rate.
 
     Args:
-        parameters: the Values to optimise, e.g. ``model.parameters()``.
+        parameters: the Values to optimise, e.g. ``model.parameters()``; one given twice counts
+            once, and is found by identity.
         lr: the learning rate, in units of parameter per step's direction.
         weight_decay: adds ``weight_decay * parameter`` to each gradient.
 
@@ -38,7 +39,7 @@ class Optimizer:
                 f"{name}: parameters must be a list, got {shown(parameters)}; "
                 "pass model.parameters(), with its ()"
             )
-        self.parameters: list[Parameter] = list(parameters)
+        self.parameters: list[Parameter] = list({id(p): p for p in parameters}.values())
         if not self.parameters:
             raise ValueError(f"{name}: no parameters; pass model.parameters()")
         for p in self.parameters:

@@ -19,7 +19,11 @@ FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 # A name stands for one thing in the whole tree. These are defined more than once, and why:
 FUNCTIONS = {"ceil", "dot", "elu", "floor", "fsum", "hypot", "ldexp", "leaky_relu", "log", "sum"}
 FUNCTIONS |= {"maximum", "minimum", "nextafter", "take", "trunc"}
+MODULES_OF_BOTH = {"Layer", "MLP", "Module", "Neuron"}
 SHARED_NAMES = {
+    # micrograd's names: as miniflow has them, and in micrograd's own way
+    "Value": {"miniflow.micrograd.engine", "miniflow.tape.core"},
+    **{x: {"miniflow.micrograd.nn", "miniflow.nn"} for x in MODULES_OF_BOTH},
     # one function: as a row of the table, and with the arguments that `math` has
     **{x: {"miniflow.math", "miniflow.ops"} for x in FUNCTIONS},
 }

@@ -1,4 +1,4 @@
-"""micrograd is a subset: its programs run unchanged but for their imports.
+"""Expressions, graphs and networks in micrograd's manner run with miniflow.Value, too.
 
 The library itself is the judge. Its README example is taken from the installed
 package; the other programs are written in the manner of its tests and notebooks.

@@ -40,6 +40,7 @@ FLOORS = [
     ["miniflow.compiled"],
     ["miniflow.losses", "miniflow.optim"],
     ["miniflow.nn"],
+    ["miniflow.micrograd"],
     ["miniflow"],
     ["viz.output", "viz.expression"],
     ["viz.diagram"],

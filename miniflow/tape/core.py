@@ -269,7 +269,7 @@ class Table(Reading):
 
 
 class Value(Number):
-    """A number that remembers what it was computed from.
+    """A number that remembers what it was computed from. `==` is of numbers, `hash` by identity.
 
     Args:
         data: a real number, in any unit; stored as an IEEE double. TypeError for all else.

@@ -14,12 +14,19 @@ OTHER_OPERATORS = {
     "|": "conditions are joined by `or`, as in x > 0 or y > 0; | is for the bits of ints",
     "~": "a number's opposite is -x, a condition's `not`; ~ is for the bits of ints",
 }
+AS_MICROGRAD = (
+    "what micrograd leaves open (_children, _backward, subclasses, attributes of one's own, data "
+    "of computed Values) is open in miniflow.micrograd.engine.Value; miniflow.define adds an "
+    "operation to the table"
+)
 
 
 def construction(given: Any) -> TypeError:
     """A Value is made with such a label, or its __init__ is called a second time."""
     if not isinstance(given, str):
-        return label("Value", given)
+        error = label("Value", given)
+        error.add_note(AS_MICROGRAD)
+        return error
     return TypeError("Value: it exists already; set its .data, or make another one")
 
 
@@ -30,11 +37,15 @@ def label(what: str, found: Any) -> TypeError:
 
 def subclass() -> TypeError:
     """Somebody derives a class from Value."""
-    return TypeError("Value cannot be subclassed; keep a Value in an attribute instead")
+    return TypeError(
+        f"Value cannot be subclassed; keep a Value in an attribute instead; {AS_MICROGRAD}"
+    )
 
 
 def no_attribute(name: str) -> AttributeError:
     """Neither Value nor the operation table has that name."""
+    if name in ("_backward", "_children"):
+        return AttributeError(f"Value has no attribute {name!r}; {AS_MICROGRAD}")
     known = ("data", "grad", "label", "backward", "forward", "detach", *ops.TABLE)
     remedy = advice(name, VALUE, known) or "; functions of lists are in miniflow.math"
     return AttributeError(
@@ -73,7 +84,7 @@ def computed_data() -> AttributeError:
     """The data of a computed Value is set."""
     return AttributeError(
         "Value.data: this Value was computed; change the leaves it comes from and "
-        "call its forward(), or start anew from detach()"
+        f"call its forward(), or start anew from detach(); {AS_MICROGRAD}"
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
 
+from miniflow.micrograd.engine import taped
 from miniflow.nn import Module, parameter_names
 from miniflow.ops import Op, constant, leaf, shared
 from miniflow.program.program import Program
@@ -187,7 +188,7 @@ def _held(tables: set[Table]) -> Iterator[None]:
 
 def _roots(root: object, caller: str, name: str) -> list[Value]:
     """What to draw, as a list of Values."""
-    roots = flatten(root)
+    roots = list(map(taped, flatten(root)))
     if not roots:
         raise ValueError(f"{caller}: there is nothing to draw in an empty list")
     for x in roots:

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from miniflow.micrograd.engine import taped
 from miniflow.tape.core import Table, Value, thawed
 from miniflow.tape.reading import located
 from viz.output.checks import instead, wrong_type
@@ -139,6 +140,7 @@ def take_steps(
         a 1.0 3.0 3.0 None 3.0
         a 1.0 3.0 3.0 3.0 6.0
     """
+    root = taped(root)
     _check(root)
     thawed("stepping through a Value")
     table, _ = located(root)
