@@ -44,14 +44,11 @@ CANCELS = {
     ("gamma", "first"): "digamma: zero at 1.46, where its series has terms of 2.5",
     ("silu", "first"): "zero at -1.28",
     ("gelu", "first"): "zero at -0.75",
-    ("tanh", "first"): "uses its output: 1 - y*y",
-    ("sigmoid", "first"): "uses its output: y - y*y",
-    ("tanh", "second"): "the derivative of 1 - y*y",
-    ("sigmoid", "second"): "the derivative of y - y*y",
-    ("softplus", "second"): "the derivative of sigmoid",
-    ("logsigmoid", "second"): "the derivative of sigmoid",
-    ("logaddexp", "second"): "the derivative of sigmoid",
-    ("silu", "second"): "has the derivative of sigmoid as a factor",
+    ("sech2", "second"): "zero at the inflections",
+    ("digamma", "value"): "zero at 1.46, where its series has terms of 2.5",
+    ("power_log", "first"): "zero at log(a) = -n/b",
+    ("power_log", "second"): "zero between such points",
+    ("silu", "second"): "zero at 2.40",
     ("gelu", "second"): "zero at the square root of 2",
     ("gaussian", "second"): "zero at the inflections",
     ("normal_pdf", "second"): "zero at the inflections",
@@ -93,7 +90,10 @@ SMOOTH = {
     "acosh": lambda x: x > 1,
     "atanh": lambda x: abs(x) < 1,
     "gamma": lambda x: x > 0,
+    "power_log": lambda a, b, n: a > 0,
     "lgamma": lambda x: x > 0,
+    "digamma": lambda x: x > 0,
+    "cotpi": lambda x: 0 < x < 1,
     "relu": lambda x: x != 0,
     "leaky_relu": lambda x, slope: x != 0,
     "elu": lambda x, alpha: x != 0,
@@ -191,6 +191,8 @@ def operands(op):
     if op.name in ("round_to", "ldexp"):
         reach = 330 if op.name == "round_to" else 2200
         return st.tuples(numbers(*op.domain[0]), st.integers(-reach, reach).map(float))
+    if op.name == "hurwitz_zeta":
+        return st.tuples(st.integers(2, 8).map(float), numbers(*op.domain[1]).filter(bool))
     if op.arity < 0:
         sizes = (2, 4, 6) if op.name == "dot" else (1, 2, 3, 6)
         xs = st.sampled_from(sizes).flatmap(lambda n: st.tuples(*[numbers(*op.domain[0])] * n))
@@ -198,8 +200,11 @@ def operands(op):
         xs = st.tuples(*[numbers(*bounds) for bounds in op.domain])
     if op.arity == 2 and op.domain[0] == op.domain[1]:
         xs |= neighbours(*op.domain[0])
-    if op.name == "pow":
-        xs |= numbers(*op.domain[0]).flatmap(exponents)
+    if op.name in ("pow", "power_log"):
+        powers = numbers(*op.domain[0]).flatmap(exponents)
+        xs = powers | st.tuples(*[numbers(*bounds) for bounds in op.domain[:2]])
+    if op.name == "power_log":
+        xs = st.builds(lambda ab, n: (*ab, float(n)), xs, st.integers(1, 4))
     return xs.filter(lambda xs: smooth(op.name, xs))
 
 

@@ -53,7 +53,7 @@ ALGEBRA: dict[str, Callable[..., Any]] = {
     "sum": lambda *xs: reduce(operator.add, xs),
     "fsum": lambda *xs: reduce(operator.add, xs),
     "dot": lambda *xs: reduce(operator.add, map(operator.mul, xs, xs[len(xs) // 2 :])),
-    "copysign": lambda a, b: abs(a) if b >= 0 else -abs(a),
+    "copysign": lambda a, b: -abs(a) if b < 0 else abs(a),
 }
 # What gives whole numbers.
 WHOLE: dict[str, Callable[..., Any]] = {
@@ -122,6 +122,8 @@ def _mpmath(x: Any) -> Kind:
         "floordiv": lambda a, b: mp.floor(a / b),
         "mod": lambda a, b: a - b * mp.floor(a / b),
         "cbrt": lambda x: mp.sign(x) * mp.cbrt(abs(x)),
+        "cotpi": lambda x: mp.cospi(x) / mp.sinpi(x),
+        "hurwitz_zeta": mp.zeta,
         "lgamma": lambda x: mp.re(mp.loggamma(x)),
     }
     return Kind("mpmath", mp.mpf, ALGEBRA.items(), rows.items())
