@@ -107,28 +107,24 @@ def _turns(a: Any, b: Any, y: Any) -> Any:
 
 
 def _power_slope(a: Any, b: Any, y: Any) -> Any:
-    """The derivative b * a**(b - 1) by the base."""
-    # between 1/2 and 2**53 b - 1 is exact; elsewhere y/a keeps the digits that it would lose
-    if not recorded(b) and 0.5 <= b <= 2.0**53:
+    """The derivative b * a**(b - 1) by the base, and 0 for b = 0 wherever a is."""
+    if not recorded(b) and 0.5 <= b <= 2.0**53:  # then b - 1 is exact
         return b * pow(a, b - 1.0)
-    small, huge = less(b, 0.5), less(2.0**53, b)
-    return _choose(
-        small,
-        lambda: _small_power_slope(a, b, y),
-        lambda: _choose(
-            huge,
-            lambda: b * div(y, where(huge, a, 1.0)),
-            lambda: b * pow(where(small, 1.0, a), b - 1.0),
-        ),
-    )
-
-
-def _small_power_slope(a: Any, b: Any, y: Any) -> Any:
-    """The product b * a**(b - 1), and 0 for b = 0 wherever a is."""
     ordinary = less(0.0, absolute(a)) * less(absolute(a), inf)
+    tiny = ordinary * less(absolute(b), 0.0625)  # a**(b - 1) may overflow, b * a**(b - 1) not
     base = where(equal(b, 0.0) * (1.0 - ordinary), 1.0, a)
-    power = pow(where(ordinary, 1.0, base), b - 1.0)
-    return where(ordinary, div(b * y, where(ordinary, a, 1.0)), b * power)
+    slope = b * (pow(where(tiny, 1.0, base), b - 1.0) * _lost_power(a, b))
+    return where(tiny, div(b * y, where(tiny, a, 1.0)), slope)
+
+
+def _lost_power(a: Any, b: Any) -> Any:
+    """What a power of a lacks when b - 1 is rounded (Knuth's two-sum): a number close to 1."""
+    finite = less(0.0, absolute(a)) * less(absolute(a), inf) * less(absolute(b), inf)
+    b = stop_gradient(where(finite, b, 0.0))
+    lower = b - 1.0
+    step = lower - b
+    lost = (b - (lower - step)) - (1.0 + step)
+    return where(lost, 1.0 + lost * log(absolute(stop_gradient(where(lost, a, 1.0)))), 1.0)
 
 
 def _power_log(a: Any, b: Any, n: Any) -> Any:
@@ -138,21 +134,11 @@ def _power_log(a: Any, b: Any, n: Any) -> Any:
 
 def _power_log_slope(a: Any, b: Any, n: Any) -> Any:
     """The derivative a**(b - 1) * (b * log(a)**n + n * log(a)**(n - 1)) by the base."""
-    return b * _power_log_below(a, b, n) + n * _power_log_below(a, b, n - 1.0)
-
-
-def _power_log_below(a: Any, b: Any, n: Any) -> Any:
-    """The product a**(b - 1) * log(a)**n, with the digits that b - 1 may lose."""
-    ordinary = less(0.0, a) * less(a, inf)
-    lost = ordinary * where(less(b, 0.5), 1.0, less(2.0**53, b))
-    return where(lost, div(power_log(a, b, n), a), power_log(a, b - 1.0, n))
-
-
-def _choose(c: Any, formula: Callable[[], Any], other: Callable[[], Any]) -> Any:
-    """`where`, of two formulas: of a plain condition only the chosen one is evaluated."""
-    if recorded(c):
-        return where(c, formula(), other())
-    return formula() if c else other()
+    n = stop_gradient(n)
+    tiny = less(0.0, a) * less(a, inf) * less(absolute(b), 0.0625)
+    power, lower, fewer = where(tiny, b, b - 1.0), where(tiny, 1.0, _lost_power(a, b)), n - 1.0
+    rest = where(n, n * power_log(a, power, maximum(fewer, 0.0)), 0.0)
+    return div((b * power_log(a, power, n) + rest) * lower, where(tiny, a, 1.0))
 
 
 # --- steps: flat, except where they jump ----------------------------------------
@@ -328,7 +314,7 @@ cotpi: Op = define("cotpi", lambda x: _cotpi(x), lambda x, y: -math.pi * (1.0 + 
                    domain=((0.0, 1.0),))
 # the sum of (x + k)**-s over k = 0, 1 ..., for s = 2, 3 ... and x > 0
 hurwitz_zeta: Op = define("hurwitz_zeta", lambda s, x: _hurwitz_zeta(s, x), None,
-                          lambda s, x, y: -s * hurwitz_zeta(s + 1.0, x), symbol="ζ",
+                          lambda s, x, y: -stop_gradient(s) * hurwitz_zeta(s + 1.0, x), symbol="ζ",
                           domain=((2.0, 20.0), POSITIVE))
 # fmt: on
 

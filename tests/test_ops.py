@@ -31,6 +31,8 @@ LOOSE = {
     ("gamma", "value"): (10, "CPython's own math.gamma; measured: 7.6"),
     ("gamma", "first"): (10, "a product with math.gamma; measured: 5.7"),
     ("unit", "first"): (6, "a product of three quotients by hypot; measured: 5.3"),
+    ("power_log", "value"): (8, "up to four logarithms multiplied; measured: 5.2"),
+    ("power_log", "first"): (8, "up to four logarithms multiplied; measured: 4.7"),
     ("lgamma", "value"): (16, "CPython's own math.lgamma; measured: 9.0"),
 }
 
@@ -108,6 +110,9 @@ BEYOND = {
     # 1/a, b*b, b*b*a**b
     "pow": lambda a, b: (
         a < 2.0**-1022 or abs(b) > 1e150 or abs(b * math.log(a)) + 2 * math.log(1 + abs(b)) > 700
+    ),
+    "power_log": lambda a, b, n: (
+        a < 2.0**-1022 or abs(b) > 1e150 or abs(b * math.log(a)) + 40 + 7 * (n + 2) > 700
     ),
 }
 
@@ -393,10 +398,19 @@ def test_the_number_of_operands(name):
 # --- the judge is judged ------------------------------------------------------
 
 
+# Points of rows with an operand that is a whole number.
+WHOLE = {
+    "power_log": [(0.7, 1.3, 1.0), (2.9, -0.6, 2.0), (1.3, 2.9, 3.0)],
+    "hurwitz_zeta": [(2.0, 0.7), (3.0, 1.3), (4.0, 2.9)],
+}
+
+
 def points(op):
     """Operands where a row is smooth and of ordinary size."""
     if op.arity < 0:
         return [(0.7, -1.3, 2.6, 0.4)]
+    if op.name in WHOLE:
+        return WHOLE[op.name]
     inner = [[x for x in (0.7, 1.3, -0.6, 2.9) if low < x < high] for low, high in op.domain]
     return [tuple(xs[(i + k) % len(xs)] for k, xs in enumerate(inner)) for i in range(4)]
 
@@ -408,9 +422,11 @@ def test_the_judges_derivatives_are_those_of_its_values(name):
     for xs in points(TABLE[name]):
         n, at = len(xs), [mp.mpf(x) for x in xs]
         for k in range(n):
+            if not (TABLE[name].follows(k) or TABLE[name].flat):
+                continue  # a whole number
             first = mp.diff(lambda *x: total(judge.value(*x)), at, unit(n, k))
             assert mp.almosteq(total(judge.first(*at)[k]), first, 1e-20, 1e-20)
-            for j in range(n):
+            for j in filter(TABLE[name].follows, range(n)):
                 second = mp.diff(lambda *x, k=k: total(judge.first(*x)[k]), at, unit(n, j))
                 assert mp.almosteq(total(judge.second(*at)[k][j]), second, 1e-20, 1e-20)
 
