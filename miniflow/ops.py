@@ -108,23 +108,25 @@ def _turns(a: Any, b: Any, y: Any) -> Any:
 
 def _power_slope(a: Any, b: Any, y: Any) -> Any:
     """The derivative b * a**(b - 1) by the base, and 0 for b = 0 wherever a is."""
-    if not recorded(b) and 0.5 <= b <= 2.0**53:  # then b - 1 is exact
+    if not recorded(b) and abs(b) >= 0.0625 and (b - 1.0) + 1.0 == b and (b - 1.0) != b:
         return b * pow(a, b - 1.0)
     ordinary = less(0.0, absolute(a)) * less(absolute(a), inf)
-    tiny = ordinary * less(absolute(b), 0.0625)  # a**(b - 1) may overflow, b * a**(b - 1) not
-    base = where(equal(b, 0.0) * (1.0 - ordinary), 1.0, a)
+    # a**(b - 1) may overflow where b * a**(b - 1) does not
+    tiny = where(less(absolute(b), 0.0625), ordinary, 0.0)
+    base = where(where(equal(b, 0.0), 1.0 - ordinary, 0.0), 1.0, a)
     slope = b * (pow(where(tiny, 1.0, base), b - 1.0) * _lost_power(a, b))
     return where(tiny, div(b * y, where(tiny, a, 1.0)), slope)
 
 
 def _lost_power(a: Any, b: Any) -> Any:
     """What a power of a lacks when b - 1 is rounded (Knuth's two-sum): a number close to 1."""
-    finite = less(0.0, absolute(a)) * less(absolute(a), inf) * less(absolute(b), inf)
-    b = stop_gradient(where(finite, b, 0.0))
+    b = stop_gradient(where(less(absolute(b), inf), b, 0.0))
     lower = b - 1.0
     step = lower - b
     lost = (b - (lower - step)) - (1.0 + step)
-    return where(lost, 1.0 + lost * log(absolute(stop_gradient(where(lost, a, 1.0)))), 1.0)
+    size = where(lost, absolute(stop_gradient(a)), 1.0)
+    size = where(less(0.0, size) * less(size, inf), size, 1.0)
+    return where(lost, 1.0 + lost * log(size), 1.0)
 
 
 def _power_log(a: Any, b: Any, n: Any) -> Any:
@@ -135,7 +137,7 @@ def _power_log(a: Any, b: Any, n: Any) -> Any:
 def _power_log_slope(a: Any, b: Any, n: Any) -> Any:
     """The derivative a**(b - 1) * (b * log(a)**n + n * log(a)**(n - 1)) by the base."""
     n = stop_gradient(n)
-    tiny = less(0.0, a) * less(a, inf) * less(absolute(b), 0.0625)
+    tiny = where(less(absolute(b), 0.0625), less(0.0, a) * less(a, inf), 0.0)
     power, lower, fewer = where(tiny, b, b - 1.0), where(tiny, 1.0, _lost_power(a, b)), n - 1.0
     rest = where(n, n * power_log(a, power, maximum(fewer, 0.0)), 0.0)
     return div((b * power_log(a, power, n) + rest) * lower, where(tiny, a, 1.0))
@@ -273,8 +275,8 @@ radians = define("radians", math.radians, lambda x, y: math.pi / 180.0, python="
 
 sinh = library("sinh", math.sinh, lambda x, y: cosh(x), limit=signed_infinite)
 cosh: Op = library("cosh", math.cosh, lambda x, y: sinh(x), limit=inf)
-tanh = library("tanh", math.tanh, lambda x, y: sech2(x))
-# 1 - tanh(x)**2, which cancels
+tanh = library("tanh", math.tanh, lambda x, y: 1.0 - y * y)
+# 1 - tanh(x)**2, to the last digits also where that cancels
 sech2: Op = define("sech2", lambda x: _sech2(x), lambda x, y: -2.0 * y * tanh(x), symbol="sech²")
 asinh = library("asinh", math.asinh, lambda x, y: unit(1.0, x))
 acosh = library("acosh", math.acosh, lambda x, y: div(1.0, sqrt(x - 1.0)) * div(1.0, sqrt(x + 1.0)),
@@ -394,7 +396,7 @@ def _hurwitz_zeta(s: Any, x: Any) -> Any:
     tail = 0.0
     for k in range(len(ZETA) - 1, 0, -1):
         tail = r * (s + (2.0 * k - 1.0)) * (s + 2.0 * k) * (ZETA[k] + tail)
-    total = pow(b, 1.0 - s) / (s - 1.0) + pow(b, -s) * (0.5 + div(s, b) * (ZETA[0] + tail))
+    total = div(pow(b, 1.0 - s), s - 1.0) + pow(b, -s) * (0.5 + div(s, b) * (ZETA[0] + tail))
     for k in range(15, -1, -1):
         total = total + pow(where(far, inf, x + k), -s)
     return where(less(x, 0.0), nan, total)

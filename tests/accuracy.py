@@ -64,7 +64,7 @@ def main():
         took = time.perf_counter() - start
         print(f"{name:14} {found}   {wrong} wrong of {options.points}  {took:.0f} s", flush=True)
         if wrong:
-            for k, (off, i, xs, got, answer) in sorted(worst.items()):
+            for k, (_, i, xs, got, answer) in sorted(worst.items()):
                 print(f"    order {k}: {i} at {xs}: {got}, not {mp.nstr(answer, 17)[:60]}")
     print(f"{total} wrong")
     sys.exit(bool(total))

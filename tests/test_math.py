@@ -437,7 +437,11 @@ OPERATORS = {"add", "sub", "mul", "div", "floordiv", "neg", "pos", "abs"}
 OPERATORS |= {"rint", "round_to"}
 INTERNAL = {
     "complement",
+    "cotpi",
     "gaussian",
+    "hurwitz_zeta",
+    "power_log",
+    "sech2",
     "sum",
     "unit",
 }  # sum: a star import should not replace the builtin

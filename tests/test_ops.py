@@ -46,6 +46,8 @@ CANCELS = {
     ("gamma", "first"): "digamma: zero at 1.46, where its series has terms of 2.5",
     ("silu", "first"): "zero at -1.28",
     ("gelu", "first"): "zero at -0.75",
+    ("tanh", "first"): "uses its output: 1 - y*y",
+    ("tanh", "second"): "the derivative of 1 - y*y",
     ("sech2", "second"): "zero at the inflections",
     ("digamma", "value"): "zero at 1.46, where its series has terms of 2.5",
     ("power_log", "first"): "zero at log(a) = -n/b",

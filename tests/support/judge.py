@@ -336,7 +336,9 @@ JUDGE: dict[str, Row] = {
     "radians": linear(lambda x: x * PI / 180, lambda x: [PI / 180]),
     "sinh": unary(mp.sinh, mp.cosh, mp.sinh),
     "cosh": unary(mp.cosh, mp.sinh, mp.cosh),
-    "tanh": unary(mp.tanh, sech2, lambda x: -2 * mp.tanh(x) * sech2(x)),
+    "tanh": unary(
+        mp.tanh, lambda x: [1, -(mp.tanh(x) ** 2)], lambda x: [-2 * mp.tanh(x), 2 * mp.tanh(x) ** 3]
+    ),
     "sech2": unary(
         sech2,
         lambda x: -2 * mp.tanh(x) * sech2(x),

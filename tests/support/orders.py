@@ -15,7 +15,7 @@ import functools
 import math
 from itertools import product
 
-from support.judge import JUDGE, LIMIT, mp, zeta
+from support.judge import JUDGE, mp, zeta
 
 ORDER = 4
 ROOT_PI = mp.sqrt(mp.pi)
