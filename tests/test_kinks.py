@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniflow import Value, grad, hessian, hvp, jvp, ops
+from miniflow import Value, grad, hessian, hvp, jit, jvp, ops, trace, vmap
 from miniflow.ops import TABLE
 from support.strategies import points
 
@@ -559,3 +559,12 @@ def test_nan_propagates(name, k, other):
     for answer, sample in zip(answers(nan), samples, strict=True):
         if not all(same(x, sample[0]) for x in sample):
             assert math.isnan(answer)
+
+
+def test_a_nans_sign_counts_as_plus_in_every_mode():
+    def f(x):
+        return ops.copysign(2.0, ops.log(x))
+
+    assert f(-1.0) == f(Value(-1.0)).data == trace(f, 0.5)(-1.0) == jit(f)(-1.0) == 2.0
+    batch = [-1.0] * 9
+    assert list(vmap(f)(batch)) == list(vmap(f, precise=True)(batch)) == [2.0] * 9
