@@ -11,6 +11,7 @@ Terms:
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -566,5 +567,5 @@ def test_a_nans_sign_counts_as_plus_in_every_mode():
         return ops.copysign(2.0, ops.log(x))
 
     assert f(-1.0) == f(Value(-1.0)).data == trace(f, 0.5)(-1.0) == jit(f)(-1.0) == 2.0
-    batch = [-1.0] * 9
+    batch = np.full(9, -1.0)
     assert list(vmap(f)(batch)) == list(vmap(f, precise=True)(batch)) == [2.0] * 9
