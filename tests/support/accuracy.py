@@ -53,7 +53,7 @@ BOUNDS = {
     "tan": Bound(ANSWER, (2, 4, 8, 10)),
     "asin": Bound(ANSWER, (3, 8, 12, 16)),
     "acos": Bound(ANSWER, (3, 8, 12, 16)),
-    "atan": Bound(SIZE, (4, 6, 8, 10)),
+    "atan": Bound(SIZE, (4, 8, 11, 16)),
     "atan2": Bound(SIZE, (4, 7, 7, 8)),
     "sinh": Bound(ANSWER, (2, 2, 2, 2)),
     "cosh": Bound(ANSWER, (2, 2, 2, 2)),
