@@ -30,7 +30,6 @@ RESERVED: set[str] = set()  # names that a row cannot have: the engine adds Valu
 NAMESPACE = {
     "__name__": __name__,
     "math": math,
-    "copysign": math.copysign,
     "isfinite": math.isfinite,
 }
 # Operands that were not selected where their partial is 0 (FIRST of a variadic row: all of them);

@@ -52,6 +52,13 @@ ROOT_HALF = math.sqrt(0.5)
 ROOT_HALF_TAIL = -4.833646656726457e-17  # sqrt(1/2) - ROOT_HALF
 FAR = 1e3  # exp(-FAR) is 0
 
+# Bernoulli's numbers B(2k) / (2k)!, k = 1, 2 ...
+ZETA = (
+    1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160, -691 / 1307674368000,
+    1 / 74724249600, -3617 / 10670622842880000, 43867 / 5109094217170944000,
+    -174611 / 802857662698291200000,
+)  # fmt: skip
+
 POSITIVE = (0.0, inf)
 UNIT = (-1.0, 1.0)
 
@@ -71,8 +78,13 @@ mul = define("mul", operator.mul, lambda a, b, y: b, lambda a, b, y: a,
 div: Op = define("div", floats.divide, lambda a, b, y: div(1.0, b), lambda a, b, y: -div(y, b),
                  symbol="/", packable=True)
 pow = define("pow", floats.power,
-             lambda a, b, y: _power_slope(a, b, y), lambda a, b, y: y * log(where(y, a, 1.0)),
+             lambda a, b, y: _power_slope(a, b, y), lambda a, b, y: power_log(a, b, 1.0),
              symbol="**", domain=(POSITIVE, REAL), python="pow", selects=BASE)
+# a**b * log(a)**n, for n = 1, 2 ...: what differentiating by b makes of a power
+power_log: Op = define("power_log", lambda a, b, n: _power_log(a, b, n),
+                       lambda a, b, n, y: _power_log_slope(a, b, n),
+                       lambda a, b, n, y: power_log(a, b, n + 1.0), None,
+                       domain=(POSITIVE, REAL, (1.0, inf)))
 neg = define("neg", operator.neg, -1.0, symbol="-", packable=True)
 pos = define("pos", operator.pos, 1.0, symbol="+")
 absolute = define("abs", abs, lambda x, y: sign(x), c="fabs", packable=True, selects=FIRST)
@@ -95,44 +107,52 @@ def _turns(a: Any, b: Any, y: Any) -> Any:
 
 
 def _power_slope(a: Any, b: Any, y: Any) -> Any:
-    """The derivative b * a**(b - 1) by the base."""
-    # between 1/2 and 2**53 b - 1 is exact; elsewhere y/a keeps the digits that it would lose
-    if not recorded(b) and 0.5 <= b <= 2.0**53:
+    """The derivative b * a**(b - 1) by the base, and 0 for b = 0 wherever a is."""
+    if not recorded(b) and abs(b) >= 0.0625 and (b - 1.0) + 1.0 == b and (b - 1.0) != b:
         return b * pow(a, b - 1.0)
-    small, huge = less(b, 0.5), less(2.0**53, b)
-    return _choose(
-        small,
-        lambda: _small_power_slope(a, b, y),
-        lambda: _choose(
-            huge,
-            lambda: b * div(y, where(huge, a, 1.0)),
-            lambda: b * pow(where(small, 1.0, a), b - 1.0),
-        ),
-    )
-
-
-def _small_power_slope(a: Any, b: Any, y: Any) -> Any:
-    """The product b * a**(b - 1), and 0 for b = 0 wherever a is."""
     ordinary = less(0.0, absolute(a)) * less(absolute(a), inf)
-    base = where(equal(b, 0.0) * (1.0 - ordinary), 1.0, a)
-    power = pow(where(ordinary, 1.0, base), b - 1.0)
-    return where(ordinary, div(b * y, where(ordinary, a, 1.0)), b * power)
+    # a**(b - 1) may overflow where b * a**(b - 1) does not
+    tiny = where(less(absolute(b), 0.0625), ordinary, 0.0)
+    base = where(where(equal(b, 0.0), 1.0 - ordinary, 0.0), 1.0, a)
+    slope = b * (pow(where(tiny, 1.0, base), b - 1.0) * _lost_power(a, b))
+    return where(tiny, div(b * y, where(tiny, a, 1.0)), slope)
 
 
-def _choose(c: Any, formula: Callable[[], Any], other: Callable[[], Any]) -> Any:
-    """`where`, of two formulas: of a plain condition only the chosen one is evaluated."""
-    if recorded(c):
-        return where(c, formula(), other())
-    return formula() if c else other()
+def _lost_power(a: Any, b: Any) -> Any:
+    """What a power of a lacks when b - 1 is rounded (Knuth's two-sum): a number close to 1."""
+    b = stop_gradient(where(less(absolute(b), inf), b, 0.0))
+    lower = b - 1.0
+    step = lower - b
+    lost = (b - (lower - step)) - (1.0 + step)
+    size = where(lost, absolute(stop_gradient(a)), 1.0)
+    size = where(less(0.0, size) * less(size, inf), size, 1.0)
+    return where(lost, 1.0 + lost * log(size), 1.0)
+
+
+def _power_log(a: Any, b: Any, n: Any) -> Any:
+    power = pow(a, b)
+    return power * pow(log(where(power, a, 1.0)), n)
+
+
+def _power_log_slope(a: Any, b: Any, n: Any) -> Any:
+    """The derivative a**(b - 1) * (b * log(a)**n + n * log(a)**(n - 1)) by the base."""
+    n = stop_gradient(n)
+    tiny = where(less(absolute(b), 0.0625), less(0.0, a) * less(a, inf), 0.0)
+    power, lower, fewer = where(tiny, b, b - 1.0), where(tiny, 1.0, _lost_power(a, b)), n - 1.0
+    rest = where(n, n * power_log(a, power, maximum(fewer, 0.0)), 0.0)
+    return div((b * power_log(a, power, n) + rest) * lower, where(tiny, a, 1.0))
 
 
 # --- steps: flat, except where they jump ----------------------------------------
 
 # fmt: off
-floor = define("floor", "copysign(float(math.floor(x)), x) if isfinite(x) else x", None, c="floor")
-ceil = define("ceil", "copysign(float(math.ceil(x)), x) if isfinite(x) else x", None, c="ceil")
-trunc = define("trunc", "copysign(float(math.trunc(x)), x) if isfinite(x) else x", None, c="trunc")
-rint: Op = define("rint", "copysign(float(round(x)), x) if isfinite(x) else x", None,
+floor = define("floor", "math.copysign(float(math.floor(x)), x) if isfinite(x) else x", None,
+               c="floor")
+ceil = define("ceil", "math.copysign(float(math.ceil(x)), x) if isfinite(x) else x", None,
+              c="ceil")
+trunc = define("trunc", "math.copysign(float(math.trunc(x)), x) if isfinite(x) else x", None,
+               c="trunc")
+rint: Op = define("rint", "math.copysign(float(round(x)), x) if isfinite(x) else x", None,
                   symbol="round", c="rint")
 round_to = define("round_to", "round(a, int(b)) if isfinite(a) and isfinite(b) else a", None, None,
                   limit=signed_infinite, symbol="round")
@@ -168,8 +188,8 @@ maximum = define("maximum", "a if a >= b or a != a else b",
 minimum = define("minimum", "a if a <= b or a != a else b",
                  lambda a, b, y: _share(b, a), lambda a, b, y: _share(a, b),
                  symbol="min", commutative=True, selects=FIRST | SECOND)
-copysign: Op = library("copysign", math.copysign, lambda a, b, y: sign(a) * copysign(1.0, b), None,
-                       selects=FIRST)
+copysign: Op = define("copysign", "math.copysign(a, b) if b == b else abs(a)",
+                      lambda a, b, y: sign(a) * copysign(1.0, b), None, selects=FIRST)
 ldexp: Op = define("ldexp", "math.ldexp(a, int(b)) if isfinite(b) else a * 2.0**b",
                    lambda a, b, y: ldexp(1.0, b), None, limit=signed_infinite)
 # the number above or below, as far as the next one
@@ -211,9 +231,10 @@ unit: Op = define("unit", lambda a, b: _unit(a, b),  # a / hypot(a, b): the cosi
 
 def _cbrt_slope(x: Any, y: Any) -> Any:
     # math.cbrt is off by up to 4 ulp: one Newton step, where there is one to take
-    ratio = div(div(div(x, y), y), y)
+    ratio = stop_gradient(div(div(div(x, y), y), y))
     ratio = where(less(0.0, absolute(x)) * less(absolute(x), inf), ratio, 1.0)
-    return div(div(1.0, 3.0 * y), y) * (1.0 - (ratio - 1.0) * (2 / 3))
+    root = div(1.0, y)
+    return div(root * root, 3.0) * (1.0 - (ratio - 1.0) * (2 / 3))
 
 
 def _unit(a: Any, b: Any) -> Any:
@@ -230,9 +251,10 @@ def _power_of_two(size: Any) -> Any:
 
 
 def _over_length(x: Any, a: Any, b: Any, factor: Any = 1.0) -> Any:
-    """The quotient factor * x / hypot(a, b)."""
+    """The quotient factor * x / hypot(a, b); 0 / 0 is 0."""
     scale = _power_of_two(maximum(absolute(a), absolute(b)))
-    return factor * div(x, hypot(a * scale, b * scale)) * scale
+    length = hypot(a * scale, b * scale)
+    return factor * div(x, where(length, length, 1.0)) * scale
 
 
 # --- trigonometry ---------------------------------------------------------------
@@ -257,12 +279,19 @@ radians = define("radians", math.radians, lambda x, y: math.pi / 180.0, python="
 sinh = library("sinh", math.sinh, lambda x, y: cosh(x), limit=signed_infinite)
 cosh: Op = library("cosh", math.cosh, lambda x, y: sinh(x), limit=inf)
 tanh = library("tanh", math.tanh, lambda x, y: 1.0 - y * y)
+# 1 - tanh(x)**2, to the last digits also where that cancels
+sech2: Op = define("sech2", lambda x: _sech2(x), lambda x, y: -2.0 * y * tanh(x), symbol="sech²")
 asinh = library("asinh", math.asinh, lambda x, y: unit(1.0, x))
-acosh = library("acosh", math.acosh, lambda x, y: div(1.0, sqrt(x - 1.0) * sqrt(x + 1.0)),
+acosh = library("acosh", math.acosh, lambda x, y: div(1.0, sqrt(x - 1.0)) * div(1.0, sqrt(x + 1.0)),
                 limit=nan, domain=((1.0, inf),))
-atanh = library("atanh", math.atanh, lambda x, y: div(1.0, complement(x)),
+atanh = library("atanh", math.atanh, lambda x, y: div(1.0, complement(bounded(x))),
                 limit=floats.atanh_limit, domain=(UNIT,))
 # fmt: on
+
+
+def _sech2(x: Any) -> Any:
+    decay = exp(-2.0 * absolute(x))
+    return 4.0 * div(decay, (1.0 + decay) * (1.0 + decay))
 
 
 def _cosine(a: Any, b: Any) -> Any:
@@ -283,6 +312,15 @@ gamma = define("gamma", math.gamma, lambda x, y: y * digamma(x),
                limit=floats.gamma_limit, domain=((0.0, 171.0),), python="gamma")
 lgamma = define("lgamma", math.lgamma, lambda x, y: digamma(x),
                 limit=inf, domain=((0.0, 1e300),), python="lgamma")
+digamma: Op = define("digamma", lambda x: _digamma(x), lambda x, y: _trigamma(x), symbol="ψ",
+                     domain=((0.0, inf),))
+# the cotangent of pi*x, by which functions of x and 1 - x differ
+cotpi: Op = define("cotpi", lambda x: _cotpi(x), lambda x, y: -math.pi * (1.0 + y * y),
+                   domain=((0.0, 1.0),))
+# the sum of (x + k)**-s over k = 0, 1 ..., for s = 2, 3 ... and x > 0
+hurwitz_zeta: Op = define("hurwitz_zeta", lambda s, x: _hurwitz_zeta(s, x), None,
+                          lambda s, x, y: -stop_gradient(s) * hurwitz_zeta(s + 1.0, x), symbol="ζ",
+                          domain=((2.0, 20.0), POSITIVE))
 # fmt: on
 
 
@@ -317,12 +355,8 @@ def _normal_cdf(x: Any) -> Any:
     return 0.5 * (erfc(-z) + TWO_OVER_ROOT_PI * gaussian(z) * lost)
 
 
-def digamma(x: Any) -> Any:
-    """The logarithmic derivative of the gamma function, for a number or a Value.
-
-    Source: Abramowitz & Stegun, 6.3.6 (recurrence), 6.3.7 (reflection) and
-    6.3.18 (asymptotic series, at 12 or more).
-    """
+def _digamma(x: Any) -> Any:
+    # Abramowitz & Stegun, 6.3.6 (recurrence), 6.3.7 (reflection), 6.3.18 (asymptotic series)
     low = less(x, 0.5)
     a = where(low, 1.0 - x, x)
     far = less(12.0, a)
@@ -335,9 +369,40 @@ def digamma(x: Any) -> Any:
     for coefficient in (1 / 12, -691 / 32760, 1 / 132, -1 / 240, 1 / 252, -1 / 120, 1 / 12):
         tail = r * (coefficient + tail)
     value = (log(b) - div(0.5, b) - tail) + steps
-    # reduced first: pi*x loses the digits that tan near a pole needs
-    turn = where(low, x - rint(x), 0.25)
-    return where(low, value - div(math.pi, tan(math.pi * turn)), value)
+    return where(low, value - math.pi * _reflected(x, low), value)
+
+
+def _trigamma(x: Any) -> Any:
+    low = less(x, 0.5)
+    far, turn = hurwitz_zeta(2.0, where(low, 1.0 - x, x)), _reflected(x, low)
+    return where(low, math.pi**2 * (1.0 + turn * turn) - far, far)
+
+
+def _reflected(x: Any, low: Any) -> Any:
+    """The term by which functions of x and 1 - x differ, where they are needed."""
+    return cotpi(where(low, x, 0.25))
+
+
+def _cotpi(x: Any) -> Any:
+    # reduced first: pi*x loses the digits that matter near a pole and near a zero
+    turn = x - rint(x)
+    near = less(absolute(turn), 0.25)
+    slope = tan(math.pi * where(near, turn, copysign(0.5, turn) - turn))
+    return where(near, div(1.0, slope), slope)
+
+
+def _hurwitz_zeta(s: Any, x: Any) -> Any:
+    # the Euler-Maclaurin formula, from x or from x + 16 on
+    far = less(16.0, x)
+    b = where(far, x, x + 16.0)
+    r = div(1.0, b) * div(1.0, b)
+    tail = 0.0
+    for k in range(len(ZETA) - 1, 0, -1):
+        tail = r * (s + (2.0 * k - 1.0)) * (s + 2.0 * k) * (ZETA[k] + tail)
+    total = div(pow(b, 1.0 - s), s - 1.0) + pow(b, -s) * (0.5 + div(s, b) * (ZETA[0] + tail))
+    for k in range(15, -1, -1):
+        total = total + pow(where(far, inf, x + k), -s)
+    return where(less(x, 0.0), nan, total)
 
 
 # --- neural networks ------------------------------------------------------------
@@ -349,20 +414,25 @@ leaky_relu = define("leaky_relu", lambda x, slope: where(step(x), x, slope * x),
                     lambda x, slope, y: where(step(x), step(x), slope),
                     lambda x, slope, y: minimum(x, 0.0), defaults=(0.01,), selects=SECOND)
 elu = define("elu", lambda x, alpha: where(step(x), x, alpha * expm1(minimum(x, 0.0))),
-             lambda x, alpha, y: where(step(x), step(x), alpha * exp(minimum(x, 0.0))),
+             lambda x, alpha, y: where(step(x), step(x), alpha * exp(where(step(x), 0.0, x))),
              lambda x, alpha, y: expm1(minimum(x, 0.0)), defaults=(1.0,), selects=SECOND)
 sigmoid = define("sigmoid", lambda x: exp(minimum(x, 0.0)) / (1.0 + exp(-absolute(x))),
-                 lambda x, y: y * (1.0 - y))
+                 lambda x, y: _sigmoid_slope(x))
 softplus = define("softplus", lambda x: _softplus(x), lambda x, y: sigmoid(x))
 logsigmoid = define("logsigmoid", lambda x: -_softplus(-x), lambda x, y: sigmoid(-x))
 logaddexp = define("logaddexp", lambda a, b: _logaddexp(a, b),
                    lambda a, b, y: _logaddexp_share(a, b), lambda a, b, y: _logaddexp_share(b, a),
                    commutative=True)
 silu = define("silu", lambda x: maximum(x, -FAR) * sigmoid(x),
-              lambda x, y: sigmoid(x) * (1.0 + bounded(x) * sigmoid(-x)))
+              lambda x, y: sigmoid(x) + bounded(x) * _sigmoid_slope(x))
 gelu = define("gelu", lambda x: maximum(x, -FAR) * normal_cdf(x),
               lambda x, y: normal_cdf(x) + bounded(x) * normal_pdf(x))
 # fmt: on
+
+
+def _sigmoid_slope(x: Any) -> Any:
+    """The derivative of sigmoid, without what cancels in y*(1 - y)."""
+    return 0.25 * sech2(0.5 * x)
 
 
 def _softplus(x: Any) -> Any:

@@ -11,11 +11,12 @@ Terms:
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniflow import Value, grad, hessian, hvp, jvp, ops
+from miniflow import Value, grad, hessian, hvp, jit, jvp, ops, trace, vmap
 from miniflow.ops import TABLE
 from support.strategies import points
 
@@ -115,7 +116,9 @@ KINKS = [
     ("copysign", (3.0, -0.0), -3.0, (-1.0, 0.0)),
     ("copysign", (-3.0, 0.0), 3.0, (-1.0, 0.0)),
     ("copysign", (inf, -1.0), -inf, (-1.0, 0.0)),
+    # a NaN's sign counts as +
     ("copysign", (3.0, nan), 3.0, (1.0, 0.0)),
+    ("copysign", (3.0, -nan), 3.0, (1.0, 0.0)),
     # arithmetic of infinities and zeros
     ("add", (inf, -inf), nan, (1.0, 1.0)),
     ("add", (-0.0, -0.0), -0.0, (1.0, 1.0)),
@@ -234,6 +237,12 @@ KINKS = [
     ("pow", (-inf, 3.0), -inf, (inf, nan)),
     ("pow", (2.0, inf), inf, (inf, inf)),
     ("pow", (2.0, -inf), 0.0, (ANY, 0.0)),
+    ("power_log", (0.0, 0.0, 1.0), -inf, (ANY, inf, 0.0)),
+    ("power_log", (0.0, 1.0, 1.0), 0.0, (-inf, 0.0, 0.0)),
+    ("power_log", (0.0, 2.0, 2.0), 0.0, (0.0, 0.0, 0.0)),
+    ("power_log", (1.0, 3.0, 1.0), 0.0, (1.0, 0.0, 0.0)),
+    ("power_log", (inf, -1.0, 1.0), 0.0, (0.0, 0.0, 0.0)),
+    ("power_log", (-2.0, 2.0, 1.0), nan, (nan, nan, 0.0)),
     # roots
     ("sqrt", (0.0,), 0.0, (inf,)),
     ("sqrt", (-0.0,), -0.0, (ANY,)),
@@ -312,12 +321,23 @@ KINKS = [
     ("normal_pdf", (-inf,), 0.0, (0.0,)),
     ("normal_pdf", (MAX,), 0.0, (0.0,)),
     ("normal_pdf", (0.0,), 0.3989422804014327, (0.0,)),
-    ("unit", (0.0, 0.0), 0.0, (nan, nan)),
+    ("unit", (0.0, 0.0), 0.0, (0.0, 0.0)),
     ("unit", (inf, 1.0), 1.0, (0.0, 0.0)),
     ("unit", (1.0, -inf), 0.0, (0.0, 0.0)),
     ("unit", (inf, inf), nan, (nan, nan)),
     ("complement", (1.0,), 0.0, (-2.0,)),
     ("complement", (inf,), -inf, (-inf,)),
+    ("sech2", (0.0,), 1.0, (0.0,)),
+    ("sech2", (inf,), 0.0, (0.0,)),
+    ("sech2", (-MAX,), 0.0, (0.0,)),
+    ("digamma", (0.0,), -inf, (inf,)),
+    ("digamma", (-1.0,), -inf, (inf,)),
+    ("digamma", (inf,), inf, (0.0,)),
+    ("cotpi", (0.0,), inf, (-inf,)),
+    ("cotpi", (-1.5,), 0.0, (-pi,)),
+    ("hurwitz_zeta", (2.0, 0.0), inf, (0.0, -inf)),
+    ("hurwitz_zeta", (2.0, -1.5), nan, (0.0, nan)),
+    ("hurwitz_zeta", (3.0, inf), 0.0, (0.0, 0.0)),
     ("erf", (inf,), 1.0, (0.0,)),
     ("erf", (-inf,), -1.0, (0.0,)),
     ("erfc", (inf,), 0.0, (0.0,)),
@@ -399,6 +419,7 @@ BENDS = [
     ("pow", (1.0, 1.0), ((0.0, 1.0), (1.0, 0.0))),
     # smooth at a tie, and on the axes
     ("logaddexp", (2.0, 2.0), ((0.25, -0.25), (-0.25, 0.25))),
+    ("hypot", (0.0, 0.0), ((0.0, 0.0), (0.0, 0.0))),
     ("hypot", (0.0, 4.0), ((0.25, 0.0), (0.0, 0.0))),
     ("hypot", (-4.0, 0.0), ((0.0, 0.0), (0.0, 0.25))),
     ("hypot", (4.0, 1e-200), ((0.0, 0.0), (0.0, 0.25))),
@@ -421,9 +442,16 @@ BENDS = [
     ("sqrt", (0.0,), ((-inf,),)),
     ("log", (0.0,), ((-inf,),)),
     ("exp", (1000.0,), ((inf,),)),
+    ("cbrt", (0.0,), ((-inf,),)),
+    ("cbrt", (1e-190,), ((-inf,),)),
+    ("cbrt", (-1e-190,), ((inf,),)),
+    ("digamma", (0.0,), ((-inf,),)),
     # far out
     ("exp", (-1000.0,), ((0.0,),)),
     ("atan", (1e300,), ((0.0,),)),
+    ("cbrt", (inf,), ((0.0,),)),
+    ("acosh", (inf,), ((0.0,),)),
+    ("atanh", (inf,), ((0.0,),)),
     ("sigmoid", (1000.0,), ((0.0,),)),
     ("sigmoid", (-inf,), ((0.0,),)),
     ("tanh", (-1000.0,), ((0.0,),)),
@@ -446,6 +474,10 @@ def test_second_partials(name, xs, bends):
         for j in argnums:
             assert found[j][k] == pytest.approx(bends[j][k], rel=1e-15)
             assert product[j] == pytest.approx(bends[j][k], rel=1e-15)
+
+
+def test_the_mixed_partial_of_a_power_at_a_pole_is_the_same_in_both_orders():
+    assert hessian(lambda a, b: a**b, (0, 1))(0.0, 1.0) == ((0.0, -inf), (-inf, 0.0))
 
 
 # base, exponent, and derivatives of base**exponent of order 0, 1, 2, 3
@@ -535,7 +567,7 @@ NO_NAN = {
     **{("take", k): "what is not taken does not count" for k in (1, 2)},
     ("exponent", 0): "that of NaN is 0, as in Python",
     ("where", 0): "NaN is true, as in Python",
-    ("copysign", 1): "NaN has a sign",
+    ("copysign", 1): "a NaN's sign counts as +",
     ("round_to", 1): "the number of decimals is an integer",
     ("ldexp", 1): "the exponent is an integer",
 }
@@ -562,3 +594,12 @@ def test_nan_propagates(name, k, other):
     for answer, sample in zip(answers(nan), samples, strict=True):
         if not all(same(x, sample[0]) for x in sample):
             assert math.isnan(answer)
+
+
+def test_a_nans_sign_counts_as_plus_in_every_mode():
+    def f(x):
+        return ops.copysign(2.0, ops.log(x))
+
+    assert f(-1.0) == f(Value(-1.0)).data == trace(f, 0.5)(-1.0) == jit(f)(-1.0) == 2.0
+    batch = np.full(9, -1.0)
+    assert list(vmap(f)(batch)) == list(vmap(f, precise=True)(batch)) == [2.0] * 9

@@ -101,13 +101,6 @@ class Graph(NamedTuple):
     outputs: list
 
 
-def applied(name, xs):
-    """A row; of a NaN no one promises the sign, so `copysign` takes none."""
-    if name == "copysign":
-        xs = [xs[0], ops.where(ops.equal(xs[1], xs[1]), xs[1], 1.0)]
-    return ops.TABLE[name](*xs)
-
-
 def answers(kind, graph):
     """All numbers of a graph of Values of a kind, and all gradients after each sweep.
 
@@ -116,7 +109,7 @@ def answers(kind, graph):
     leaves = [kind(x) for x in graph.leaves]
     nodes = list(leaves)
     for name, operands in graph.steps:
-        nodes.append(applied(name, [nodes[x] if type(x) is int else x for x in operands]))
+        nodes.append(ops.TABLE[name](*[nodes[x] if type(x) is int else x for x in operands]))
     values = [v for v in nodes if type(v) is kind]
 
     def swept(y):

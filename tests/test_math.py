@@ -440,10 +440,14 @@ OPERATORS = {"add", "sub", "mul", "div", "floordiv", "neg", "pos", "abs"}
 OPERATORS |= {"rint", "round_to"}
 INTERNAL = {
     "complement",
+    "cotpi",
     "exponent",
     "gaussian",
+    "hurwitz_zeta",
     "max_of",
     "min_of",
+    "power_log",
+    "sech2",
     "sum",
     "tally",
     "unit",

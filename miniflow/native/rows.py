@@ -40,6 +40,11 @@ def _sign(e: Emitter, x: str) -> str:
     return e.select(e.compare("ogt", x, zero), e.number(1.0), low)
 
 
+def _copysign(e: Emitter, a: str, b: str) -> str:
+    signed, size = e.intrinsic("copysign", a, b), e.intrinsic("fabs", a)
+    return e.select(e.compare("ord", b, b), signed, size)  # a NaN's sign counts as +
+
+
 def _divided(e: Emitter, a: str, b: str) -> tuple[str, str]:
     """The quotient before rounding and the remainder, as CPython's float_divmod has them."""
     zero = e.number(0.0)
@@ -156,7 +161,7 @@ ROWS: dict[str, Callable[..., str]] = {
     "stop_gradient": lambda e, x: x,
     "abs": _intrinsic("fabs"),
     "sqrt": _intrinsic("sqrt"),
-    "copysign": _intrinsic("copysign"),
+    "copysign": _copysign,
     "floor": _intrinsic("floor"),
     "ceil": _intrinsic("ceil"),
     "trunc": _intrinsic("trunc"),

@@ -95,6 +95,7 @@ C_FUNCTIONS = {
     low = floor(ratio);
     return ratio - low > 0.5 ? low + 1.0 : low;
 }""",
+    "copysign": "double a, double b) { return b == b ? copysign(a, b) : fabs(a); }",
     "remainder": """double a, double b)
 {
     double rest = remainder(a, b);
@@ -150,7 +151,7 @@ signed sizeof static static_assert struct switch thread_local true typedef typeo
 union unsigned void volatile while linux unix main errno signgam in out NAN INFINITY HUGE
 HUGE_VAL HUGE_VALF HUGE_VALL MAXFLOAT DOMAIN SING OVERFLOW UNDERFLOW PLOSS TLOSS MATH_ERRNO
 MATH_ERREXCEPT math_errhandling float_t double_t drem exp10 fdim finite fmax fmin fpclassify
-frexp gamma ilogb isfinite isgreater isgreaterequal isinf isless islessequal islessgreater
+copysign frexp gamma ilogb isfinite isgreater isgreaterequal isinf isless islessequal islessgreater
 isnan isnormal isunordered j0 j1 jn ldexp llrint llround logb lrint lround modf nan nearbyint
 nextafter nexttoward pow pow10 remainder remquo round scalb scalbln scalbn signbit significand
 sincos y0 y1 yn abort abs atexit bcmp bcopy bzero calloc exit ffs fprintf fputc fputs free

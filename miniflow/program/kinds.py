@@ -57,7 +57,7 @@ ALGEBRA: dict[str, Callable[..., Any]] = {
     "max_of": floats.largest,
     "min_of": floats.smallest,
     "take": lambda i, *xs: xs[max(0, min(math.floor(i), len(xs) - 1))],
-    "copysign": lambda a, b: abs(a) if b >= 0 else -abs(a),
+    "copysign": lambda a, b: -abs(a) if b < 0 else abs(a),
 }
 # What gives whole numbers.
 WHOLE: dict[str, Callable[..., Any]] = {
@@ -127,6 +127,8 @@ def _mpmath(x: Any) -> Kind:
         "floordiv": lambda a, b: mp.floor(a / b),
         "mod": lambda a, b: a - b * mp.floor(a / b),
         "cbrt": lambda x: mp.sign(x) * mp.cbrt(abs(x)),
+        "cotpi": lambda x: mp.cospi(x) / mp.sinpi(x),
+        "hurwitz_zeta": mp.zeta,
         "lgamma": lambda x: mp.re(mp.loggamma(x)),
     }
     return Kind("mpmath", mp.mpf, ALGEBRA.items(), rows.items())

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import miniflow.math as m
 from miniflow import grad, vmap
 from miniflow.native import kernel
+from miniflow.ops import TABLE
 from support.batches import (
     ROWS,
     arity,
@@ -25,7 +26,6 @@ from support.batches import (
     scattered,
 )
 from support.profiles import examples
-from support.random_functions import applied
 from support.strategies import either, node, points, recent, several
 
 exact = functools.partial(vmap, precise=True)
@@ -77,7 +77,7 @@ def computed(steps, xs):
             b, c, d = others
             nodes.append(c * a if RELATIONS[name](a, b) else m.tanh(d) - b)
         else:
-            nodes.append(applied(name, [a, *others]))
+            nodes.append(TABLE[name](a, *others))
     return nodes
 
 

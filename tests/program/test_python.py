@@ -308,7 +308,7 @@ def test_rows_that_python_does_not_have_are_defined_above(unwatched):
         program.source()
         == """\
 import math
-from math import copysign, isfinite
+from math import isfinite
 
 
 def step(x):
@@ -320,7 +320,7 @@ def relu(x):
 
 
 def floor(x):
-    return copysign(float(math.floor(x)), x) if isfinite(x) else x
+    return math.copysign(float(math.floor(x)), x) if isfinite(x) else x
 
 
 def f(x, ys):

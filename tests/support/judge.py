@@ -136,6 +136,36 @@ def off_unit(x: Any) -> Any:
     return (1 - x) * (1 + x)
 
 
+def cotpi(x: Any) -> Any:
+    return mp.cospi(x) / mp.sinpi(x)
+
+
+def zeta(s: Any, x: Any) -> Any:
+    """The sum of (x + k)**-s, for a whole number s."""
+    return (-1) ** int(s) * mp.psi(int(s) - 1, x) / mp.factorial(int(s) - 1)
+
+
+def sech2(x: Any) -> Any:
+    return 1 / mp.cosh(x) ** 2
+
+
+def power_log(a: Any, b: Any, n: Any) -> Any:
+    return a**b * mp.log(a) ** n
+
+
+def lowered(a: Any, b: Any, n: Any) -> list[Any]:
+    """The derivative of a**b * log(a)**n by a."""
+    return [b * power_log(a, b - 1, n), n * power_log(a, b - 1, n - 1)]
+
+
+def twice_lowered(a: Any, b: Any, n: Any) -> list[Any]:
+    return [
+        b * (b - 1) * power_log(a, b - 2, n),
+        n * (2 * b - 1) * power_log(a, b - 2, n - 1),
+        n * (n - 1) * power_log(a, b - 2, n - 2) if n > 1 else 0,
+    ]
+
+
 def erfc(x: Any) -> Any:
     return mp.erfc(min(x, mp.mpf(DEEP)))
 
@@ -156,11 +186,6 @@ def logistic(x: Any) -> Any:
 def bump(x: Any) -> Any:
     """The logistic function's derivative."""
     return logistic(x) * logistic(-x)
-
-
-def slope(x: Any) -> list[Any]:
-    """The logistic function's derivative from its value: two terms that cancel above 0."""
-    return [logistic(x), -(logistic(x) ** 2)]
 
 
 def psi(x: Any) -> list[Any]:
@@ -227,6 +252,15 @@ JUDGE: dict[str, Row] = {
         lambda a, b: b * (b - 1) * a ** (b - 2),
         lambda a, b: [a ** (b - 1), b * a ** (b - 1) * mp.log(a)],
         lambda a, b: a**b * mp.log(a) ** 2,
+    ),
+    "power_log": Row(
+        lambda a, b, n: power_log(a, b, n),
+        lambda a, b, n: [lowered(a, b, n), power_log(a, b, n + 1), 0],
+        lambda a, b, n: [
+            [twice_lowered(a, b, n), lowered(a, b, n + 1), 0],
+            [lowered(a, b, n + 1), power_log(a, b, n + 2), 0],
+            [0, 0, 0],
+        ],
     ),
     "neg": linear(lambda x: -x, lambda x: [-1]),
     "pos": linear(lambda x: x, lambda x: [1]),
@@ -323,6 +357,11 @@ JUDGE: dict[str, Row] = {
     "tanh": unary(
         mp.tanh, lambda x: [1, -(mp.tanh(x) ** 2)], lambda x: [-2 * mp.tanh(x), 2 * mp.tanh(x) ** 3]
     ),
+    "sech2": unary(
+        sech2,
+        lambda x: -2 * mp.tanh(x) * sech2(x),
+        lambda x: times(2 * sech2(x), [2 * mp.tanh(x) ** 2, -sech2(x)]),
+    ),
     "asinh": unary(
         mp.asinh,
         lambda x: 1 / mp.sqrt(1 + x * x),
@@ -361,6 +400,17 @@ JUDGE: dict[str, Row] = {
         psi,
         lambda x: mp.psi(1, x),
     ),
+    "digamma": unary(psi, lambda x: mp.psi(1, x), lambda x: mp.psi(2, x)),
+    "cotpi": unary(
+        cotpi,
+        lambda x: -PI * (1 + cotpi(x) ** 2),
+        lambda x: 2 * PI**2 * cotpi(x) * (1 + cotpi(x) ** 2),
+    ),
+    "hurwitz_zeta": Row(
+        zeta,
+        lambda s, x: [0, -s * zeta(s + 1, x)],
+        lambda s, x: [[0, 0], [0, s * (s + 1) * zeta(s + 2, x)]],
+    ),
     "relu": linear(lambda x: max(x, 0), lambda x: [int(x > 0)]),
     "leaky_relu": binary(
         lambda x, slope: x if x > 0 else slope * x,
@@ -380,27 +430,27 @@ JUDGE: dict[str, Row] = {
     ),
     "sigmoid": unary(
         logistic,
-        slope,
-        lambda x: times(logistic(x), [1, -3 * logistic(x), 2 * logistic(x) ** 2]),
+        bump,
+        lambda x: -bump(x) * mp.tanh(x / 2),
     ),
-    "softplus": unary(lambda x: mp.log1p(mp.exp(x)), logistic, slope),
+    "softplus": unary(lambda x: mp.log1p(mp.exp(x)), logistic, bump),
     "logsigmoid": unary(
         lambda x: -mp.log1p(mp.exp(-x)),
         lambda x: logistic(-x),
-        lambda x: times(-1, slope(-x)),
+        lambda x: -bump(x),
     ),
     "logaddexp": binary(
         lambda a, b: [max(a, b), mp.log1p(mp.exp(-abs(a - b)))],
         lambda a, b: logistic(a - b),
         lambda a, b: logistic(b - a),
-        lambda a, b: slope(a - b),
-        lambda a, b: times(-1, slope(abs(a - b))),
-        lambda a, b: slope(b - a),
+        lambda a, b: bump(a - b),
+        lambda a, b: -bump(a - b),
+        lambda a, b: bump(a - b),
     ),
     "silu": unary(
         lambda x: x * logistic(x),
         lambda x: [logistic(x), x * bump(x)],
-        lambda x: [*times(2 + x * (logistic(-x) - logistic(x)), slope(x))],
+        lambda x: times(bump(x), [2, -x * mp.tanh(x / 2)]),
     ),
     "gelu": unary(
         lambda x: x * cdf(x),

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from miniflow import math as m
 from miniflow.ops import TABLE
-from support.random_functions import applied
 from support.strategies import either, node, points, recent, several
 
 ROWS = list(TABLE.values())
@@ -18,7 +17,7 @@ EDGES = [
     *(0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5, 1.5, 2.5, -2.5, 3.0, -3.0, 0.1, 7.3, -1e-3, -0.9),
     *(5e-324, -5e-324, 2.0**-1022, -1e-310, 1e-17, 1e300, -1e300, 1.7976931348623157e308),
     *(2.0**52 + 0.5, 2.0**53, -(2.0**53) - 2, 1e22, 709.8, -745.2, 171.7, math.pi, -math.pi / 2),
-    *(math.nextafter(1.0, 0.0), math.nextafter(1.0, 2.0), math.inf, -math.inf, math.nan),
+    *(math.nextafter(1.0, 0.0), math.nextafter(1.0, 2.0), math.inf, -math.inf, math.nan, -math.nan),
 ]
 anything = st.floats() | st.sampled_from(EDGES) | st.floats(-4, 4) | st.integers(-40, 40).map(float)
 
@@ -82,7 +81,7 @@ class Random(NamedTuple):
             if isinstance(step, Fork):
                 left, right = self.operands(nodes, (step.left, step.right))
                 step = step.steps[bool(step.relation(left, right))]
-            nodes.append(applied(step.name, self.operands(nodes, step.operands)))
+            nodes.append(TABLE[step.name](*self.operands(nodes, step.operands)))
         return self.filled(self.result, nodes)
 
     @staticmethod

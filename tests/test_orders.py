@@ -1,0 +1,73 @@
+"""Derivatives of order 1 to 4 of every row are within the bounds that docs/accuracy.md prints.
+
+`tests/accuracy.py` does the same at as many points as one likes.
+"""
+
+import math
+import random
+from pathlib import Path
+
+import pytest
+
+from miniflow import grad, hessian, ops
+from miniflow import math as m
+from miniflow.ops import TABLE
+from support import accuracy
+from support.orders import ORDER
+
+DOCS = Path(__file__).parent.parent / "docs" / "accuracy.md"
+POINTS = 12
+CURVED = [name for name, op in TABLE.items() if not op.flat]
+
+
+@pytest.mark.parametrize("name", CURVED)
+def test_derivatives_are_within_the_bounds(name):
+    op, source = TABLE[name], random.Random(name)
+    count = op.arity if op.arity > 0 else accuracy.COUNT
+    functions = accuracy.derivatives(op, count)
+    bounds = accuracy.BOUNDS.get(name, accuracy.STRAIGHT).ulps
+    for _ in range(POINTS if count < 3 else 2):
+        xs = accuracy.draw(op, source)
+        found = {accuracy.index(op, turn, count): f(*xs) for turn, f in functions.items()}
+        for i, answer, off in accuracy.errors(op, xs, found):
+            assert off <= bounds[sum(i) - 1], (name, xs, i, found[i], answer)
+
+
+def test_bounds_are_those_of_rows():
+    assert {*accuracy.BOUNDS, *accuracy.BEYOND, *accuracy.POLES} <= {*TABLE}
+
+
+def test_the_docs_print_the_bounds():
+    assert accuracy.table() in DOCS.read_text(encoding="utf-8")
+
+
+def higher(f, order):
+    for _ in range(order):
+        f = grad(f)
+    return f
+
+
+@pytest.mark.parametrize(
+    ("f", "order", "x", "answer"),
+    [
+        (m.lgamma, 3, -0.5, -0.8287966442343199),
+        (m.digamma, 4, -1000.5, -5.976054910111022e-12),
+        (m.softplus, 2, 36.0, 2.3195228302435691e-16),
+        (m.sigmoid, 2, 1e-10, -1.25e-11),
+        (m.cbrt, 2, 1e-190, -math.inf),
+        (m.cbrt, 2, math.inf, 0.0),
+        (m.acosh, 2, math.inf, 0.0),
+        (m.atanh, 2, math.inf, 0.0),
+    ],
+)
+def test_what_once_was_wrong(f, order, x, answer):
+    assert higher(f, order)(x) == pytest.approx(answer, rel=1e-14)
+
+
+def test_hessians_that_once_were_wrong():
+    by_a, by_b = hessian(m.logaddexp, (0, 1))(38.0, 0.0)
+    assert by_a[1] == by_b[0] == -by_a[0] == -by_b[1]
+    assert by_a[0] == pytest.approx(3.1391327920480296e-17, rel=1e-14)
+    assert hessian(m.hypot, (0, 1))(0.0, 0.0) == ((0.0, 0.0), (0.0, 0.0))
+    assert hessian(ops.pow, (0, 1))(0.0, 1.0)[0][1] == -math.inf
+    assert len(accuracy.STRAIGHT.ulps) == ORDER
