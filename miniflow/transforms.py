@@ -22,10 +22,12 @@ from miniflow import ops
 from miniflow.tape.core import Value, current, here
 from miniflow.tape.forward import tangents
 from miniflow.tape.muting import hide_running, pausable, show_again
-from miniflow.tape.pullback import pullback
+from miniflow.tape.pullback import plain_gradients, pullback
+from miniflow.tape.quick import short_call
 from miniflow.tape.storage import plain
 from miniflow.util.functions import a_function, derived
 from miniflow.util.trees import (
+    LEAF_TYPES,
     array,
     children,
     flatten,
@@ -37,6 +39,9 @@ from miniflow.util.trees import (
 )
 from miniflow.util.words import shown
 
+FORWARD = 8  # a pass forward takes as long as so many sweeps
+LEAF_TYPES.add(Value)
+
 Argnums = int | Sequence[int]
 
 
@@ -45,7 +50,7 @@ class _Call:
 
     def __init__(
         self, what: str, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
-        argnums: Argnums, has_aux: bool = False,
+        argnums: Argnums, has_aux: bool = False, recorded: tuple[list[Value], Any] | None = None,
     ) -> None:  # fmt: skip
         self.what, self.single = what, not isinstance(argnums, Iterable)
         table = here.table
@@ -55,9 +60,7 @@ class _Call:
         try:
             chosen = _chosen(what, argnums, len(args))
             self.trees = [args[k] for k in chosen]
-            self.inputs = [self.input(x) for x in flatten(self.trees)]
-            replaced = dict(zip(chosen, unflatten(self.trees, self.inputs), strict=True))
-            out = f(*[replaced.get(k, arg) for k, arg in enumerate(args)], **kwargs)
+            self.inputs, out = recorded or self.record(f, args, kwargs, chosen)
             self.aux = None
             if has_aux:
                 if not isinstance(out, tuple) or len(out) != 2:
@@ -70,6 +73,17 @@ class _Call:
             table.muted = muted + (table.muted if table.muted < 0 else 0)  # left meanwhile
             if hidden:
                 show_again(hidden)
+
+    def record(
+        self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
+        chosen: list[int],
+    ) -> tuple[list[Value], Any]:  # fmt: skip
+        """The inputs, and what f returned for them."""
+        inputs = [self.input(x) for x in flatten(self.trees)]
+        given = list(args)
+        for k, tree in zip(chosen, unflatten(self.trees, inputs), strict=True):
+            given[k] = tree
+        return inputs, f(*given, **kwargs)
 
     def input(self, x: Any) -> Value:
         """A fresh entry for one input: the recording of f is told apart from what x is part of."""
@@ -99,7 +113,7 @@ class _Call:
         """Whether some of `values` depend on Values from before the call."""
         table = here.table
         with table.hold():
-            floor = min((x._entry for x in self.inputs), default=table.count)
+            floor = self.inputs[0]._entry if self.inputs else table.count  # made one by one
             outputs = [y._entry for y in values]
             if min(outputs, default=floor) >= floor and table.self_contained(floor):
                 return False
@@ -150,12 +164,28 @@ class _Call:
         """Whether derivatives weighted so are Values."""
         if here.table.silent:
             return False
-        return self.recorded or any(x.__class__ is Value for x in weights)
+        return self.recorded or Value in map(type, weights)
 
     def pull(self, cotangents: list[Any]) -> list[Any]:
         """The sum over outputs of cotangent x dy/dx, for each input."""
-        recorded = self.records(cotangents)
-        return pullback(self.outputs, cotangents, self.inputs, recorded=recorded)
+        recorded, table = self.records(cotangents), here.table
+        if recorded or table.sweeping:
+            return pullback(self.outputs, cotangents, self.inputs, recorded=recorded)
+        with table.hold():
+            targets, sources = [y._entry for y in self.outputs], [x._entry for x in self.inputs]
+            return plain_gradients(table, targets, cotangents, [[n] for n in sources])
+
+    def rows(self) -> list[list[Any]]:
+        """For each output its derivatives by all inputs."""
+        table, units = here.table, _units(len(self.outputs))
+        if len(self.outputs) > FORWARD * len(self.inputs):
+            columns = [_push(self, unit) for unit in _units(len(self.inputs))]
+            return [list(row) for row in zip(*columns, strict=True)]
+        if self.records([]) or table.sweeping:
+            return [self.pull(unit) for unit in units]
+        with table.hold():
+            sources = [x._entry for x in self.inputs]
+            return [table.gradients([y._entry], [1.0], sources) for y in self.outputs]
 
     def point(self) -> Any:
         """The chosen argument, or a tuple of them."""
@@ -166,7 +196,14 @@ class _Call:
         return unflatten(self.point(), flat)
 
 
+def _units(count: int) -> list[list[float]]:
+    """The directions of so many axes."""
+    return [[float(i == k) for i in range(count)] for k in range(count)]
+
+
 def _is_scalar(tree: Any) -> bool:
+    if tree.__class__ is Value:
+        return True
     return not tree.ndim if is_array(tree) else children(tree) is None
 
 
@@ -187,6 +224,8 @@ def _positions(what: str, argnums: Argnums) -> list[int]:
 
 def _chosen(what: str, argnums: Argnums, count: int) -> list[int]:
     """The positions of the arguments to differentiate by, each once, none negative."""
+    if argnums.__class__ is int and 0 <= argnums < count:
+        return [argnums]
     numbers = _positions(what, argnums)
     for k in numbers:
         if not -count <= k < count:
@@ -227,12 +266,24 @@ def value_and_grad(
 
     @derived(value_and_grad, f, argnums, has_aux)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
-        call = _Call("grad", f, args, kwargs, argnums, has_aux)
-        y = call.scalar()
-        gradient = call.arguments(call.pull([1.0]))
-        return ((call.value(y), call.plain_aux()) if has_aux else call.value(y)), gradient
+        return _value_and_gradient(f, args, kwargs, argnums, has_aux)
 
     return value_and_gradient
+
+
+def _value_and_gradient(
+    f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Argnums,
+    has_aux: bool,
+) -> tuple[Any, Any]:  # fmt: skip
+    leaves = out = None
+    if not has_aux:
+        found, leaves, out = short_call(f, args, kwargs, argnums)
+        if found is not None:
+            return found  # type: ignore[no-any-return]
+    call = _Call("grad", f, args, kwargs, argnums, has_aux, leaves and (leaves, out))
+    y = call.scalar()
+    gradient = call.arguments(call.pull([1.0]))
+    return ((call.value(y), call.plain_aux()) if has_aux else call.value(y)), gradient
 
 
 def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -248,11 +299,10 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
     """
     a_function("grad", f)
     _positions("grad", argnums)
-    both = value_and_grad(f, argnums, has_aux)
 
     @derived(grad, f, argnums, has_aux)
     def gradient(*args: Any, **kwargs: Any) -> Any:
-        value, slopes = both(*args, **kwargs)
+        value, slopes = _value_and_gradient(f, args, kwargs, argnums, has_aux)
         return (slopes, value[1]) if has_aux else slopes
 
     return gradient
@@ -335,7 +385,9 @@ def _shape(tree: Any) -> str:
 
 
 def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
-    """A function that returns the Jacobian of f, one reverse sweep per output.
+    """A function that returns the Jacobian of f.
+
+    One sweep per output, or one pass forward per input where outputs are many times more.
 
     Args:
         f: function with any number of outputs.
@@ -358,9 +410,7 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     @derived(jacobian, f, argnums)
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
         call = _Call("jacobian", f, args, kwargs, argnums)
-        count = len(call.outputs)
-        rows = [call.pull([float(i == k) for i in range(count)]) for k in range(count)]
-        return _by_output(call.out, iter(rows), call.point())
+        return _by_output(call.out, iter(call.rows()), call.point())
 
     return jacobian_of
 

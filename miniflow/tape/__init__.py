@@ -14,6 +14,7 @@ grad_mode.py      no_grad
 gradient_tape.py  Tape and scope: stretches of the tape
 recorded.py       the recorded sweep: gradients to be differentiated again
 forward.py        forward mode: tangents from inputs to outputs
+quick.py          the short way of grad
 pullback.py       gradients without a trace: by the sweep, or by the recorded one
 choose.py         which engine runs: these files as Python, or compiled
 columns.py        the columns as Python lists; *.pxd and *.h are the same in C

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
 from typing import Any
 
+LEAF_TYPES: set[type] = {float, int}  # classes of leaves for sure; the engine adds its Value
 STATIC = (str, bytes, bool, Enum, type(None))  # what fields hold that are kept as they are
 
 
@@ -21,7 +22,7 @@ def is_array(x: Any) -> bool:
 
 def children(tree: Any) -> Sequence[Any] | None:
     """The parts of a list, tuple, dict, dataclass or array; None for a leaf."""
-    if tree.__class__ is float:
+    if tree.__class__ in LEAF_TYPES:
         return None
     if isinstance(tree, dict):
         return list(tree.values())
@@ -104,7 +105,15 @@ def each_element(f: Callable[..., Any], operands: Sequence[Any]) -> Any:
 def flatten(tree: Any) -> list[Any]:
     """The leaves of `tree` from left to right; a dict's in its own order."""
     parts = children(tree)
-    return [tree] if parts is None else [leaf for part in parts for leaf in flatten(part)]
+    if parts is None:
+        return [tree]
+    found = []
+    for part in parts:
+        if part.__class__ in LEAF_TYPES:
+            found.append(part)
+        else:
+            found += flatten(part)
+    return found
 
 
 def flatten_like(tree: Any, model: Any) -> list[Any]:

@@ -1,0 +1,14 @@
+# C types for quick.py.
+
+cimport cython
+
+from miniflow.tape.core cimport Table, Value
+
+
+@cython.locals(table=Table, leaves=list, muted=Py_ssize_t, slopes=list)
+cpdef tuple short_call(object f, tuple args, dict kwargs, object k)
+@cython.locals(floor=Py_ssize_t, n=Py_ssize_t, v=Value)
+cdef list _slopes(Table table, list leaves, Value out)
+@cython.locals(table=Table, single=bint, entries=list, found=list)
+cpdef object short_gradient(object target, object sources)
+cdef bint _all(xs, kind)

@@ -1,0 +1,82 @@
+"""The short ways of `grad` and `Tape.gradient`: floats, alone or in a list, and one Value out.
+
+Python and Cython read the same file.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from miniflow.ops import constant
+from miniflow.tape.core import Table, Value, here
+from miniflow.tape.muting import pausable
+
+Short = tuple[Any, Any, Any]
+
+
+def short_call(
+    f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], k: Any
+) -> Short:
+    """Record one call of f, argument k made of fresh leaves.
+
+    Returns:
+        ``(found, leaves, out)``: the value and the gradient, where nothing from outside is
+        involved, else None; the leaves, and what f returned. Three times None, with nothing
+        called, if argument k is neither a float nor a list or tuple of floats.
+    """
+    if type(k) is not int or k < 0 or k >= len(args) or pausable:
+        return None, None, None
+    x = args[k]
+    kind = type(x)
+    if kind is not float and not ((kind is list or kind is tuple) and _all(x, float)):
+        return None, None, None
+    table = here.table
+    muted, table.muted = table.muted, 0
+    try:
+        leaves = [Value(x)] if kind is float else [Value(number) for number in x]
+        point = leaves[0] if kind is float else kind(leaves)
+        out = f(*args[:k], point, *args[k + 1 :], **kwargs)
+        found = None
+        if type(out) is Value and out._tape is table:
+            slopes = _slopes(table, leaves, out)
+            if slopes is not None:
+                gradient = slopes[0] if kind is float else kind(slopes)
+                found = table.value_of(out._entry), gradient
+        return found, leaves, out
+    finally:
+        table.muted = muted + (table.muted if table.muted < 0 else 0)  # left meanwhile
+
+
+def _slopes(table: Table, leaves: list[Value], out: Value) -> list[float] | None:
+    """The gradient by a call's leaves, unless something from outside is involved."""
+    with table.hold():
+        floor, n = leaves[0]._entry, out._entry
+        if n < floor or table.sweeping or not table.self_contained(floor):
+            return None
+        return table.gradients([n], [1.0], [v._entry for v in leaves])
+
+
+def short_gradient(target: Any, sources: Any) -> Any:
+    """The gradient of a Value by one or by a list of them; None where that takes more."""
+    table = here.table
+    if type(target) is not Value or target._tape is not table:
+        return None
+    single = type(sources) is Value
+    values = [sources] if single else sources
+    if type(values) is not list or not _all(values, Value) or table.sweeping:
+        return None
+    open_tapes = [1 for _, stop in table.scopes.values() if stop is None]
+    if table.trace is not None or open_tapes:
+        return None
+    with table.hold():
+        entries: list[int] = []
+        for v in values:
+            if v._tape is not table or table.op(v._entry) is constant:
+                return None
+            entries.append(v._entry)
+        found = table.gradients([target._entry], [1.0], entries)
+    return found[0] if single else found
+
+
+def _all(xs: Any, kind: type) -> bool:
+    """Whether there are some, and all of one class."""
+    return len(xs) > 0 and all([type(x) is kind for x in xs])  # noqa: C419 - compiled, it is quicker
