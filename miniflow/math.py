@@ -405,7 +405,7 @@ def logsumexp(xs: Iterable[Scalar]) -> Scalar:
         ValueError: there is no number.
 
     Example:
-        >>> logsumexp([1000.0, 1000.0]) - 1000.0 == log(2.0)
+        >>> logsumexp([1000.0, 1000.0]) == 1000.0 + log(2.0)
         True
     """
     items = _listed((xs,), "logsumexp")
@@ -437,7 +437,7 @@ def log_softmax(xs: Iterable[Scalar]) -> Any:
 
     Example:
         >>> log_softmax([-1000.0, 0.0])
-        [-1000.0, -0.0]
+        [-1000.0, 0.0]
     """
     _, gaps, rest = _shares(_listed((xs,), "log_softmax"))
     return _like(xs, [gap - log1p(rest) for gap in gaps])

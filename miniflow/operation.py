@@ -68,6 +68,8 @@ class Op:
         "python", "selects", "symbol", "text", "value",
     )  # fmt: skip
 
+    elementwise = True  # whether it takes arrays, element by element
+
     def __init__(
         self,
         name: str,
@@ -111,7 +113,7 @@ class Op:
         try:
             return self.mixed(operands)
         except TypeError:
-            if not any(map(is_array, operands)):
+            if not (self.elementwise and any(map(is_array, operands))):
                 raise
         return each_element(self, operands)
 

@@ -466,6 +466,7 @@ class Pairs(Op):
     """`dot`: a number of factors, then the same number of other ones."""
 
     __slots__ = ()
+    elementwise = False
 
     def complete(self, operands: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(operands) % 2:

@@ -39,7 +39,7 @@ from miniflow.util.trees import (
 )
 from miniflow.util.words import shown
 
-FORWARD = 8  # a pass forward takes as long as so many sweeps
+SWEEPS_PER_PASS = 8  # a pass forward takes as long
 LEAF_TYPES.add(Value)
 
 Argnums = int | Sequence[int]
@@ -178,7 +178,7 @@ class _Call:
     def rows(self) -> list[list[Any]]:
         """For each output its derivatives by all inputs."""
         table, units = here.table, _units(len(self.outputs))
-        if len(self.outputs) > FORWARD * len(self.inputs):
+        if len(self.outputs) > SWEEPS_PER_PASS * len(self.inputs):
             columns = [_push(self, unit) for unit in _units(len(self.inputs))]
             return [list(row) for row in zip(*columns, strict=True)]
         if self.records([]) or table.sweeping:

@@ -7,9 +7,10 @@ import math
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from miniflow import grad, hessian, ops
+from miniflow import Value, grad, hessian, jit, ops, trace, vmap
 from miniflow import math as m
 from miniflow.ops import TABLE
 from support import accuracy
@@ -71,3 +72,16 @@ def test_hessians_that_once_were_wrong():
     assert hessian(m.hypot, (0, 1))(0.0, 0.0) == ((0.0, 0.0), (0.0, 0.0))
     assert hessian(ops.pow, (0, 1))(0.0, 1.0)[0][1] == -math.inf
     assert len(accuracy.STRAIGHT.ulps) == ORDER
+
+
+def test_the_mixed_partial_of_a_power_at_a_pole_is_the_same_in_both_orders():
+    assert hessian(lambda a, b: a**b, (0, 1))(0.0, 1.0) == ((0.0, -math.inf), (-math.inf, 0.0))
+
+
+def test_a_nans_sign_counts_as_plus_in_every_mode():
+    def f(x):
+        return ops.copysign(2.0, ops.log(x))
+
+    assert f(-1.0) == f(Value(-1.0)).data == trace(f, 0.5)(-1.0) == jit(f)(-1.0) == 2.0
+    batch = np.full(9, -1.0)
+    assert list(vmap(f)(batch)) == list(vmap(f, precise=True)(batch)) == [2.0] * 9

@@ -237,6 +237,8 @@ def test_a_partial_of_a_partial_of_every_smooth_row():
         xs = [0.3 + 0.2 * k for k in range(count)]
         if op.name == "acosh":
             xs = [1.7]
+        if op.name == "power_log":  # its last operand is a whole number
+            xs = [0.3, 0.5, 2.0]
         rows = hessian(lambda *args: op(*args), argnums=tuple(range(count)))(*xs)  # noqa: B023
         for j in range(count):
             direction = [float(k == j) for k in range(count)]
