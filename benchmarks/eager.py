@@ -22,6 +22,7 @@ from common import write
 from recorded.bars import bars
 from recorded.processes import run_child
 from recorded.recorders import LENGTHS
+from recorded.roads import roads
 from recorded.tables import Figures, chains, demos, early_stop, memory, training
 
 
@@ -34,6 +35,7 @@ def parts(quick: bool) -> dict[str, Callable[[], list[Figures]]]:
             "memory": lambda: memory(quick),
             "training": lambda: training(1_000),
             "early_stop": lambda: early_stop(5),
+            "roads": lambda: roads(rounds=1, least=0.001),
         }
     return {
         "chains": lambda: chains(LENGTHS, turns=5, budget=0.3),
@@ -41,6 +43,7 @@ def parts(quick: bool) -> dict[str, Callable[[], list[Figures]]]:
         "memory": lambda: memory(quick),
         "training": lambda: training(20_000),
         "early_stop": lambda: early_stop(25),
+        "roads": roads,
     }
 
 
