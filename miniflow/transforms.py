@@ -23,9 +23,9 @@ from miniflow.tape.core import Value, current, here
 from miniflow.tape.forward import tangents
 from miniflow.tape.muting import hide_running, pausable, show_again
 from miniflow.tape.pullback import plain_gradients, pullback
-from miniflow.tape.quick import short_call
+from miniflow.tape.quick import Shortcut
 from miniflow.tape.storage import plain
-from miniflow.util.functions import a_function, derived
+from miniflow.util.functions import Derived, a_function, derived
 from miniflow.util.trees import (
     LEAF_TYPES,
     array,
@@ -264,23 +264,31 @@ def value_and_grad(
     """
     _positions("value_and_grad", argnums)
 
-    @derived(value_and_grad, f, argnums, has_aux)
-    def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
-        return _value_and_gradient(f, args, kwargs, argnums, has_aux)
+    @derived(value_and_grad, f, argnums, has_aux, kind=Gradient)
+    def value_and_gradient(*recorded: Any) -> Any:
+        return _value_and_gradient(f, argnums, has_aux, *recorded)
 
     return value_and_gradient
 
 
+class Gradient(Shortcut, Derived):
+    """What `value_and_grad` and `grad` return."""
+
+    def __init__(
+        self, call: Callable[..., Any], transform: Callable[..., Any], f: Callable[..., Any],
+        options: Any,
+    ) -> None:  # fmt: skip
+        Derived.__init__(self, call, transform, f, options)
+        argnums, has_aux = options
+        Shortcut.__init__(self, f, -1 if has_aux else argnums, transform is value_and_grad, call)
+
+
 def _value_and_gradient(
-    f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Argnums,
-    has_aux: bool,
+    f: Callable[..., Any], argnums: Argnums, has_aux: bool, args: tuple[Any, ...],
+    kwargs: dict[str, Any], leaves: list[Value] | None, out: Any,
 ) -> tuple[Any, Any]:  # fmt: skip
-    leaves = out = None
-    if not has_aux:
-        found, leaves, out = short_call(f, args, kwargs, argnums)
-        if found is not None:
-            return found  # type: ignore[no-any-return]
-    call = _Call("grad", f, args, kwargs, argnums, has_aux, leaves and (leaves, out))
+    """The same where there is no short way; `leaves` and `out` if f has been called already."""
+    call = _Call("grad", f, args, kwargs, argnums, has_aux, (leaves, out) if leaves else None)
     y = call.scalar()
     gradient = call.arguments(call.pull([1.0]))
     return ((call.value(y), call.plain_aux()) if has_aux else call.value(y)), gradient
@@ -300,9 +308,9 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
     a_function("grad", f)
     _positions("grad", argnums)
 
-    @derived(grad, f, argnums, has_aux)
-    def gradient(*args: Any, **kwargs: Any) -> Any:
-        value, slopes = _value_and_gradient(f, args, kwargs, argnums, has_aux)
+    @derived(grad, f, argnums, has_aux, kind=Gradient)
+    def gradient(*recorded: Any) -> Any:
+        value, slopes = _value_and_gradient(f, argnums, has_aux, *recorded)
         return (slopes, value[1]) if has_aux else slopes
 
     return gradient

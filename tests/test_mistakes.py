@@ -225,7 +225,7 @@ PICTURES = {
     "viz.draw_dot(3)": (TypeError, "draw_dot: root must be made of Values, got int 3; compute it"),
     "viz.draw_dot(y.data)": (TypeError, "got float 6.0; give y itself, not y.data"),
     "viz.draw_dot(f)": (TypeError, "got function <function", "call it and draw the result"),
-    "viz.draw_dot(grad(f))": (TypeError, "got Derived <grad of <lambda>>", "call it and draw"),
+    "viz.draw_dot(grad(f))": (TypeError, "got Gradient <grad of <lambda>>", "call it and draw"),
     "viz.draw_dot(model)": (TypeError, "got MLP of [Layer of [", ", ...; draw what it computes",
                             "draw_network draws a model itself"),
     "viz.draw_dot([])": (ValueError, "draw_dot: there is nothing to draw in an empty list"),

@@ -55,6 +55,28 @@ def _slopes(table: Table, leaves: list[Value], out: Value) -> list[float] | None
         return table.gradients([n], [1.0], [v._entry for v in leaves])
 
 
+class Shortcut:
+    """A derivative of a function that goes the short way where there is one.
+
+    Args:
+        f: the function.
+        position: which argument to differentiate by; -1 if there is no short way.
+        both: whether the value is asked for, too.
+        general: what does the rest: ``general(args, kwargs, leaves, out)``.
+    """
+
+    def __init__(
+        self, f: Callable[..., Any], position: Any, both: bool, general: Callable[..., Any]
+    ) -> None:
+        self._f, self._position, self._both, self._general = f, position, both, general
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        found, leaves, out = short_call(self._f, args, kwargs, self._position)
+        if found is None:
+            return self._general(args, kwargs, leaves, out)
+        return found if self._both else found[1]
+
+
 def short_gradient(target: Any, sources: Any) -> Any:
     """The gradient of a Value by one or by a list of them; None where that takes more."""
     table = here.table

@@ -70,11 +70,13 @@ class Derived:
         return name if found is self else self._made
 
 
-def derived(transform: Function, f: Function, *options: Any) -> Callable[[Function], Function]:
-    """A decorator for what ``transform(f, *options)`` returns.
+def derived(
+    transform: Function, f: Function, *options: Any, kind: type[Derived] = Derived
+) -> Callable[[Function], Function]:
+    """A decorator for what ``transform(f, *options)`` returns, an object of class `kind`.
 
     Raises:
         TypeError: `f` is no function.
     """
     a_function(transform.__name__, f)
-    return lambda call: Derived(call, transform, f, options)
+    return lambda call: kind(call, transform, f, options)
