@@ -68,6 +68,7 @@ cdef class RecordedSweep:
     cdef int *arrived
     cdef double *given
     cdef int *gate
+    cdef char *clean
     cdef char *follow
 
     @cython.locals(table=Table, floor=Py_ssize_t, n=Py_ssize_t, arity=int, a=Py_ssize_t,
@@ -187,6 +188,7 @@ cdef inline void give_back(RecordedSweep sweep):
     free(sweep.arrived)
     free(sweep.given)
     free(sweep.gate)
+    free(sweep.clean)
     free(sweep.follow)
 
 

@@ -291,10 +291,14 @@ def together(sweep: "RecordedSweep", k: int, amount: int, gate: int) -> int:
     """The slot of the sum of what has arrived and what comes."""
     sweep.place[BEFORE], sweep.number[BEFORE] = sweep.arrived[k], sweep.given[k]
     copy(sweep, AMOUNT, amount)
-    if sweep.gate[k] != gate:
-        let_in(sweep, BEFORE, sweep.gate[k], MINUS_ZERO)
+    if sweep.gate[k] == gate:
+        sweep.clean[k] = 0
+    else:
+        if not sweep.clean[k]:
+            let_in(sweep, BEFORE, sweep.gate[k], MINUS_ZERO)
         let_in(sweep, AMOUNT, gate, MINUS_ZERO)
         sweep.gate[k] = either(sweep, sweep.gate[k], gate)
+        sweep.clean[k] = 1
     do(sweep, AMOUNT, ADD, BEFORE, AMOUNT, 0)
     return AMOUNT
 
@@ -381,7 +385,8 @@ class RecordedSweep:
     """
 
     __slots__ = (
-        "arrived", "floor", "follow", "gate", "given", "number", "place", "table", "top", "trace",
+        "arrived", "clean", "floor", "follow", "gate", "given", "number", "place", "table", "top",
+        "trace",
     )  # fmt: skip
 
     def __init__(self, table: Table, floor: int, sources: list[int]) -> None:
@@ -393,6 +398,7 @@ class RecordedSweep:
         self.arrived = blank(count)  # the adjoints: as `place` and `number` of slots
         self.given = unused(count)
         self.gate = blank(count)
+        self.clean = marks(count)  # whether an adjoint is -0.0 where its gate is shut
         self.follow = marks(count)  # whether an entry comes from a source
         give(self, ZERO, 0.0)
         give(self, MINUS_ZERO, -0.0)
