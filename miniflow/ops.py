@@ -126,7 +126,7 @@ def _lost_power(a: Any, b: Any) -> Any:
     lost = (b - (lower - step)) - (1.0 + step)
     size = where(lost, absolute(stop_gradient(a)), 1.0)
     size = where(less(0.0, size) * less(size, inf), size, 1.0)
-    return where(lost, 1.0 + lost * log(size), 1.0)
+    return pow(size, lost)
 
 
 def _power_log(a: Any, b: Any, n: Any) -> Any:

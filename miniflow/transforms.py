@@ -169,7 +169,8 @@ class _Call:
     def pull(self, cotangents: list[Any]) -> list[Any]:
         """The sum over outputs of cotangent x dy/dx, for each input."""
         recorded, table = self.records(cotangents), here.table
-        if recorded or table.sweeping:
+        own = all(v._tape is table for v in (*self.inputs, *self.outputs))
+        if recorded or table.sweeping or not own:
             return pullback(self.outputs, cotangents, self.inputs, recorded=recorded)
         with table.hold():
             targets, sources = [y._entry for y in self.outputs], [x._entry for x in self.inputs]

@@ -198,8 +198,9 @@ class Table(Reading):
 
     def gradients(self, entries: list[int], seeds: list[float], sources: list[int]) -> list[float]:
         """The sum over entries of seed x d(entry)/d(source); nobody's `.grad` changes."""
-        self.begin_sweep(spare_column(self, sources), min(sources))
+        self.begin_sweep(self.adjoint, min(sources))
         try:
+            self.flow = spare_column(self, sources)
             for n, seed in zip(entries, seeds, strict=True):
                 self._reach(n, seed, 1.0)
             self._pull(max(entries))
@@ -352,9 +353,8 @@ def compare(holds: Callable[[Any, Any], bool], a: Value, b: Any) -> Any:
     if number is NotImplemented:
         return number
     answer = holds(plain(a), number)
-    table = current()
-    if table.trace is not None:
-        table.trace.compared(table, holds, a, b, number, answer=answer)
+    if (trace := current().trace) is not None:
+        trace.compared(current(), holds, a, b, number, answer=answer)
     return answer
 
 

@@ -390,8 +390,8 @@ class RecordedSweep:
     )  # fmt: skip
 
     def __init__(self, table: Table, floor: int, sources: list[int]) -> None:
-        count = table.count - floor
         self.table, self.floor, self.top = table, floor, table.count
+        count = self.top - floor
         self.trace = table.trace
         self.place = blank(FIRST_SLOT + MOST_SLOTS)
         self.number = unused(FIRST_SLOT + MOST_SLOTS)
@@ -441,8 +441,8 @@ class RecordedSweep:
         """Add to the adjoint of a target; nothing where that is a plain 0."""
         wanted = cotangent.__class__ is Value or cotangent  # 0 * inf is nan
         if wanted and n >= self.floor:
-            ready(self.table)
             self.put(AMOUNT, cotangent)
+            ready(self.table)
             arrive(self, n, AMOUNT, ALWAYS)
 
     def run(self) -> None:
