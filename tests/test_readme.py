@@ -9,6 +9,7 @@ import ast
 import configparser
 import importlib
 import math
+import pkgutil
 import re
 import shlex
 
@@ -145,11 +146,11 @@ IMPORTS = {name: ROWS[name] for name in ROWS if name.split(".")[0] in ("miniflow
 
 
 def has(module, name):
-    """Whether a module has a name, which may lead through others."""
-    for part in name.split("."):
-        if not hasattr(module, part):
-            return False
-        module = getattr(module, part)
+    """Whether a module has a name, which may lead through modules in it."""
+    try:
+        pkgutil.resolve_name(f"{module.__name__}.{name}")
+    except (AttributeError, ImportError):
+        return False
     return True
 
 

@@ -95,8 +95,10 @@ def ancestors(root):
 def slopes(node):
     """dy/dparent for each parent; None where nothing flows."""
     found = OPS[node.op][1](*[x.data for x in node.parents], node.data)
+    selects = node.op in ("abs", "relu", "maximum", "where")  # what it has not chosen gets nothing
     return [
-        None if x.op == "constant" else slope for x, slope in zip(node.parents, found, strict=True)
+        None if x.op == "constant" or (selects and slope == 0) else slope
+        for x, slope in zip(node.parents, found, strict=True)
     ]
 
 
