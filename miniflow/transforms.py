@@ -178,12 +178,12 @@ class _Call:
 
     def rows(self) -> list[list[Any]]:
         """For each output its derivatives by all inputs."""
-        table, units = here.table, _units(len(self.outputs))
+        table = here.table
         if len(self.outputs) > SWEEPS_PER_PASS * len(self.inputs):
             columns = [_push(self, unit) for unit in _units(len(self.inputs))]
             return [list(row) for row in zip(*columns, strict=True)]
         if self.records([]) or table.sweeping:
-            return [self.pull(unit) for unit in units]
+            return [self.pull(unit) for unit in _units(len(self.outputs))]
         with table.hold():
             sources = [x._entry for x in self.inputs]
             return [table.gradients([y._entry], [1.0], sources) for y in self.outputs]
