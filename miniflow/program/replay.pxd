@@ -3,7 +3,7 @@
 cimport cython
 from libc.stdlib cimport calloc, free
 
-from miniflow.tape.storage cimport RULES, Binary, Ternary, Unary
+from miniflow.tape.storage cimport RULES, Binary, Ternary, Unary, ints
 
 
 cdef extern from "wide.h":
@@ -42,17 +42,6 @@ cdef inline void connect():
 
 cdef inline int known(int code) except -1:
     return RULES.known(code)
-
-
-cdef inline int *ints(list numbers) except? NULL:
-    """A column of ints."""
-    cdef Py_ssize_t k, count = len(numbers)
-    cdef int *found = <int *>calloc(count + 1, sizeof(int))
-    if found == NULL:
-        raise MemoryError
-    for k in range(count):
-        found[k] = numbers[k]
-    return found
 
 
 cdef inline void discard(Replay replay):

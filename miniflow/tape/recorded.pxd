@@ -5,7 +5,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
 from miniflow.tape.core cimport Table, Value, reserve
-from miniflow.tape.storage cimport RULES, Rules
+from miniflow.tape.storage cimport RULES, Rules, ints
 
 
 cdef extern from "columns.h":
@@ -134,17 +134,6 @@ cdef inline void connect():
 
 cdef inline int known(int code) except -1:
     return RULES.known(code)
-
-
-cdef inline int *ints(list numbers) except NULL:
-    """A column of ints."""
-    cdef Py_ssize_t k, count = len(numbers)
-    cdef int *found = <int *>calloc(count + 1, sizeof(int))
-    if found == NULL:
-        raise MemoryError
-    for k in range(count):
-        found[k] = numbers[k]
-    return found
 
 
 cdef inline int *blank(Py_ssize_t count) except NULL:

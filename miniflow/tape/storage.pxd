@@ -4,7 +4,7 @@
 
 cimport cython
 from libc.stdint cimport uint64_t
-from libc.stdlib cimport free
+from libc.stdlib cimport calloc, free
 
 
 cdef extern from "columns.h":
@@ -131,3 +131,14 @@ cdef inline void release(Storage table):
     free(table.spare)
     free(table.mark)
     free(table.pool)
+
+
+cdef inline int *ints(list numbers) except? NULL:
+    """A column of ints."""
+    cdef Py_ssize_t k, count = len(numbers)
+    cdef int *found = <int *>calloc(count + 1, sizeof(int))
+    if found == NULL:
+        raise MemoryError
+    for k in range(count):
+        found[k] = numbers[k]
+    return found
