@@ -181,13 +181,13 @@ class Select(Op):
 # fmt: off
 where: Op = define("where", "b if a else c", None,
                    lambda a, b, c, y: where(a, 1.0, 0.0), lambda a, b, c, y: where(a, 0.0, 1.0),
-                   row=Select, selects=SECOND | THIRD)
+                   row=Select, packable=True, selects=SECOND | THIRD)
 maximum = define("maximum", "a if a >= b or a != a else b",
                  lambda a, b, y: _share(a, b), lambda a, b, y: _share(b, a),
-                 symbol="max", commutative=True, selects=FIRST | SECOND)
+                 symbol="max", commutative=True, packable=True, selects=FIRST | SECOND)
 minimum = define("minimum", "a if a <= b or a != a else b",
                  lambda a, b, y: _share(b, a), lambda a, b, y: _share(a, b),
-                 symbol="min", commutative=True, selects=FIRST | SECOND)
+                 symbol="min", commutative=True, packable=True, selects=FIRST | SECOND)
 copysign: Op = define("copysign", "math.copysign(a, b) if b == b else abs(a)",
                       lambda a, b, y: sign(a) * copysign(1.0, b), None, selects=FIRST)
 ldexp: Op = define("ldexp", "math.ldexp(a, int(b)) if isfinite(b) else a * 2.0**b",

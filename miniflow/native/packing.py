@@ -12,6 +12,7 @@ from miniflow.native.emitter import Emitter, Target
 from miniflow.native.kernel import STRETCH, Access, Kernel, Piece
 from miniflow.native.layout import Location
 from miniflow.native.rows import ROWS
+from miniflow.ops import where
 from miniflow.program.ir import Code
 from miniflow.program.schedule import demanded
 
@@ -55,8 +56,10 @@ class Packs:
             return False
         before = len(self.of)
         self.of |= dict.fromkeys(pack, pack)
+        choice = self.program.instructions[pack[0] - self.program.first].op is where
         for operands in self.operands(pack):
-            if not (self.at_hand(operands) or self._grow(operands, depth - 1, 0)):
+            inner = loose if choice else 0  # a choice costs little: what it chooses from counts
+            if not (self.at_hand(operands) or self._grow(operands, depth - 1, inner)):
                 loose -= 1
             if loose < 0:
                 for slot in list(self.of)[before:]:

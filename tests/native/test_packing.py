@@ -87,6 +87,17 @@ def test_what_is_none(f):
     assert not packs(f, A).of
 
 
+def test_a_choice_between_packs():
+    def f(a, x):
+        c = m.less(0.0, x)
+        return [m.where(c, x * m.exp(u), 0.0) for u in a]
+
+    found = packs(f, A, 2.0)
+    assert len(found.of) == 2 * len(A)
+    check(f, A, 2.0)
+    check(f, A, -2.0)
+
+
 def test_what_comes_to_nothing_leaves_nothing():
     # of each sum only one part is at hand
     def f(a):
