@@ -18,7 +18,7 @@ COMMANDS = [part for _, command in ROWS for part in command.split(" && ")]
 SETUP = configparser.ConfigParser()
 SETUP.read(ROOT / "setup.cfg")
 PROGRAMS = {"python3", "pip", "pytest", "python", "ruff", "mypy"}
-PROFILES = {"default", "ci", "thorough", "quick"}
+PROFILES = {"default", "ci", "short", "thorough", "quick"}
 
 
 def words(command):

@@ -5,6 +5,8 @@ import inspect
 import itertools
 import sys
 
+from support import profiles
+
 
 def intruded(action, intruder, moment):
     """Run `action`, `intruder` at its `moment`-th call; whether there were so many."""
@@ -70,10 +72,13 @@ def haunted(action, intruder, moment):
 
 
 def everywhere(run, scenario):
-    """Run a scenario once for every moment at which `run` can intrude; how many there were."""
-    moment, fired = 0, True
+    """Run a scenario once for every moment at which `run` can intrude; how many there were.
+
+    In short runs for one moment of several.
+    """
+    moment, fired = 1 - profiles.stride(), True
     while fired:
-        moment += 1
+        moment += profiles.stride()
         action, intruder, check = scenario()
         try:
             fired = run(action, intruder, moment)
