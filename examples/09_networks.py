@@ -76,7 +76,10 @@ wrote(render(score, output / "frames.svg", compact=True, theme="dark"))
 
 # The loss over all points is a graph of thousands of entries: frames, and entries that are
 # alike, become one box each.
+# The optimiser has moved the parameters since: first it is computed again.
 loss.label = "loss"
+optimizer.zero_grad()
+loss.forward().backward()
 wrote(render(loss, output / "folded.svg"))
 
 # A snapshot keeps numbers and gradients, and `diff` draws what a step has changed.

@@ -3,7 +3,9 @@
 What micrograd leaves open is open here: `data` and `grad` of every Value can be set, `_backward`
 assigned and called by hand, classes derived, methods and attributes added; `==` is identity.
 `backward` is micrograd's, too: it reads `data` as it is now, adds to the `grad` of every Value
-below, and goes on from what it finds there. Nothing recurses. It is about as fast
+below, and goes on from what it finds there: after `w = Value(1.0); y = w * (w * w); w.data = 3.0`
+it gives 19, slopes at the new number of products of the old one. The first time it warns. Nothing
+recurses. It is about as fast
 as micrograd, and so much slower than `miniflow.Value`.
 
 Beside it each Value has a *node*, the `miniflow.Value` with the same number, so that a Tape lists
@@ -15,6 +17,7 @@ what happens and `viz` draws it. An operation written by hand is one entry. Data
 Source: https://github.com/karpathy/micrograd; `label`, `exp` and `tanh` are its lecture's.
 """
 
+import warnings
 from collections.abc import Callable, Iterable
 from operator import add, mul
 from typing import Any
@@ -24,6 +27,7 @@ from miniflow import ops
 from miniflow.ops import Op
 from miniflow.tape.core import Value as Taped
 from miniflow.tape.core import current
+from miniflow.tape.reading import located
 from miniflow.tape.storage import is_leaf
 
 bare = object.__new__
@@ -110,6 +114,8 @@ class Value:
     def backward(self) -> None:
         """Set self's `grad` to 1 and call `_backward` of all below, results before operands."""
         order = sorted_below(self)
+        if not _warned and self._node is not None:
+            _warn_of_stale(self._node)
         self.grad = 1
         for v in reversed(order):
             v._backward()
@@ -152,6 +158,25 @@ class Value:
 
     def __repr__(self) -> str:
         return f"Value(data={self.data}, grad={self.grad})"
+
+
+_warned = False  # whether somebody was told of stale results
+
+
+def _warn_of_stale(node: Taped) -> None:
+    """Warn, once, where data was set after a result had been computed from it."""
+    global _warned
+    table, n = located(node)
+    try:
+        table.refuse_stale([n])
+    except RuntimeError:
+        _warned = True
+        warnings.warn(
+            "backward: this result was computed before data below it was set; micrograd takes the "
+            "slopes at the new numbers all the same. Compute the result anew; miniflow.Value "
+            "refuses to go on",
+            stacklevel=3,
+        )
 
 
 # --- the order of a sweep -------------------------------------------------------

@@ -4,6 +4,7 @@ core.py           what a learner reads: a number, recording, the sweep, operator
 storage.py        the columns and side tables of a tape
 compaction.py     room for entries, and how entries go that nobody needs
 reading.py        how entries are looked at, and what a Value shows of itself
+replaying.py      computing entries again, and whether that is needed
 operands.py       what may stand beside a Value
 methods.py        the operation table's functions as methods of Values
 refusals.py       everything that is refused, in words

@@ -22,6 +22,7 @@ typedef struct {
     double *value, *adjoint, *flow;
     unsigned char *mark;
     Py_ssize_t count, capacity, pooled, noted, held, muted, chain, pending, floor;
+    Py_ssize_t changed, checked, fresh;
     uint64_t thread;
     PyObject *scopes;
 } TableHead;

@@ -409,6 +409,7 @@ def commit(
     owner += [nobody] * unused
     labels, grads, homes, others, scopes, names = sides
     pooled = len(pool)
+    changed, checked = [places[min(n, count)] for n in (table.changed, table.checked)]
     # what the table was the last to know stays until the end: it may have finalizers
     dropped = table.homes, table.others
     collecting = gc.isenabled()
@@ -421,6 +422,7 @@ def commit(
         table.value[:kept], table.adjoint[:count], table.owner[:count] = value, adjoint, owner
         table.labels, table.grads, table.homes, table.others = labels, grads, homes, others
         table.pool, table.pooled, table.scopes, table.names = pool, pooled, scopes, names
+        table.changed, table.checked, table.fresh = changed, checked, -1
         table.count, table.version = kept, version + 1
         deque(moves, 0)
     finally:

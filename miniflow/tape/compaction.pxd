@@ -121,6 +121,8 @@ cdef inline bint commit(
             for k in range(table.right[kept]):
                 table.pool[pooled] = marks_before(mark, blocks, table.pool[start + k])
                 pooled += 1
+        else:
+            table.right[kept] = table.right[n]  # when its data was set
         table.value[kept] = table.value[n]
         move_number(table.adjoint, kept, n)
         table.owner[kept] = table.owner[n]
@@ -131,6 +133,9 @@ cdef inline bint commit(
     clear_numbers(table.adjoint, kept, count)
     memset(table.owner + kept, 0, (count - kept) * sizeof(void *))
     table.labels, table.grads, table.homes, table.others, table.scopes, table.names = sides
+    table.changed = marks_before(mark, blocks, min(table.changed, count))
+    table.checked = marks_before(mark, blocks, min(table.checked, count))
+    table.fresh = -1
     table.pooled = pooled
     table.noted = noted
     table.count = kept

@@ -6,7 +6,8 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.math cimport NAN
 
 from miniflow.tape.compaction cimport Compaction
-from miniflow.tape.reading cimport Readable, Reading, pending_entry
+from miniflow.tape.reading cimport Readable, pending_entry
+from miniflow.tape.replaying cimport Replaying
 from miniflow.tape.storage cimport (
     RULES, Binary, Handle, Storage, Ternary, Unary, plain,
 )
@@ -63,7 +64,7 @@ cdef class Number(Readable):
 
 
 @cython.final
-cdef class Table(Reading):
+cdef class Table(Replaying):
     cpdef Value enter(self, Number v, int code, double number)
     @cython.locals(code=int, arity=int, left=int, right=int, number=double, v=Value, xs=list)
     cpdef Value record(self, object op, object operands, object y=*)

@@ -24,7 +24,8 @@ from miniflow import ops
 from miniflow.ops import OTHER, Op, real, stop_gradient
 from miniflow.tape import methods, refusals
 from miniflow.tape.operands import comparable, just, operand
-from miniflow.tape.reading import Readable, Reading
+from miniflow.tape.reading import Readable
+from miniflow.tape.replaying import Replaying
 from miniflow.tape.storage import plain
 from miniflow.tape.threads import Here
 
@@ -69,8 +70,7 @@ class Number(Readable):
         table = self._tape
         if table.arity[table.operation[self._entry]]:
             raise refusals.computed_data()
-        table.value[self._entry] = number
-        table.version += 1
+        table.set_data(self, number)
 
     @property
     def grad(self) -> float:
@@ -127,14 +127,14 @@ class Number(Readable):
 # --- recording ------------------------------------------------------------------
 
 
-class Table(Reading):
+class Table(Replaying):
     """The entries of one thread's tape; everything is done by their numbers."""
 
     __slots__ = ()
 
     def __init__(self) -> None:
         self.arity = arities()
-        Reading.__init__(self)
+        Replaying.__init__(self)
         self.thread = get_ident()
 
     def enter(self, v: Number, code: int, number: float) -> "Value":
@@ -184,7 +184,7 @@ class Table(Reading):
         Afterwards `adjoint` holds seed x dv/dx for each computed entry x reached. If a
         partial raises, no leaf's gradient has changed.
         """
-        self.begin_sweep(self.adjoint, 0)
+        self.begin_sweep(self.adjoint, 0, [v._entry])
         try:
             with self.hold():
                 self._reach(v._entry, seed, 1.0)
@@ -198,7 +198,7 @@ class Table(Reading):
 
     def gradients(self, entries: list[int], seeds: list[float], sources: list[int]) -> list[float]:
         """The sum over entries of seed x d(entry)/d(source); nobody's `.grad` changes."""
-        self.begin_sweep(self.adjoint, min(sources))
+        self.begin_sweep(self.adjoint, min(sources), entries)
         try:
             self.flow = spare_column(self, sources)
             for n, seed in zip(entries, seeds, strict=True):

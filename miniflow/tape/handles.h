@@ -119,6 +119,9 @@ static void give_up(TableHead *t)
     memset(t->operation + n, 0, (t->count - n) * sizeof(int));
     memset(t->adjoint + n, 0, (t->count - n) * sizeof(double));
     t->count = n;
+    if (t->checked > n) t->checked = n;
+    if (t->changed > n) t->changed = n;
+    if (t->fresh >= n) t->fresh = -1;
 }
 
 static inline void put_by(HandleHead *v)

@@ -31,6 +31,7 @@ def pullback(
         wanted = [[x._entry] if x._tape is table else table.entries_of(x) for x in sources]
         if not (recorded or table.sweeping or _has_constant(table, wanted)):
             return plain_gradients(table, entries, cotangents, wanted)
+        table.refuse_stale(entries)
         found = recorded_gradients(table, entries, cotangents, wanted)
     return found if recorded else [plain(x) if isinstance(x, Value) else x for x in found]
 

@@ -1,7 +1,6 @@
 # C types for reading.py.
 
 cimport cython
-from libc.string cimport memset
 
 from miniflow.tape.compaction cimport Compaction, last
 from miniflow.tape.storage cimport Handle, Storage, plain
@@ -36,13 +35,6 @@ cdef class Reading(Compaction):
     @cython.locals(n=Py_ssize_t, k=Py_ssize_t, code=int, a=int, b=int, arity=int)
     cpdef bint self_contained(self, Py_ssize_t floor)
     cdef bint _from_before(self, Py_ssize_t n, Py_ssize_t floor) noexcept
-    @cython.locals(entries=list, old=list, n=Py_ssize_t, number=double)
-    cpdef replay(self, Handle v)
-    cdef double _recomputed(self, Py_ssize_t n) except? -1.0
-    @cython.locals(leaves=list, n=Py_ssize_t)
-    cdef list reached_leaves(self)
-    cdef begin_sweep(self, double *column, Py_ssize_t floor)
-    cdef clean(self)
     cpdef bint idle(self)
 
 
@@ -55,8 +47,3 @@ cdef class Readable(Handle):
 cdef inline Py_ssize_t pending_entry(const unsigned char *mark, Py_ssize_t stop):
     """The last entry before `stop` that a sweep has yet to replay."""
     return pending_before(mark, stop)
-
-
-cdef inline void unmark(Storage table):
-    """Take all marks away."""
-    memset(table.mark, 0, table.capacity)

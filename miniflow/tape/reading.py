@@ -26,7 +26,7 @@ else:
     from miniflow.tape.columns import cython
 
 if not cython.compiled:
-    from miniflow.tape.columns import CONSTANT, LEAF, SHARED, last, pending_entry, unmark
+    from miniflow.tape.columns import CONSTANT, LEAF, SHARED, last, pending_entry
 
 
 def located(v: Handle) -> tuple[Any, int]:
@@ -145,59 +145,6 @@ class Reading(Compaction):
         names = self.names.copy()
         starts, found = list(names), [(), *names.values()]
         return [found[bisect_right(starts, n)] for n in entries]
-
-    # --- replaying ----------------------------------------------------------------
-
-    def replay(self, v: Handle) -> None:
-        """Compute again, in order, what `v` comes from; all or nothing."""
-        entries: list[int] = []
-        old: list[float] = []
-        with self.hold():
-            try:
-                entries = self.reached([v._entry])
-                old = [self.value[n] for n in entries]
-                for n in reversed(entries):
-                    self.value[n] = self._recomputed(n)
-            except BaseException:
-                for n, number in zip(entries, old, strict=False):
-                    self.value[n] = number
-                raise
-            finally:
-                self.version += 1
-
-    def _recomputed(self, n: int) -> float:
-        """What an entry is worth by its operands' values, or by another thread's leaf."""
-        op = self.op(n)
-        if op.arity:
-            return op.number(*[self.value[x] for x in self.operands(n)])
-        return plain(self.homes[n]) if self.operation[n] == SHARED else self.value[n]
-
-    # --- marks of sweeps ----------------------------------------------------------
-
-    def begin_sweep(self, column: list[float], floor: int) -> None:
-        """Nothing is reached yet; adjoints go into a column, of entries from `floor` on."""
-        if self.sweeping:
-            raise refusals.sweep_in_sweep()
-        self.clean()
-        self.flow, self.floor, self.chain, self.pending = column, floor, -1, 0
-        self.sweeping = self.dirty = True
-
-    def reached_leaves(self) -> list[int]:
-        """The leaves that a finished sweep has reached; nothing is marked any more."""
-        leaves: list[int] = []
-        n = self.chain
-        while n >= 0:
-            leaves.append(n)
-            self.mark[n] = 0
-            n = self.left[n]
-        self.dirty = False
-        return leaves
-
-    def clean(self) -> None:
-        """Take away the marks of a sweep that was broken off."""
-        if self.dirty:
-            unmark(self)
-            self.dirty = False
 
     @property
     def silent(self) -> bool:

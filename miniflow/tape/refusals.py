@@ -35,6 +35,16 @@ def label(what: str, found: Any) -> TypeError:
     return TypeError(f"{what}: label must be a string, got {shown(found)}")
 
 
+def stale(leaf: Any) -> RuntimeError:
+    """The data of a leaf was set since a result was computed from it."""
+    label, number = leaf._tape.labels.get(leaf._entry, ""), leaf._tape.value_of(leaf._entry)
+    name = f"the leaf {label!r}" if label else "a leaf"
+    return RuntimeError(
+        f"the data of {name} was set to {number!r} after this result had been computed from it: "
+        "its gradient would be wrong; compute the result again first, by result.forward(), or anew"
+    )
+
+
 def subclass() -> TypeError:
     """Somebody derives a class from Value."""
     return TypeError(

@@ -56,7 +56,7 @@ cdef class Storage:
     cdef unsigned char *mark
     cdef readonly Py_ssize_t count, capacity, pooled
     cdef public Py_ssize_t noted, held, muted
-    cdef Py_ssize_t chain, pending, floor
+    cdef Py_ssize_t chain, pending, floor, changed, checked, fresh
     cdef public uint64_t thread
     cdef public dict scopes
     # and the rest
@@ -68,7 +68,8 @@ cdef class Storage:
     cdef public tuple open_names
     cdef public object trace, swept
     cdef readonly bint sweeping
-    cdef bint dirty, due
+    cdef bint dirty, due, mixed
+    cdef int changes
 
     @cython.locals(n=Py_ssize_t)
     cpdef set_label(self, Handle v, label)

@@ -4,7 +4,8 @@ An entry has one place in each column:
 
     operation      the code of a row of the operation table; or of leaf, constant, shared
     left, right    the entries of the operands; or where in `pool` their numbers are, and how
-                   many; of a leaf that a sweep has reached the one that it had reached before
+                   many; of a leaf that a sweep has reached the one that it had reached before;
+                   and when its data was set, by the count of changes, as a negative number
     value          the primal: what the entry evaluates to
     adjoint        d(output)/d(this entry), filled in by a sweep; but a sweep that is to change
                    no gradient fills in a column of its own: `flow` is the one that it fills
@@ -46,8 +47,9 @@ class Storage:
     """The columns and side tables of one thread's tape."""
 
     __slots__ = (
-        "adjoint", "arity", "capacity", "chain", "count", "dirty", "due", "floor", "flow", "grads",
-        "held", "homes", "labels", "left", "mark", "muted", "names", "noted", "open_names",
+        "adjoint", "arity", "capacity", "chain", "changed", "changes", "checked", "count", "dirty",
+        "due", "floor", "flow", "fresh", "grads",
+        "held", "homes", "labels", "left", "mark", "mixed", "muted", "names", "noted", "open_names",
         "opened", "operation", "others", "owner", "pending", "pool", "pooled", "right", "scopes",
         "sweeping", "swept", "thread", "trace", "value", "version",
     )  # fmt: skip
@@ -84,6 +86,11 @@ class Storage:
         self.swept: Callable[[Any], None] | None = None  # told of each sweep
         self.sweeping = False
         self.dirty = False  # whether a sweep may have left marks behind
+        self.changed = 0  # how many entries there were when data was set last
+        self.checked = 0  # so far it is known ...
+        self.mixed = False  # ... whether later entries use results from before that
+        self.fresh = -1  # an entry that was found to be what leaves make of it
+        self.changes = 0  # of data, so far
         self.version = 0  # counts all changes but appended entries
         resize(self, SMALLEST)
 

@@ -124,6 +124,15 @@ def forward(root):
             node.data = float(OPS[node.op][0](*[x.data for x in node.parents]))
 
 
+def is_right(root):
+    """Whether all that `root` was computed from is what its operands make of it now."""
+    return all(
+        same(x.data, float(OPS[x.op][0](*[a.data for a in x.parents])))
+        for x in ancestors(root)
+        if x.parents
+    )
+
+
 def same(a, b):
     return a == b or (a != a and b != b)
 
@@ -157,7 +166,6 @@ class Engine(RuleBasedStateMachine):
         self.kept: list[tuple[Value, Node]] = []
         self.scopes: list[tuple[Tape, int, int | None]] = []  # with their stretch of the log
         self.log: list[Node] = []  # all own nodes, in order
-        self.moved = False  # whether any leaf's data has changed
         self.breaking = False
         self.fragile = ops.define("fragile", lambda x: x, self.fragile_slope)
 
@@ -182,11 +190,20 @@ class Engine(RuleBasedStateMachine):
         return self.kept[k % len(self.kept)]
 
     def fresh(self, k):
-        """A kept Value that is up to date: a sweep through another is nobody's promise."""
+        """A kept Value; computed again, if it is stale and therefore refused."""
         value, node = self.pick(k)
-        if self.moved:
-            value.forward()
-            forward(node)
+        if not node.foreign:
+            with Tape() as scope:
+                pass
+            try:
+                scope.gradient(value, value)
+            except RuntimeError as error:
+                assert "had been computed" in str(error)  # noqa: PT017
+                copies = any(x.foreign for x in ancestors(node))  # of what another thread has set
+                assert copies or not is_right(node)
+                value.forward()
+                forward(node)
+            assert is_right(node)
         return value, node
 
     def keep(self, value, node):
@@ -233,12 +250,14 @@ class Engine(RuleBasedStateMachine):
     @precondition(lambda self: self.kept)
     @rule(name=unary, a=index)
     def prefix(self, name, a):
-        self.keep(*self.record(name, (a,)))
+        if (found := self.record(name, (a,))) is not None:
+            self.keep(*found)
 
     @precondition(lambda self: self.kept)
     @rule(c=index, a=index | number, b=index | number)
     def choose(self, c, a, b):
-        self.keep(*self.record("where", (c, a, b)))
+        if (found := self.record("where", (c, a, b))) is not None:
+            self.keep(*found)
 
     @precondition(lambda self: self.kept)
     @rule(
@@ -255,7 +274,9 @@ class Engine(RuleBasedStateMachine):
     @rule(names=st.lists(binary, min_size=1, max_size=12), a=index, others=st.data())
     def chain(self, names, a, others):
         """A long expression, of which only the end is kept."""
-        self.keep(*self.record("neg", (a,)))
+        if (found := self.record("neg", (a,))) is None:
+            return
+        self.keep(*found)
         for name in names:
             if (found := self.record(name, (-1 % len(self.kept), others.draw(index)))) is not None:
                 self.kept[-1] = found
@@ -358,7 +379,7 @@ class Engine(RuleBasedStateMachine):
     @rule(k=index, x=number)
     def transform(self, k, x):
         """d(x * v)/dx = v, and through it to what v was computed from."""
-        value, node = self.pick(k)
+        value, node = self.fresh(k)
         slope = miniflow.grad(lambda x: x * value)(x)
         if node.op == "constant":
             assert type(slope) is float
@@ -389,7 +410,6 @@ class Engine(RuleBasedStateMachine):
                 value.data = x
         else:
             value.data = node.data = x
-            self.moved = True
 
     @precondition(lambda self: self.kept)
     @rule(k=index)
@@ -443,7 +463,7 @@ class Engine(RuleBasedStateMachine):
     def draw(self, k):
         from viz.diagram.dot import draw_dot
 
-        value, _ = self.pick(k)
+        value, _ = self.fresh(k)
         source = draw_dot(value, limit=None).source
         assert source.startswith("digraph")
         assert draw_dot(value, limit=None).source == source

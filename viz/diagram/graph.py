@@ -222,7 +222,9 @@ class _Reader:
         """What `roots` come from, each entry once."""
         found = list(map(located, roots))
         for table in dict.fromkeys(table for table, _ in found):
-            self.read(table, table.reached([entry for x, entry in found if x is table])[::-1])
+            entries = [entry for x, entry in found if x is table]
+            table.refuse_stale(entries)
+            self.read(table, table.reached(entries)[::-1])
         self.graph.outputs |= {self.places[table][entry] for table, entry in found}
 
     def tape(self, tape: Tape) -> None:

@@ -145,6 +145,7 @@ def take_steps(
     thawed("stepping through a Value")
     table, _ = located(root)
     with table.hold():
+        table.refuse_stale([located(root)[1]])
         entries = table.reached([located(root)[1]])[::-1]
         if limit is not None and len(entries) > limit:
             raise ValueError(
