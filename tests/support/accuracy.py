@@ -9,18 +9,22 @@ or of the derivative where it is larger. What is below
 
 Terms:
     answer   an exact partial, from `support.orders`
+    sure     within its bound, whatever `support.balls` do not know of the answer
     measure  what an error is compared with: "answer", "step", "size" or "one"
 """
 
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from miniflow import grad
-from support import orders
+from support import balls, orders
 from support.judge import LIMIT, mp
 
 FLOOR = mp.mpf(2) ** -970
 ROOM = LIMIT / 1024  # for intermediates
+END = np.ldexp(np.longdouble(1), 1023) * 2  # LIMIT
 ANSWER, STEP, SIZE, ONE = "answer", "step", "size", "one"
 
 
@@ -89,6 +93,7 @@ BEYOND = {
     "div": lambda order, a, b: abs(b) < 10 ** (-290 / order),
     "pow": lambda order, a, b: beyond_power(order, a, b),
     "power_log": lambda order, a, b, n: beyond_power(order + n, a, b),
+    "elu": lambda order, x, alpha: x < -708,  # times the exponential
     **dict.fromkeys(("hypot", "unit", "atan2"), lambda *xs: beyond_length(*xs)),
 }
 
@@ -125,6 +130,8 @@ POLES = {
     **dict.fromkeys(("leaky_relu", "elu"), lambda x, slope: x == 0),
     **dict.fromkeys(("hypot", "unit"), lambda a, b: a == b == 0),
     **dict.fromkeys(("maximum", "minimum"), lambda a, b: a == b),
+    "max_of": lambda *xs: xs.count(max(xs)) > 1,
+    "min_of": lambda *xs: xs.count(min(xs)) > 1,
     **dict.fromkeys(("div", "mod", "fmod", "remainder"), lambda a, b: b == 0),
     "cotpi": lambda x: x % 1 == 0,
     "acosh": lambda x: x <= 1,
@@ -232,14 +239,15 @@ def errors(op, xs, found):
         xs: its operands.
         found: the derivatives there, by their indices.
     """
-    measure = BOUNDS.get(op.name, STRAIGHT).measure
+    measure, beyond = BOUNDS.get(op.name, STRAIGHT).measure, BEYOND.get(op.name)
+    found = {i: y for i, y in found.items() if not (beyond and beyond(sum(i), *xs))}
+    if not found:
+        return
     answers = orders.partials(op, xs, orders.ORDER + (measure in (STEP, SIZE)))
     places = orders.moving(op, xs)
     for i, got in found.items():
         order, answer = sum(i), answers[i]
         if abs(answer) >= ROOM and (op.name in SUMS or abs(answer) < LIMIT):
-            continue
-        if BEYOND.get(op.name, lambda *xs: False)(order, *xs):
             continue
         scale = float(measure == ONE)
         if measure in (STEP, SIZE):
@@ -249,9 +257,63 @@ def errors(op, xs, found):
         yield i, answer, error(got, answer, scale)
 
 
+def sure(op, columns, found):
+    """Where derivatives are surely within their bounds, and their errors: by index, two columns.
+
+    Args:
+        op: the row.
+        columns: its operands, one array for each.
+        found: the derivatives, by their indices: arrays, too.
+    """
+    count = len(columns[0])
+    answers = {i: (np.zeros(count, bool), np.zeros(count)) for i in found}
+    if op.name not in orders.CURVES:
+        for i, got in found.items():
+            answers[i][0][:] = (got == 0) & (sum(i) > 1)
+        return answers
+    fixed = [k for k in range(len(columns)) if not op.follows(k)]
+    keys = [tuple(map(float, key)) for key in zip(*[columns[k] for k in fixed], strict=True)]
+    for key in {*keys} or [()]:
+        places = np.array([k == key for k in keys]) if keys else np.ones(count, bool)
+        xs = [x[places] for x in columns]
+        for k, x in zip(fixed, key, strict=True):
+            xs[k] = x
+        part = {i: got[places] for i, got in found.items()}
+        for i, (certain, off) in _judged(op, xs, part).items():
+            answers[i][0][places], answers[i][1][places] = certain, np.where(certain, off, 0)
+    return answers
+
+
+@np.errstate(all="ignore")
+def _judged(op, xs, found):
+    """The same for operands without a derivative that are plain numbers."""
+    bound = BOUNDS.get(op.name, STRAIGHT)
+    places = orders.moving(op, xs)
+    given = [balls.mpf(x) if k in places else x for k, x in enumerate(xs)]
+    moved = bound.measure in (STEP, SIZE)
+    jet = orders.curve(op, given, orders.ORDER + moved, balls)
+    answers = {}
+    for i, got in found.items():
+        answer = balls.ball(jet.partial(i))
+        scale = np.fmax(_least(answer), max(float(FLOOR), bound.measure == ONE))
+        for n, k in enumerate(places if moved else ()):
+            scale = np.fmax(scale, _least(jet.partial(raised(i, n))) * reach(bound.measure, xs[k]))
+        ulp = np.ldexp(np.longdouble(1), np.frexp(np.fmin(scale, END))[1] - 53)
+        off = [abs(np.clip(got, -END, END) - np.clip(answer.mid + rad, -END, END)) / ulp
+               for rad in (-answer.rad, 0, answer.rad)]  # fmt: skip
+        answers[i] = np.maximum(off[0], off[2]) <= bound.ulps[sum(i) - 1], off[1]
+    return answers
+
+
+def _least(x):
+    """The least that the size of a ball can be."""
+    x = balls.ball(x)
+    return abs(x.mid) - x.rad
+
+
 def reach(measure, x):
-    """By how much an operand moves."""
-    return abs(x) if measure == SIZE else min(abs(x), 1.0)
+    """By how much operands move."""
+    return abs(x) if measure == SIZE else np.minimum(abs(x), 1.0)
 
 
 def raised(i, n):
