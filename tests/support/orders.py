@@ -412,6 +412,13 @@ class Exact:
     ncdf = staticmethod(lambda x: mp.ncdf(x) if x > -60 else mp.zero)
     zeta = staticmethod(zeta)
 
+    @staticmethod
+    def power(x, p):
+        if abs(p) < 1000:
+            return mp.mpf(x) ** p
+        with mp.workprec(BITS + 1200):  # of numbers so large some 1000 bits stand before the point
+            return mp.exp(p * mp.log(x))
+
     def __getattr__(self, name):
         return getattr(mp, name)
 
