@@ -260,7 +260,8 @@ def root(x):
 
 def complement(x):
     """1 - x*x."""
-    return x.into([(1 - x.value) * (1 + x.value), -2 * x.value, -1, *[0] * (x.degree - 2)])
+    series = [(1 - x.value) * (1 + x.value), -2 * x.value, -1]
+    return x.into([*series, *[0] * x.degree][: x.degree + 1])
 
 
 def psi(order, x):
