@@ -24,7 +24,6 @@ from support import accuracy
 from support.judge import mp
 from support.orders import ORDER
 
-
 BATCH = 10_000
 SHOWN = 4  # wrong ones of a row
 

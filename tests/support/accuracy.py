@@ -251,7 +251,7 @@ def errors(op, xs, found):
     answers = orders.partials(op, xs, max(map(sum, found)) + (measure in (STEP, SIZE)))
     places = orders.moving(op, xs)
     for i, got in found.items():
-        order, answer = sum(i), answers[i]
+        answer = answers[i]
         if abs(answer) >= ROOM and (op.name in SUMS or abs(answer) < LIMIT):
             continue
         scale = float(measure == ONE)

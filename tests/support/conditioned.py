@@ -8,13 +8,15 @@ a fault, and not of the rounding. Answers that move by more than `LOOSE` of them
 Terms:
     step     one operation: a row, and operands that are nodes (numbers of them) or plain numbers
     node     an input or a step's result
-    moves    numbers that say by how much what is computed is moved, one after the other
     bound    by how much a result may be off
+    move     a function that adds some ulps, at random, to what is computed
 """
 
 import math
+from collections import Counter
 from typing import NamedTuple
 
+from miniflow import grad, hessian
 from miniflow.ops import TABLE
 from support import accuracy
 from support.judge import JUDGE, largest, mp, total
@@ -23,11 +25,17 @@ NUDGE = mp.mpf(2) ** -51  # 4 ulp at most
 RUNS = 4
 FACTOR = 8  # the bound, over by how much the answers move
 LOOSE = 1e-6
-SMALL, LARGE = 1e-60, 1e60  # sizes of nodes; also of answers, which may be a few products of them
-FLOOR = mp.mpf(10) ** -250
+SMALL, LARGE = 1e-60, 1e60  # sizes of nodes
+FLOOR = mp.mpf(10) ** -250  # answers are judged from here to its inverse
+ORDERS = ("gradient", "Hessian")
 ROWS = [name for name in TABLE if name in JUDGE]
 # Operands that are whole numbers, and plain ones: which, from, to.
-WHOLE = {"hurwitz_zeta": (0, 2, 6), "power_log": (2, 1, 3), "ldexp": (1, -9, 9), "round_to": (1, 0, 3)}
+WHOLE = {
+    "hurwitz_zeta": (0, 2, 6),
+    "power_log": (2, 1, 3),
+    "ldexp": (1, -9, 9),
+    "round_to": (1, 0, 3),
+}
 
 
 class Node(NamedTuple):
@@ -202,3 +210,46 @@ def bound(y, others):
 def error(got, answer, bound):
     """How far a result is off, over the bound."""
     return float(abs(mp.mpf(got) - answer) / bound) if math.isfinite(got) else math.inf
+
+
+# --- the check ------------------------------------------------------------------
+
+
+def derivatives(f, xs):
+    """The gradient and the Hessian, row by row, in one list."""
+    every = tuple(range(f.count))
+    rows = hessian(f, every)(*xs)
+    return [*grad(f, every)(*xs), *[float(y) for row in rows for y in row]]
+
+
+class Tally:
+    """What has been judged, by order; the greatest error over its bound; the rows met."""
+
+    def __init__(self):
+        self.judged, self.open, self.wrong = Counter(), Counter(), Counter()
+        self.worst, self.rows, self.refused = 0.0, Counter(), 0
+
+    def judge(self, f, xs, source):
+        """What is wrong of one expression's derivatives: lines of text."""
+        try:
+            answers = judged(f, xs, source)
+        except (ValueError, ArithmeticError, TypeError):
+            self.refused += 1
+            return []
+        found = derivatives(f, xs)
+        lines = []
+        for k, ((answer, bound), got) in enumerate(zip(answers, found, strict=True)):
+            order = ORDERS[k >= f.count]
+            if bound is None:
+                self.open[order] += 1
+                continue
+            self.judged[order] += 1
+            off = error(got, answer, bound)
+            self.worst = max(self.worst, off)
+            if off > 1:
+                self.wrong[order] += 1
+                lines.append(f"{order} {k} of {f} at {xs}: {got!r}, not {float(answer)!r}: "
+                             f"{off:.3g} times the bound")  # fmt: skip
+        if any(bound is not None for _, bound in answers):
+            self.rows.update({name for name, _ in f.steps})
+        return lines
