@@ -120,14 +120,14 @@ def _power_slope(a: Any, b: Any, y: Any) -> Any:
 
 def _lost_power(a: Any, b: Any) -> Any:
     """What a power of a lacks when b - 1 is rounded (Knuth's two-sum): a number close to 1."""
-    # beyond 2**53 powers are 0 or infinite, or of a number so close to 1 that nothing is lost
-    b = stop_gradient(where(less(absolute(b), 2.0**53), b, 0.0))
+    b = stop_gradient(where(less(absolute(b), inf), b, 0.0))
     lower = b - 1.0
     step = lower - b
     lost = (b - (lower - step)) - (1.0 + step)
     size = where(lost, absolute(stop_gradient(a)), 1.0)
     size = where(less(0.0, size) * less(size, inf), size, 1.0)
-    return pow(size, lost)
+    # far from 1 only where a**b is 0 or infinite
+    return minimum(maximum(pow(size, lost), 0.5), 2.0)
 
 
 def _power_log(a: Any, b: Any, n: Any) -> Any:
