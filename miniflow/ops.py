@@ -403,8 +403,8 @@ def _cotpi(x: Any) -> Any:
 
 
 def _hurwitz_zeta(s: Any, x: Any) -> Any:
-    # the Euler-Maclaurin formula, from x or from x + 16 on
-    far = less(16.0, x)
+    # the Euler-Maclaurin formula, from x or from x + 16 on; the greater s, the later it is exact
+    far = less(14.0 + s, x)
     b = where(far, x, x + 16.0)
     r = div(1.0, b) * div(1.0, b)
     tail = 0.0
