@@ -40,8 +40,8 @@ STRAIGHT = Bound(ANSWER, (1, 0, 0, 0))  # and exact where it is bent by nothing 
 
 BOUNDS = {
     "div": Bound(ANSWER, (2, 3, 5, 6)),
-    "pow": Bound(SIZE, (3, 7, 11, 15)),
-    "power_log": Bound(SIZE, (10, 16, 30, 40)),
+    "pow": Bound(SIZE, (3, 7, 12, 15)),
+    "power_log": Bound(SIZE, (10, 18, 35, 60)),
     "exp": Bound(ANSWER, (1, 1, 1, 1)),
     "exp2": Bound(ANSWER, (2, 3, 4, 5)),
     "expm1": Bound(ANSWER, (1, 1, 1, 1)),
@@ -51,7 +51,7 @@ BOUNDS = {
     "log1p": Bound(ANSWER, (2, 4, 6, 7)),
     "sqrt": Bound(ANSWER, (2, 5, 8, 14)),
     "cbrt": Bound(ANSWER, (5, 11, 18, 26)),
-    "hypot": Bound(SIZE, (2, 5, 9, 9)),
+    "hypot": Bound(SIZE, (2, 6, 9, 10)),
     "unit": Bound(SIZE, (5, 8, 10, 12)),
     "sin": Bound(ANSWER, (1, 1, 1, 1)),
     "cos": Bound(ANSWER, (1, 1, 1, 1)),
