@@ -41,7 +41,7 @@ STRAIGHT = Bound(ANSWER, (1, 0, 0, 0))  # and exact where it is bent by nothing 
 BOUNDS = {
     "div": Bound(ANSWER, (2, 3, 5, 6)),
     "pow": Bound(SIZE, (3, 7, 12, 15)),
-    "power_log": Bound(SIZE, (10, 21, 38, 66)),
+    "power_log": Bound(SIZE, (10, 21, 38, 75)),
     "exp": Bound(ANSWER, (1, 1, 1, 1)),
     "exp2": Bound(ANSWER, (2, 3, 4, 5)),
     "expm1": Bound(ANSWER, (1, 1, 1, 1)),
