@@ -39,6 +39,7 @@ class Bound(NamedTuple):
 STRAIGHT = Bound(ANSWER, (1, 0, 0, 0))  # and exact where it is bent by nothing but a choice
 
 BOUNDS = {
+    "mod": Bound(ANSWER, (2, 0, 0, 0)),  # Python's a // b may be the neighbour beyond 2**51
     "div": Bound(ANSWER, (2, 3, 5, 6)),
     "pow": Bound(SIZE, (3, 7, 12, 15)),
     "power_log": Bound(SIZE, (10, 21, 38, 75)),
