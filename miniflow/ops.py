@@ -126,7 +126,8 @@ def _lost_power(a: Any, b: Any) -> Any:
     lost = (b - (lower - step)) - (1.0 + step)
     size = where(lost, absolute(stop_gradient(a)), 1.0)
     size = where(less(0.0, size) * less(size, inf), size, 1.0)
-    return pow(size, lost)
+    # far from 1 only where a**b is 0 or infinite
+    return minimum(maximum(pow(size, lost), 0.5), 2.0)
 
 
 def _power_log(a: Any, b: Any, n: Any) -> Any:
@@ -334,6 +335,13 @@ def _high(x: Any) -> Any:
     return 134217729.0 * x - (134217729.0 * x - x)
 
 
+def _two_sum(a: Any, b: Any) -> tuple[Any, Any]:
+    """The sum a + b and what its rounding lost (Knuth)."""
+    total = a + b
+    part = total - a
+    return total, (a - (total - part)) + (b - part)
+
+
 def _gaussian(x: Any, c: float) -> Any:
     """exp(-c*x*x) for c = 1 or 1/2."""
     # the rounding of x*x would be magnified by c*x*x, so what it lost is computed (Dekker's
@@ -361,14 +369,17 @@ def _digamma(x: Any) -> Any:
     a = where(low, 1.0 - x, x)
     far = less(12.0, a)
     b = where(far, a, a + 12.0)
-    steps = 0.0
+    # the sum is several times as large as what is left of it near the root at 1.46
+    steps = lost = 0.0
     for k in range(11, -1, -1):
-        steps = steps - div(1.0, where(far, inf, a + k))
+        steps, rest = _two_sum(steps, -div(1.0, where(far, inf, a + k)))
+        lost = lost + rest
     r = div(1.0, b) * div(1.0, b)
     tail = 0.0
     for coefficient in (1 / 12, -691 / 32760, 1 / 132, -1 / 240, 1 / 252, -1 / 120, 1 / 12):
         tail = r * (coefficient + tail)
-    value = (log(b) - div(0.5, b) - tail) + steps
+    value, rest = _two_sum(log(b), steps)
+    value = value + (where(far, 0.0, lost + rest) - (div(0.5, b) + tail))
     return where(low, value - math.pi * _reflected(x, low), value)
 
 
@@ -392,8 +403,8 @@ def _cotpi(x: Any) -> Any:
 
 
 def _hurwitz_zeta(s: Any, x: Any) -> Any:
-    # the Euler-Maclaurin formula, from x or from x + 16 on
-    far = less(16.0, x)
+    # the Euler-Maclaurin formula, from x or from x + 16 on; the greater s, the later it is exact
+    far = less(14.0 + s, x)
     b = where(far, x, x + 16.0)
     r = div(1.0, b) * div(1.0, b)
     tail = 0.0
@@ -440,12 +451,11 @@ def _softplus(x: Any) -> Any:
 
 
 def _difference(a: Any, b: Any) -> tuple[Any, Any]:
-    """The difference a - b and what its rounding lost (Knuth's two-sum); 0 of equal infinities."""
+    """The difference a - b and what its rounding lost; 0 of equal infinities."""
     gap = where(equal(a, b) * equal(absolute(a), inf), 0.0, a - b)
     near = less(absolute(gap), 1e4) * less(absolute(a), inf)
     a, b = where(near, a, 0.0), where(near, b, 0.0)
-    part = a - (a - b)
-    return gap, (a - ((a - b) + part)) + (part - b)
+    return gap, _two_sum(a, -b)[1]
 
 
 def _logaddexp(a: Any, b: Any) -> Any:

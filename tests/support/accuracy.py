@@ -9,18 +9,23 @@ or of the derivative where it is larger. What is below
 
 Terms:
     answer   an exact partial, from `support.orders`
+    sure     within its bound, whatever `support.balls` do not know of the answer
     measure  what an error is compared with: "answer", "step", "size" or "one"
 """
 
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from miniflow import grad
-from support import orders
-from support.judge import LIMIT, mp
+from support import balls, orders
+from support.judge import JUDGE, LIMIT, mp
 
 FLOOR = mp.mpf(2) ** -970
 ROOM = LIMIT / 1024  # for intermediates
+END = np.ldexp(np.longdouble(1), 1023) * 2  # LIMIT
+ROOM_END = END / 1024
 ANSWER, STEP, SIZE, ONE = "answer", "step", "size", "one"
 
 
@@ -34,9 +39,10 @@ class Bound(NamedTuple):
 STRAIGHT = Bound(ANSWER, (1, 0, 0, 0))  # and exact where it is bent by nothing but a choice
 
 BOUNDS = {
+    "mod": Bound(ANSWER, (2, 0, 0, 0)),  # Python's a // b may be the neighbour beyond 2**51
     "div": Bound(ANSWER, (2, 3, 5, 6)),
-    "pow": Bound(SIZE, (2, 5, 10, 14)),
-    "power_log": Bound(SIZE, (10, 16, 30, 40)),
+    "pow": Bound(SIZE, (3, 7, 12, 15)),
+    "power_log": Bound(SIZE, (10, 21, 38, 75)),
     "exp": Bound(ANSWER, (1, 1, 1, 1)),
     "exp2": Bound(ANSWER, (2, 3, 4, 5)),
     "expm1": Bound(ANSWER, (1, 1, 1, 1)),
@@ -46,8 +52,8 @@ BOUNDS = {
     "log1p": Bound(ANSWER, (2, 4, 6, 7)),
     "sqrt": Bound(ANSWER, (2, 5, 8, 14)),
     "cbrt": Bound(ANSWER, (5, 11, 18, 26)),
-    "hypot": Bound(SIZE, (2, 5, 9, 9)),
-    "unit": Bound(SIZE, (5, 7, 10, 12)),
+    "hypot": Bound(SIZE, (2, 6, 9, 10)),
+    "unit": Bound(SIZE, (5, 8, 10, 12)),
     "sin": Bound(ANSWER, (1, 1, 1, 1)),
     "cos": Bound(ANSWER, (1, 1, 1, 1)),
     "tan": Bound(ANSWER, (2, 4, 8, 10)),
@@ -58,37 +64,42 @@ BOUNDS = {
     "sinh": Bound(ANSWER, (2, 2, 2, 2)),
     "cosh": Bound(ANSWER, (2, 2, 2, 2)),
     "tanh": Bound(ONE, (2, 3, 6, 16)),
-    "sech2": Bound(STEP, (5, 9, 10, 14)),
-    "asinh": Bound(SIZE, (2, 5, 8, 10)),
-    "acosh": Bound(ANSWER, (3, 6, 8, 10)),
-    "atanh": Bound(ANSWER, (2, 5, 6, 8)),
+    "sech2": Bound(STEP, (5, 9, 10, 17)),
+    "asinh": Bound(SIZE, (2, 5, 9, 15)),
+    "acosh": Bound(ANSWER, (4, 6, 9, 12)),
+    "atanh": Bound(ANSWER, (2, 6, 6, 9)),
     "gaussian": Bound(STEP, (3, 4, 4, 7)),
-    "normal_pdf": Bound(STEP, (4, 4, 5, 6)),
+    "normal_pdf": Bound(STEP, (4, 4, 5, 9)),
     "normal_cdf": Bound(STEP, (3, 3, 5, 6)),
     "erf": Bound(STEP, (2, 3, 5, 5)),
     "erfc": Bound(STEP, (2, 3, 5, 5)),
-    "gamma": Bound(STEP, (8, 9, 10, 12)),
-    "lgamma": Bound(STEP, (7, 5, 5, 6)),
+    "gamma": Bound(STEP, (7, 8, 9, 10)),
+    "lgamma": Bound(STEP, (5, 5, 5, 6)),
     "digamma": Bound(STEP, (4, 4, 5, 6)),
     "cotpi": Bound(STEP, (3, 3, 7, 4)),
     "hurwitz_zeta": Bound(ANSWER, (7, 7, 7, 7)),
     "elu": Bound(ANSWER, (2, 2, 2, 2)),
-    "sigmoid": Bound(STEP, (4, 5, 7, 9)),
-    "softplus": Bound(STEP, (2, 4, 5, 8)),
-    "logsigmoid": Bound(STEP, (2, 4, 5, 8)),
-    "logaddexp": Bound(STEP, (4, 5, 6, 8)),
-    "silu": Bound(STEP, (6, 9, 10, 10)),
-    "gelu": Bound(STEP, (6, 5, 7, 7)),
+    "sigmoid": Bound(STEP, (4, 6, 9, 11)),
+    "softplus": Bound(STEP, (3, 5, 6, 9)),
+    "logsigmoid": Bound(STEP, (3, 5, 6, 9)),
+    "logaddexp": Bound(STEP, (4, 5, 6, 10)),
+    "silu": Bound(STEP, (6, 12, 13, 21)),
+    "gelu": Bound(STEP, (6, 6, 7, 11)),
 }  # fmt: skip
+
+QUOTIENTS = {"mod", "fmod", "remainder"}  # whose slopes are whole numbers that may be no doubles
 
 # Derivatives that are sums: where one is beyond the doubles it may be NaN, not an infinity.
 SUMS = {"pow", "power_log", "hypot", "unit", "atan2", "gamma"}
 
 # Where what a derivative of that order is computed from is no double, though it is one itself.
 BEYOND = {
-    "div": lambda order, a, b: abs(b) < 10 ** (-290 / order),
+    "div": lambda order, a, b: (
+        not 10 ** (-290 / order) < abs(b) < 10 ** (290 / order) or 0 < abs(a / b) < 1e-300
+    ),
     "pow": lambda order, a, b: beyond_power(order, a, b),
     "power_log": lambda order, a, b, n: beyond_power(order + n, a, b),
+    "elu": lambda order, x, alpha: x < -708,  # times the exponential
     **dict.fromkeys(("hypot", "unit", "atan2"), lambda *xs: beyond_length(*xs)),
 }
 
@@ -125,6 +136,8 @@ POLES = {
     **dict.fromkeys(("leaky_relu", "elu"), lambda x, slope: x == 0),
     **dict.fromkeys(("hypot", "unit"), lambda a, b: a == b == 0),
     **dict.fromkeys(("maximum", "minimum"), lambda a, b: a == b),
+    "max_of": lambda *xs: xs.count(max(xs)) > 1,
+    "min_of": lambda *xs: xs.count(min(xs)) > 1,
     **dict.fromkeys(("div", "mod", "fmod", "remainder"), lambda a, b: b == 0),
     "cotpi": lambda x: x % 1 == 0,
     "acosh": lambda x: x <= 1,
@@ -232,14 +245,15 @@ def errors(op, xs, found):
         xs: its operands.
         found: the derivatives there, by their indices.
     """
-    measure = BOUNDS.get(op.name, STRAIGHT).measure
-    answers = orders.partials(op, xs, orders.ORDER + (measure in (STEP, SIZE)))
+    measure, beyond = BOUNDS.get(op.name, STRAIGHT).measure, BEYOND.get(op.name)
+    found = {i: y for i, y in found.items() if not (beyond and beyond(sum(i), *xs))}
+    if not found:
+        return
+    answers = orders.partials(op, xs, max(map(sum, found)) + (measure in (STEP, SIZE)))
     places = orders.moving(op, xs)
     for i, got in found.items():
-        order, answer = sum(i), answers[i]
+        answer = answers[i]
         if abs(answer) >= ROOM and (op.name in SUMS or abs(answer) < LIMIT):
-            continue
-        if BEYOND.get(op.name, lambda *xs: False)(order, *xs):
             continue
         scale = float(measure == ONE)
         if measure in (STEP, SIZE):
@@ -249,9 +263,74 @@ def errors(op, xs, found):
         yield i, answer, error(got, answer, scale)
 
 
+def sure(op, columns, found):
+    """Where derivatives are surely within their bounds, and their errors: by index, two columns.
+
+    Args:
+        op: the row.
+        columns: its operands, one array for each.
+        found: the derivatives, by their indices: arrays, too.
+    """
+    count = len(columns[0])
+    answers = {i: (np.zeros(count, bool), np.zeros(count)) for i in found}
+    if op.name not in orders.CURVES:
+        return {i: (_straight(op, columns, i, y), np.zeros(count)) for i, y in found.items()}
+    fixed = [k for k in range(len(columns)) if not op.follows(k)]
+    keys = [tuple(map(float, key)) for key in zip(*[columns[k] for k in fixed], strict=True)]
+    for key in {*keys} or [()]:
+        places = np.array([k == key for k in keys]) if keys else np.ones(count, bool)
+        xs = [x[places] for x in columns]
+        for k, x in zip(fixed, key, strict=True):
+            xs[k] = x
+        part = {i: got[places] for i, got in found.items()}
+        for i, (certain, off) in _judged(op, xs, part).items():
+            answers[i][0][places], answers[i][1][places] = certain, np.where(certain, off, 0)
+    return answers
+
+
+def _straight(op, columns, i, got):
+    """Where a derivative of a straight line is exact, and doubles are enough to say so."""
+    if sum(i) > 1:
+        return got == 0
+    if op.name in QUOTIENTS:
+        return np.zeros(len(got), bool)
+    k = orders.moving(op, columns)[i.index(1)]
+    rows = zip(got.tolist(), *[x.tolist() for x in columns], strict=True)
+    return np.array([JUDGE[op.name].first(*xs)[k] == y for y, *xs in rows])
+
+
+@np.errstate(all="ignore")
+def _judged(op, xs, found):
+    """The same for operands without a derivative that are plain numbers."""
+    bound = BOUNDS.get(op.name, STRAIGHT)
+    places = orders.moving(op, xs)
+    given = [balls.mpf(x) if k in places else x for k, x in enumerate(xs)]
+    moved = bound.measure in (STEP, SIZE)
+    jet = orders.curve(op, given, orders.ORDER + moved, balls)
+    answers = {}
+    for i, got in found.items():
+        answer = balls.ball(jet.partial(i))
+        scale = np.fmax(_least(answer), max(float(FLOOR), bound.measure == ONE))
+        for n, k in enumerate(places if moved else ()):
+            scale = np.fmax(scale, _least(jet.partial(raised(i, n))) * reach(bound.measure, xs[k]))
+        ulp = np.ldexp(np.longdouble(1), np.frexp(np.fmin(scale, END))[1] - 53)
+        off = [abs(np.clip(got, -END, END) - np.clip(answer.mid + rad, -END, END)) / ulp
+               for rad in (-answer.rad, 0, answer.rad)]  # fmt: skip
+        within = np.maximum(off[0], off[2]) <= bound.ulps[sum(i) - 1]
+        free = (_least(answer) >= ROOM_END) & (op.name in SUMS)  # nothing is promised there
+        answers[i] = within | free, np.where(free, 0, off[1])
+    return answers
+
+
+def _least(x):
+    """The least that the size of a ball can be."""
+    x = balls.ball(x)
+    return abs(x.mid) - x.rad
+
+
 def reach(measure, x):
-    """By how much an operand moves."""
-    return abs(x) if measure == SIZE else min(abs(x), 1.0)
+    """By how much operands move."""
+    return abs(x) if measure == SIZE else np.minimum(abs(x), 1.0)
 
 
 def raised(i, n):

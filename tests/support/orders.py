@@ -1,8 +1,11 @@
-"""The independent judge of derivatives to order 4: truncated power series in mpmath's numbers.
+"""The independent judge of derivatives to order 4: truncated power series in exact numbers.
 
 Each row is written once more, from the mathematics, as a function of *jets*: power series in
 the operands' changes, up to a total degree. Their coefficients are the exact partials of every
-order, mixed ones included.
+order, mixed ones included. Only those are asked for: a function's own value may be left 0.
+
+The numbers are mpmath's, or `support.balls`: both have exp, log, psi ... by the same names.
+Formulas add up nothing that cancels, except near zeros of a derivative.
 
 Terms:
     jet      a power series in several variables, up to a total degree
@@ -18,7 +21,7 @@ from itertools import product
 from support.judge import JUDGE, mp, zeta
 
 ORDER = 4
-ROOT_PI = mp.sqrt(mp.pi)
+BITS = 250  # of mpmath's numbers: sums of some terms keep 60 digits and more
 
 
 @functools.cache
@@ -41,22 +44,23 @@ def products(variables, degree):
 
 
 class Jet:
-    """A power series in so many variables up to a degree."""
+    """A power series in so many variables up to a degree, in such numbers."""
 
-    def __init__(self, variables, degree, coefficients):
-        self.variables, self.degree, self.coefficients = variables, degree, coefficients
+    def __init__(self, variables, degree, coefficients, numbers):
+        self.variables, self.degree = variables, degree
+        self.coefficients, self.numbers = coefficients, numbers
 
     @property
     def value(self):
         return self.coefficients[0]
 
     def like(self, coefficients):
-        return Jet(self.variables, self.degree, coefficients)
+        return Jet(self.variables, self.degree, coefficients, self.numbers)
 
     def lift(self, x):
         if isinstance(x, Jet):
             return x
-        return self.like([mp.mpf(x)] + [mp.zero] * (len(self.coefficients) - 1))
+        return self.like([x] + [0] * (len(self.coefficients) - 1))
 
     def __add__(self, other):
         pairs = zip(self.coefficients, self.lift(other).coefficients, strict=True)
@@ -81,7 +85,9 @@ class Jet:
         return -self + other
 
     def __truediv__(self, other):
-        return self * power(self.lift(other), -1)
+        if not isinstance(other, Jet):
+            return self * (self.numbers.mpf(1) / other)
+        return self * power(other, -1)
 
     def __rtruediv__(self, other):
         return power(self, -1) * other
@@ -90,7 +96,7 @@ class Jet:
         """A function with this series at `value`, of the jet."""
         if self.variables == 1 and self.coefficients[1:] == [1] + [0] * (self.degree - 1):
             return self.like(series)
-        change = self.like([mp.zero, *self.coefficients[1:]])
+        change = self.like([0, *self.coefficients[1:]])
         total = self.lift(series[-1])
         for c in reversed(series[:-1]):
             total = total * change + c
@@ -102,43 +108,65 @@ class Jet:
         return self.coefficients[indices(self.variables, self.degree).index(index)] * factor
 
 
-def variables(xs, degree):
+def variables(xs, degree, numbers):
     """The operands as jets of their own changes."""
     n = len(xs)
     found = []
     for k, x in enumerate(xs):
         unit = tuple([int(j == k) for j in range(n)])
-        found.append(Jet(n, degree, [mp.mpf(x) * (not any(i)) + (i == unit) for i in
-                                     indices(n, degree)]))  # fmt: skip
+        changes = [int(i == unit) for i in indices(n, degree)[1:]]
+        found.append(Jet(n, degree, [x, *changes], numbers))
     return found
 
 
 # --- functions of jets ----------------------------------------------------------
 
 
+def choice(condition, a, b):
+    """One of two jets; of arrays, number by number."""
+    if isinstance(condition, bool):
+        return a if condition else b
+    pairs = zip(a.coefficients, b.coefficients, strict=True)
+    return a.like([a.numbers.pick(condition, p, q) for p, q in pairs])
+
+
+def size(x):
+    return choice(x.value > 0, x, -x)
+
+
 def power(x, p):
     """The power x**p, p a number."""
-    series, c = [], mp.mpf(x.value) ** p
+    return powers(x, x.numbers.power(x.value, p), p)
+
+
+def powers(x, y, p):
+    """The same, whose value is y."""
+    series = []
     for k in range(x.degree + 1):
-        series.append(c)
-        c = c * (p - k) / (k + 1) / x.value
+        series.append(y)
+        y = y * (p - k) / x.value * (x.numbers.mpf(1) / (k + 1))
     return x.into(series)
 
 
 def exp(x):
-    e = mp.exp(x.value)
-    return x.into([e / math.factorial(k) for k in range(x.degree + 1)])
+    return exponential(x, x.numbers.exp(x.value))
+
+
+def exponential(x, y):
+    """The exponential of x, whose value is y."""
+    return x.into([y / math.factorial(k) for k in range(x.degree + 1)])
 
 
 def log(x):
-    return integral(x, mp.log(x.value), lambda t: 1 / t)
+    return integral(x, lambda t: 1 / t)
 
 
 def circular(start):
     """The sine (0) or cosine (1)."""
 
     def of(x):
-        turn = [mp.sin(x.value), mp.cos(x.value), -mp.sin(x.value), -mp.cos(x.value)]
+        s, c = x.numbers.sin(x.value), x.numbers.cos(x.value)
+        turn = [s, c, -s, -c]
         return x.into([turn[(start + k) % 4] / math.factorial(k) for k in range(x.degree + 1)])
 
     return of
@@ -147,84 +175,177 @@ def circular(start):
 sin, cos = circular(0), circular(1)
 
 
-def cosh(x):
-    return (exp(x) + exp(-x)) * mp.mpf(0.5)
+def hyperbolic(start):
+    """The hyperbolic sine (0) or cosine (1)."""
+
+    def of(x):
+        turn = [x.numbers.sinh(x.value), x.numbers.cosh(x.value)]
+        return x.into([turn[(start + k) % 2] / math.factorial(k) for k in range(x.degree + 1)])
+
+    return of
 
 
-def sinh(x):
-    even = [mp.sinh(x.value), mp.cosh(x.value)]
-    return x.into([even[k % 2] / math.factorial(k) for k in range(x.degree + 1)])
-
-
-def integral(x, value, derivative):
-    """The function with that value at x and that derivative, of the jet."""
-    (t,) = variables([x.value], x.degree)
+def integral(x, derivative, value=0):
+    """The function with that derivative, and that value at x, of the jet."""
+    (t,) = variables([x.value], x.degree, x.numbers)
     slopes = derivative(t).coefficients
     return x.into([value, *[slopes[k] / (k + 1) for k in range(x.degree)]])
 
 
-def sech2(x):
-    return power(cosh(x), -2)
+def gradient(by_a, by_b):
+    """The function of two variables with those partials."""
+    places = indices(2, by_a.degree)
+    found = [0]
+    for i, j in places[1:]:
+        jet, place, times = (by_a, (i - 1, j), i) if i else (by_b, (i, j - 1), j)
+        found.append(jet.coefficients[places.index(place)] / times)
+    return by_a.like(found)
 
 
-def sigmoid(x):
-    return power(exp(-x) + 1, -1)
-
-
-def softplus(x):
-    return integral(x, mp.log1p(mp.exp(x.value)), sigmoid)
-
-
-def bell(x):
-    return exp(x * x * mp.mpf(-0.5)) * (1 / mp.sqrt(2 * mp.pi))
-
-
-def cdf(x):
-    return integral(x, mp.ncdf(x.value) if x.value > -60 else mp.zero, bell)
-
-
-def root(x):
-    sign = 1 if x.value > 0 else -1
-    return power(x * sign, mp.mpf(1) / 3) * sign
-
-
-def psi(order, x):
-    return x.into([mp.psi(order + k, x.value) / math.factorial(k) for k in range(x.degree + 1)])
-
-
-def lgamma(x):
-    return integral(x, mp.re(mp.loggamma(x.value)), lambda t: psi(0, t))
-
-
-def gamma(x):
-    series, value = lgamma(x), mp.gamma(x.value)
-    return exp(series - series.value) * value
+def tangents(t, degree):
+    """The power series of the tangent where it is t: its slope is 1 + t*t."""
+    found = [t]
+    for k in range(degree):
+        square = sum([found[i] * found[k - i] for i in range(k + 1)])
+        found.append((square + (k == 0)) / (k + 1))
+    return found
 
 
 def cotpi(x):
-    return cos(x * mp.pi) / sin(x * mp.pi)
+    series = tangents(-x.numbers.cotpi(x.value), x.degree)
+    return -(x * x.numbers.pi).into(series)
+
+
+def sech2(x):
+    """1 - tanh(x)**2, whose slope is -2 * sech2 * tanh."""
+    decay = x.numbers.exp(abs(x.value) * -2)
+    t = [x.numbers.tanh(x.value)]
+    found = [4 * decay / ((1 + decay) * (1 + decay))]
+    for k in range(x.degree):
+        found.append(sum([t[i] * found[k - i] for i in range(k + 1)]) * -2 / (k + 1))
+        t.append(found[k] / (k + 1))
+    return x.into(found)
+
+
+def sigmoid(x):
+    decay, over = x.numbers.exp(-abs(x.value)), x.value > 0
+    top = (1 if over else decay) if isinstance(over, bool) else x.numbers.pick(over, 1, decay)
+    return integral(x, lambda t: sech2(t * 0.5) * 0.25, top / (1 + decay))
+
+
+def softplus(x):
+    return integral(x, sigmoid)
+
+
+def bell(x):
+    return exp(x * x * -0.5) / x.numbers.sqrt(2 * x.numbers.pi)
+
+
+def gaussian(x):
+    return exp(-(x * x))
+
+
+def gaussian_integral(x, factor):
+    return integral(x, lambda t: gaussian(t) * factor / x.numbers.sqrt(x.numbers.pi))
+
+
+def cdf(x):
+    return integral(x, bell, x.numbers.ncdf(x.value))
+
+
+def root(x):
+    sign = choice(x.value > 0, x.lift(1), x.lift(-1))
+    return sign * powers(size(x), x.numbers.cbrt(abs(x.value)), x.numbers.mpf(1) / 3)
+
+
+def complement(x):
+    """1 - x*x."""
+    series = [(1 - x.value) * (1 + x.value), -2 * x.value, -1]
+    return x.into([*series, *[0] * x.degree][: x.degree + 1])
+
+
+def psi(order, x):
+    series = [x.numbers.psi(order + k, x.value) for k in range(x.degree + 1)]
+    return x.into([y / math.factorial(k) for k, y in enumerate(series)])
+
+
+def lgamma(x):
+    return integral(x, lambda t: psi(0, t))
+
+
+def gamma(x):
+    return exponential(lgamma(x), x.numbers.gamma(x.value))
+
+
+def hurwitz_zeta(s, x):
+    series = [x.numbers.zeta(s + k, x.value) for k in range(x.degree + 1)]
+    return x.into([y * ((-1) ** k * math.comb(s + k - 1, k)) for k, y in enumerate(series)])
+
+
+def elu(x, alpha):
+    below = exponential(x, x.numbers.exp(x.value)).coefficients
+    return choice(x.value > 0, x, alpha * x.like([x.numbers.expm1(x.value), *below[1:]]))
+
+
+def leaky_relu(x, slope):
+    return choice(x.value > 0, x, slope * x)
+
+
+class Vector:
+    """Two operands, the larger one and their ratio, by which no length cancels."""
+
+    def __init__(self, a, b):
+        self.first = abs(a.value) >= abs(b.value)
+        self.large, small = choice(self.first, a, b), choice(self.first, b, a)
+        self.ratio = small / self.large
+        self.square = self.ratio * self.ratio + 1
+
+    def beside(self, one):
+        """What the operands are, over the larger one."""
+        whole = self.ratio.lift(1)
+        return choice(self.first, *((whole, self.ratio) if one == 0 else (self.ratio, whole)))
 
 
 def hypot(a, b):
-    return power(a * a + b * b, mp.mpf(0.5))
+    v = Vector(a, b)
+    return size(v.large) * root2(v.square)
+
+
+def root2(x):
+    """The square root."""
+    return powers(x, x.numbers.sqrt(x.value), 0.5)
+
+
+def over_root(x):
+    """1 / sqrt(x)."""
+    return powers(x, 1 / x.numbers.sqrt(x.value), -0.5)
+
+
+def unit(a, b):
+    v = Vector(a, b)
+    cosine = v.beside(0) * over_root(v.square)
+    return choice(v.large.value > 0, cosine, -cosine)
+
+
+def angle(a, b):
+    """The angle of (b, a), whose differential is (b da - a db) / (a*a + b*b)."""
+    v = Vector(a, b)
+    whole = 1 / (v.large * v.square)
+    return gradient(v.beside(1) * whole, -v.beside(0) * whole)
 
 
 def power_log(a, b, n):
     """The jet of a**b * log(a)**n, each coefficient a product that does not cancel."""
-    found = [mp.zero] * len(a.coefficients)
-    scale = mp.log(a.value)
+    found = [0] * len(a.coefficients)
+    scale = a.numbers.log(a.value)
     for k, (i, j) in enumerate(indices(2, a.degree)):
         # the series in b of binomial(b, i) * a**(b - i), differentiated n times by b
-        (t,) = variables([b.value], j + n)
-        part = exp((t - i) * scale)
+        (t,) = variables([b.value], j + n, a.numbers)
+        part = exponential(t * scale, a.numbers.power(a.value, b.value - i))
         for m in range(i):
-            part = part * (t - m) * (mp.one / (m + 1))
-        found[k] = part.coefficients[j + n] * math.factorial(j + n) / math.factorial(j)
+            part = part * (t - m) / (m + 1)
+        found[k] = part.coefficients[j + n] * (math.factorial(j + n) // math.factorial(j))
     return a.like(found)
-
-
-def choice(c, a, b):
-    return a if c else b
 
 
 # The rows that are no straight lines, as functions of jets.
@@ -236,85 +357,74 @@ CURVES = {
     "pow": lambda a, b: power_log(a, b, 0),
     "power_log": power_log,
     "exp": exp,
-    "exp2": lambda x: exp(x * mp.log(2)),
+    "exp2": lambda x: exponential(x * x.numbers.ln2, x.numbers.power(2, x.value)),
     "expm1": exp,
     "log": log,
-    "log2": lambda x: log(x) * (1 / mp.log(2)),
-    "log10": lambda x: log(x) * (1 / mp.log(10)),
+    "log2": lambda x: log(x) / x.numbers.ln2,
+    "log10": lambda x: log(x) / x.numbers.ln10,
     "log1p": lambda x: log(x + 1),
-    "sqrt": lambda x: power(x, mp.mpf(0.5)),
+    "sqrt": root2,
     "cbrt": root,
     "hypot": hypot,
-    "unit": lambda a, b: a / hypot(a, b),
-    "complement": lambda x: 1 - x * x,
+    "unit": unit,
+    "complement": complement,
     "sin": sin,
     "cos": cos,
-    "tan": lambda x: sin(x) / cos(x),
-    "asin": lambda x: integral(x, mp.asin(x.value), lambda t: power(1 - t * t, mp.mpf(-0.5))),
-    "acos": lambda x: integral(x, mp.acos(x.value), lambda t: -power(1 - t * t, mp.mpf(-0.5))),
-    "atan": lambda x: integral(x, mp.atan(x.value), lambda t: 1 / (t * t + 1)),
-    "atan2": lambda a, b: angle(a, b),
-    "sinh": sinh,
-    "cosh": cosh,
-    "tanh": lambda x: integral(x, mp.tanh(x.value), sech2),
+    "tan": lambda x: x.into(tangents(x.numbers.tan(x.value), x.degree)),
+    "asin": lambda x: integral(x, lambda t: over_root(complement(t))),
+    "acos": lambda x: integral(x, lambda t: -over_root(complement(t))),
+    "atan": lambda x: integral(x, lambda t: 1 / (t * t + 1)),
+    "atan2": angle,
+    "sinh": hyperbolic(0),
+    "cosh": hyperbolic(1),
+    "tanh": lambda x: integral(x, sech2),
     "sech2": sech2,
-    "asinh": lambda x: integral(x, mp.asinh(x.value), lambda t: power(t * t + 1, mp.mpf(-0.5))),
-    "acosh": lambda x: integral(
-        x, mp.acosh(x.value), lambda t: power((t - 1) * (t + 1), mp.mpf(-0.5))
-    ),
-    "atanh": lambda x: integral(x, mp.atanh(x.value), lambda t: 1 / ((1 - t) * (t + 1))),
-    "gaussian": lambda x: exp(-(x * x)),
+    "asinh": lambda x: integral(x, lambda t: over_root(t * t + 1)),
+    "acosh": lambda x: integral(x, lambda t: over_root(-complement(t))),
+    "atanh": lambda x: integral(x, lambda t: 1 / complement(t)),
+    "gaussian": gaussian,
     "normal_pdf": bell,
     "normal_cdf": cdf,
-    "erf": lambda x: integral(x, mp.erf(x.value), lambda t: exp(-(t * t)) * (2 / ROOT_PI)),
-    "erfc": lambda x: integral(x, mp.zero, lambda t: exp(-(t * t)) * (-2 / ROOT_PI)),
+    "erf": lambda x: gaussian_integral(x, 2),
+    "erfc": lambda x: gaussian_integral(x, -2),
     "gamma": gamma,
     "lgamma": lgamma,
     "digamma": lambda x: psi(0, x),
     "cotpi": cotpi,
-    "hurwitz_zeta": lambda s, x: x.into([
-        zeta(s + k, x.value) * (-1) ** k * mp.binomial(s + k - 1, k) for k in range(x.degree + 1)
-    ]),
-    "leaky_relu": lambda x, slope: x if x.value > 0 else slope * x,
-    "elu": lambda x, alpha: x if x.value > 0 else alpha * (exp(x) - 1),
+    "hurwitz_zeta": hurwitz_zeta,
+    "leaky_relu": leaky_relu,
+    "elu": elu,
     "sigmoid": sigmoid,
     "softplus": softplus,
     "logsigmoid": lambda x: -softplus(-x),
-    "logaddexp": lambda a, b: a + softplus(b - a),
+    "logaddexp": lambda a, b: gradient(sigmoid(a - b), sigmoid(b - a)),
     "silu": lambda x: x * sigmoid(x),
     "gelu": lambda x: x * cdf(x),
 }  # fmt: skip
 
 
-def angle(a, b):
-    """The angle of (b, a), whose differential is (b da - a db) / (a*a + b*b)."""
-    square = a * a + b * b
-    by_a, by_b = (b / square).coefficients, (-a / square).coefficients
-    places = indices(2, a.degree)
-    found = [mp.atan2(a.value, b.value)]
-    for i, j in places[1:]:
-        known = by_a[places.index((i - 1, j))] / i if i else by_b[places.index((i, j - 1))] / j
-        found.append(known)
-    return a.like(found)
-
-
-# Rows whose coefficients are sums of nothing that cancels.
-PRODUCTS = ("pow", "power_log", "gamma", "lgamma", "digamma", "hurwitz_zeta")
-
-
 # --- the judge ------------------------------------------------------------------
 
 
-def digits(name, xs):
-    """Bits with which nothing is lost in a sum of numbers of such sizes."""
-    sizes = [math.frexp(x)[1] for x in xs if x]
-    if name in ("hypot", "unit", "atan2"):
-        return 200 + 4 * (max(sizes) - min(sizes))
-    if name == "logaddexp":
-        return 2400 + 3 * int(min(abs(xs[0] - xs[1]), 1500.0))
-    if name in PRODUCTS:
-        return 220
-    return 220 + 4 * max(map(abs, sizes), default=0)
+class Exact:
+    """mpmath's numbers, and what it has under no such name."""
+
+    cotpi = staticmethod(lambda x: mp.cospi(x) / mp.sinpi(x))
+    ncdf = staticmethod(lambda x: mp.ncdf(x) if x > -60 else mp.zero)
+    zeta = staticmethod(zeta)
+
+    @staticmethod
+    def power(x, p):
+        if abs(p) < 1000:
+            return mp.mpf(x) ** p
+        with mp.workprec(BITS + 1200):  # of numbers so large some 1000 bits stand before the point
+            return mp.exp(p * mp.log(x))
+
+    def __getattr__(self, name):
+        return getattr(mp, name)
+
+
+EXACT = Exact()
 
 
 def moving(op, xs):
@@ -325,29 +435,22 @@ def moving(op, xs):
 def partials(op, xs, degree):
     """By their indices, the exact partials of a row from order 1 to a degree."""
     places = moving(op, xs)
-    if op.name not in CURVES:
-        slopes = [0] * len(xs) if op.flat else JUDGE[op.name].first(*map(mp.mpf, xs))
-        found = dict.fromkeys(indices(len(places), degree)[1:], mp.zero)
-        for n, k in enumerate(places):
-            found[tuple([int(m == n) for m in range(len(places))])] = mp.mpf(slopes[k])
-        return found
-    bits = digits(op.name, xs)
-    jet = curve(op, xs, degree, bits)
-    if op.name not in PRODUCTS:
-        noise = max(map(abs, jet.coefficients)) * mp.mpf(2) ** (60 - bits)
-        if any(0 < abs(c) < noise for c in jet.coefficients):
-            # with more digits a rounding error is another one: truly it is 0
-            pairs = zip(jet.coefficients, curve(op, xs, degree, bits + 100).coefficients,
-                        strict=True)  # fmt: skip
-            jet = jet.like([b if abs(a - b) < abs(b) / 2**60 else mp.zero for a, b in pairs])
-    return {x: jet.partial(x) for x in indices(len(places), degree)[1:]}
+    if op.name in CURVES:
+        with mp.workprec(BITS):
+            given = [mp.mpf(x) if k in places else x for k, x in enumerate(xs)]
+            jet = curve(op, given, degree, EXACT)
+            return {x: mp.mpf(jet.partial(x)) for x in indices(len(places), degree)[1:]}
+    slopes = [0] * len(xs) if op.flat else JUDGE[op.name].first(*map(mp.mpf, xs))
+    found = dict.fromkeys(indices(len(places), degree)[1:], mp.zero)
+    for n, k in enumerate(places):
+        found[tuple([int(m == n) for m in range(len(places))])] = mp.mpf(slopes[k])
+    return found
 
 
-def curve(op, xs, degree, bits):
-    """The row's jet, with so many bits."""
+def curve(op, xs, degree, numbers):
+    """The row's jet, in such numbers; operands without a derivative are plain whole numbers."""
     places = moving(op, xs)
-    with mp.workprec(bits):
-        given = [int(x) if x == x // 1 else x for x in xs]
-        for k, jet in zip(places, variables([xs[k] for k in places], degree), strict=True):
-            given[k] = jet
-        return CURVES[op.name](*given)
+    given = [x if k in places else int(x) for k, x in enumerate(xs)]
+    for k, jet in zip(places, variables([xs[k] for k in places], degree, numbers), strict=True):
+        given[k] = jet
+    return CURVES[op.name](*given)
