@@ -22,7 +22,7 @@ from miniflow.program.structures import NUMBER_LEAF, flatten_numbers, unflatten_
 from miniflow.tape.core import Value, here
 from miniflow.tape.grad_mode import no_grad
 from miniflow.tape.storage import plain
-from miniflow.transforms import grad, value_and_grad
+from miniflow.transforms import grad, reached, value_and_grad
 
 Equation = Callable[..., Any]
 Solver = Callable[[Callable[[Any], Any], Any], Any]
@@ -113,17 +113,13 @@ class RootOp(EntryOp):
         found: float = _unrecorded(_solution, self.equation, starts, parameters, self.solver)
         return found
 
-    def _partial(self, k: int, xs: Sequence[Any], y: Any) -> Any:
-        known, partials = self.memory
-        if known is not xs:
-            by_x, *others = self.slopes(y, list(xs[self.starts :]))
-            partials = [0.0] * self.starts + [ops.neg(ops.div(slope, by_x)) for slope in others]
-            self.memory = xs, partials
-        return partials[k]
-
-    def slopes(self, x: Any, parameters: list[Any]) -> Any:
-        """The partials of f by x and by what it depends on."""
-        return grad(self.equation, range(1 + len(parameters)))(x, *parameters)
+    def _partials(self, xs: Sequence[Any], y: Any, *, which: bool = False) -> list[Any]:
+        primals = y, *xs[self.starts :]
+        nothing = [0.0] * self.starts
+        if which:
+            return nothing + reached(self.equation, *primals)[1:]
+        by_x, *others = grad(self.equation, range(len(primals)))(*primals)
+        return nothing + [ops.neg(ops.div(slope, by_x)) for slope in others]
 
 
 # --- the equation -------------------------------------------------------------

@@ -350,6 +350,12 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
     return (call.values(), pull, call.plain_aux()) if has_aux else (call.values(), pull)
 
 
+def reached(f: Callable[..., Any], *primals: Any) -> list[Any]:
+    """For each primal, a number, whether f's gradient reaches it: 1, or 0 if it is not selected."""
+    call = _Call("grad", f, primals, {}, range(len(primals)))
+    return pullback([call.scalar()], [1.0], call.inputs, recorded=call.recorded, which=True)
+
+
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
     """The value of f at a point and its derivative in one direction (forward mode).
 
