@@ -117,11 +117,14 @@ class OutputOp(EntryOp):
         chain, start = (*self.chain, output), len(xs) - len(self.captured)
         numbers = [plain(x) if x.__class__ is Value else x for x in xs]
         path, _, partials = self._find(chain, numbers)
-        order = {id(v): k for k, v in enumerate(path.program.captured, start)}
-        if any(x.__class__ is Value for x in xs):
+        captured = path.program.captured
+        recorded = any(x.__class__ is Value for x in xs)
+        if captured is self.captured and not recorded:
+            return partials
+        order = {id(v): k for k, v in enumerate(captured, start)}
+        if recorded:
             given = dict(zip(map(id, self.captured), xs[start:], strict=True))
-            operands = [*xs[:start], *[given[id(v)] for v in path.program.captured]]
-            captured = path.program.captured
+            operands = [*xs[:start], *[given[id(v)] for v in captured]]
             partials = record_outputs(self.cache, chain, path, operands, captured, partials)
         slots = [*range(start), *[order.get(id(v)) for v in self.captured]]
         return [0.0 if slot is None else partials[slot] for slot in slots]

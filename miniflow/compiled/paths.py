@@ -259,11 +259,8 @@ def jit_number(x: Any) -> float:
 
 def captured_numbers(program: Code, live: dict[int, float] | None) -> list[float]:
     """The numbers of a program's captured Values."""
-    numbers = [here.table.number(v, "jit") for v in program.captured]
-    if live is not None:
-        pairs = zip(program.captured, numbers, strict=True)
-        numbers = [live.get(id(v), number) for v, number in pairs]
-    return numbers
+    table, known = here.table, live or {}
+    return [known[id(v)] if id(v) in known else table.number(v, "jit") for v in program.captured]
 
 
 def _check_captured(program: Code, live: dict[int, float] | None) -> None:
