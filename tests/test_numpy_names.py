@@ -52,9 +52,9 @@ def test_the_function_that_is_named_is_numpy_s(name):
     "name", [*ONE, *TWO, "isclose", "interp", "solve", "det", "inv", "cholesky", "norm"]
 )
 def test_the_guide_names_it(name):
-    line = next(x for x in GUIDE.splitlines() if x.startswith("|") and f"`{name}" in x
-                or f"`np.{name}" in x or f"`np.linalg.{name}" in x)  # fmt: skip
-    assert line.count("|") == 3
+    starts = (f"`{name}", f"`np.{name}", f"`np.linalg.{name}")
+    rows = [line for line in GUIDE.splitlines() if line.startswith("|")]
+    assert any(start in row for row in rows for start in starts)
 
 
 def test_arrays_of_values_element_by_element():
