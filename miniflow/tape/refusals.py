@@ -26,7 +26,9 @@ AS_MICROGRAD = (
 def construction(given: Any, more: tuple[Any, ...], named: dict[str, Any]) -> TypeError:
     """A Value is made of something else than a number and a label, or made a second time."""
     if more or named:
-        surplus = ", ".join([*map(shown, more), *[f"{name}={shown(x)}" for name, x in named.items()]])
+        surplus = ", ".join(
+            [*map(shown, more), *[f"{name}={shown(x)}" for name, x in named.items()]]
+        )
         return TypeError(f"Value: takes a number and a label, got also {surplus}; {AS_MICROGRAD}")
     if not isinstance(given, str):
         error = label("Value", given)
@@ -62,7 +64,9 @@ def attribute(name: str) -> AttributeError:
 
 def deletion(name: str) -> AttributeError:
     """An attribute is deleted."""
-    return AttributeError(f"Value.{name} cannot be deleted; set grad to 0.0, label to '', or drop it")
+    return AttributeError(
+        f"Value.{name} cannot be deleted; set grad to 0.0, label to '', or drop it"
+    )
 
 
 def no_attribute(name: str) -> AttributeError:
