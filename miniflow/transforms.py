@@ -351,9 +351,10 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
 
 
 def reached(f: Callable[..., Any], *primals: Any) -> list[Any]:
-    """For each primal, a number, whether f's gradient reaches it: 1, or 0 if it is not selected."""
+    """For each primal, a number, whether a derivative of f reaches it: 1, or 0 if not selected."""
     call = _Call("grad", f, primals, {}, range(len(primals)))
-    return pullback([call.scalar()], [1.0], call.inputs, recorded=call.recorded, which=True)
+    ones = [1.0] * len(call.outputs)
+    return pullback(call.outputs, ones, call.inputs, recorded=call.recorded, which=True)
 
 
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:

@@ -27,9 +27,11 @@ def construction(given: Any, more: tuple[Any, ...], named: dict[str, Any]) -> Ty
     """A Value is made of something else than a number and a label, or made a second time."""
     if more or named:
         surplus = ", ".join(
-            [*map(shown, more), *[f"{name}={shown(x)}" for name, x in named.items()]]
+            [*map(shown, more), *[f"{name}={x!r:.60}" for name, x in named.items()]]
         )
-        return TypeError(f"Value: takes a number and a label, got also {surplus}; {AS_MICROGRAD}")
+        known = [advice(name, VALUE) for name in named]
+        remedy = next(filter(None, known), f"; {AS_MICROGRAD}")
+        return TypeError(f"Value: takes a number and a label, got also {surplus}{remedy}")
     if not isinstance(given, str):
         error = label("Value", given)
         error.add_note(AS_MICROGRAD)
