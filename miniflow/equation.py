@@ -65,6 +65,7 @@ def along(code: Code) -> Equation:
 
 
 def plain_number(x: Any) -> float:
+    """The number of a Value, or of anything else that is one."""
     return plain(x) if x.__class__ is Value else ops.real(x, "root")
 
 

@@ -93,7 +93,7 @@ def root(f: Equation, x0: Any, *args: Any, solver: Solver | None = None) -> Any:
     if not any(v.__class__ is Value for v in operands):
         return x
     if code.captured:  # the program must not keep them
-        function = _single(along(code))
+        function = _only_result(along(code))
     op = RootOp(function, len(starts), solver)
     if not here.table.silent and len(operands) > len(starts):
         _check_slope(function, x, map(plain_number, operands[len(starts) :]))
@@ -128,7 +128,7 @@ class RootOp(EntryOp):
         return nothing + [ops.neg(ops.div(slope, by_x)) for slope in others]
 
 
-def _single(equation: Equation) -> Equation:
+def _only_result(equation: Equation) -> Equation:
     """The only result of an equation."""
     return lambda *xs: equation(*xs)[0]
 

@@ -42,7 +42,7 @@ def system_root(f: Equation, x0: list[Any], args: tuple[Any, ...], solver: Solve
     numbers, arguments = flatten_numbers(args)
     live = [x for x in numbers if x.__class__ is Value]
     function = _flat(with_arguments(f, numbers, arguments), len(x0))
-    system = System(function, len(x0), solver or newton)
+    system = System(function, len(x0), solver or damped_newton)
     starts = [plain_number(x) for x in x0]
     parameters = [plain_number(x) for x in live]
     xs = system.solved([*starts, *parameters])
@@ -99,7 +99,7 @@ class System:
     def check(self, xs: Numbers, parameters: Numbers) -> None:
         """Refuse a solution that is no function of what the equations depend on."""
         try:
-            unrecorded(_step, lambda x: self.equation(*x, *parameters), xs)
+            unrecorded(_newton_step, lambda x: self.equation(*x, *parameters), xs)
         except ValueError:
             raise ZeroDivisionError(
                 f"root: the Jacobian of f is singular at x = {xs!r}, so the root has no "
@@ -121,8 +121,8 @@ class System:
         xs = [ops.real(x, "root: the solver's result") for x in found]
         if len(xs) != self.size:
             raise TypeError(f"root: the solver returned {len(xs)} numbers for {self.size} unknowns")
-        if self.solver is not newton:
-            _check_solved(g, xs)
+        if self.solver is not damped_newton:
+            _check_solution(g, xs)
         return xs
 
 
@@ -157,7 +157,7 @@ class UnknownOp(EntryOp):
 # --- solving ------------------------------------------------------------------
 
 
-def _step(g: Callable[[Any], Any], xs: Numbers) -> Numbers:
+def _newton_step(g: Callable[[Any], Any], xs: Numbers) -> Numbers:
     """Newton's step: what takes g to 0 if it is linear.
 
     Raises:
@@ -166,10 +166,10 @@ def _step(g: Callable[[Any], Any], xs: Numbers) -> Numbers:
     return linalg.solve(jacobian(g)(xs), [-y for y in g(xs)])  # type: ignore[no-any-return]
 
 
-def _check_solved(g: Callable[[Any], Any], xs: Numbers) -> None:
+def _check_solution(g: Callable[[Any], Any], xs: Numbers) -> None:
     """Refuse what is not even near a root: its derivatives would be wrong."""
     try:
-        far = linalg.norm(_step(g, xs)) > 1e-3 * max(1.0, linalg.norm(xs))
+        far = linalg.norm(_newton_step(g, xs)) > 1e-3 * max(1.0, linalg.norm(xs))
     except ValueError:
         far = any(g(xs))
     if far or linalg.norm(xs) != linalg.norm(xs):
@@ -178,7 +178,7 @@ def _check_solved(g: Callable[[Any], Any], xs: Numbers) -> None:
         )
 
 
-def newton(g: Callable[[Any], Any], x0: Numbers) -> Numbers:
+def damped_newton(g: Callable[[Any], Any], x0: Numbers) -> Numbers:
     """A root of a system by Newton's method, with steps halved until g becomes smaller."""
     xs, ys = x0, g(x0)
     for _ in range(STEPS):
@@ -186,7 +186,7 @@ def newton(g: Callable[[Any], Any], x0: Numbers) -> Numbers:
         if size == 0.0:
             return xs
         try:
-            step = _step(g, xs)
+            step = _newton_step(g, xs)
         except ValueError:
             break
         if not all(map(math.isfinite, step)):

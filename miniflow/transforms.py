@@ -37,7 +37,7 @@ from miniflow.util.trees import (
     tree_map,
     unflatten,
 )
-from miniflow.util.words import foreign, shown
+from miniflow.util.words import dialect, shown
 
 SWEEPS_PER_PASS = 8  # a pass forward takes as long
 LEAF_TYPES.add(Value)
@@ -103,7 +103,7 @@ class _Call:
         try:
             return current().constant(ops.real(y))
         except TypeError:
-            forgotten = "; has it a return?" if y is None else foreign(y)
+            forgotten = "; has it a return?" if y is None else dialect(y)
             raise TypeError(
                 f"{self.what}: f must return numbers or Values, in lists, tuples, dicts, "
                 f"dataclasses or arrays, got {type(y).__name__}{forgotten}"

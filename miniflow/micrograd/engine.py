@@ -61,7 +61,7 @@ class Value:
         "grad", "label",
     )  # fmt: skip
 
-    _foreign = (
+    _dialect = (
         "; it is miniflow.micrograd's, for its own operators and backward(): to transforms and "
         "compiled code give numbers, as in grad(lambda x: f(Value(x)).data)(2.0)"
     )

@@ -20,6 +20,6 @@ def shown(x: Any) -> str:
     return text if text.startswith(name) else f"{name} {text}"
 
 
-def foreign(x: Any) -> str:
+def dialect(x: Any) -> str:
     """What to do with a number of another dialect, where only miniflow's own are taken."""
-    return getattr(type(x), "_foreign", "")
+    return getattr(type(x), "_dialect", "")
