@@ -10,31 +10,33 @@ Recipes, 3rd ed. (2007), chapter 9.4, for the solver.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from itertools import count
 from typing import Any
 
 from miniflow import ops
 from miniflow.compiled.entries import EntryOp
+from miniflow.equation import (
+    STEPS,
+    Equation,
+    Solver,
+    along,
+    entry_name,
+    plain_number,
+    unrecorded,
+    with_arguments,
+)
 from miniflow.program.freeze import freeze
-from miniflow.program.ir import Code, PathError
-from miniflow.program.places import unwatched
-from miniflow.program.structures import NUMBER_LEAF, flatten_numbers, unflatten_numbers
+from miniflow.program.structures import NUMBER_LEAF, flatten_numbers
+from miniflow.system import system_root
 from miniflow.tape.core import Value, here
-from miniflow.tape.grad_mode import no_grad
 from miniflow.tape.storage import plain
-from miniflow.transforms import grad, value_and_grad
-
-Equation = Callable[..., Any]
-Solver = Callable[[Callable[[Any], Any], Any], Any]
-
-STEPS = 1000  # of the solver
-_serials = count(1)
+from miniflow.transforms import grad, reached, value_and_grad
 
 
 def root(f: Equation, x0: Any, *args: Any, solver: Solver | None = None) -> Any:
     """The number x at which f is 0, differentiable by everything that f depends on.
 
-    It is f(x) that is 0, or with more arguments f(x, a, b).
+    It is f(x) that is 0, or with more arguments f(x, a, b). For a system of n equations in n
+    unknowns x is a list of n numbers, and f returns as many.
 
     Derivatives by `args` and by Values that f closes over are those of the implicit function
     theorem, in reverse and forward mode and to any order; x0 has no influence on them. In a
@@ -44,21 +46,25 @@ def root(f: Equation, x0: Any, *args: Any, solver: Solver | None = None) -> Any:
         f: function of x, and of `args` if there are any, that returns one number. It is called
             with Values. In a compiled function let it take what it depends on as `args` if it
             branches: of Values that it closes over, the program knows one path only.
-        x0: where to start, a number or Value; or ``(low, high)``, where f has unlike signs.
+        x0: where to start, a number or Value; or ``(low, high)``, where f has unlike signs; for
+            a system the list of where its unknowns start.
         *args: numbers and Values, in nested lists, tuples, dicts and arrays, and anything else.
         solver: ``solver(g, x0)`` returns a number x with g(x) = 0, where g is f with `args`
             filled in, from float to float; in the function that `grad(g)` returns, too. The
-            default is Newton's method, in a bracket with bisection.
+            default is Newton's method, in a bracket with bisection. Of a system g is from list
+            to list.
 
     Returns:
-        x, in units of x0: a Value if f depends on Values or x0 is one, else a float.
+        x, in units of x0: a Value if f depends on Values or x0 is one, else a float. Of a
+            system a list of them.
 
     Raises:
-        TypeError: f does not return one number.
+        TypeError: f does not return one number, or not as many as there are unknowns.
         ValueError: the bracket has no change of sign.
         RuntimeError: no root was found, or what the solver has found is none; f branches on a
             Value that it closes over, in a program.
-        ZeroDivisionError: df/dx is 0 at the root, so that it has no derivative.
+        ZeroDivisionError: df/dx is 0 at the root, or the Jacobian singular, so that it has no
+            derivative.
 
     Example:
         >>> p = Value(2.0)
@@ -69,26 +75,28 @@ def root(f: Equation, x0: Any, *args: Any, solver: Solver | None = None) -> Any:
     """
     if not callable(f):
         raise TypeError(f"root: f must be a function, got {type(f).__name__} {f!r:.60}")
+    if isinstance(x0, list):
+        return system_root(f, x0, args, solver)
     starts = list(x0) if isinstance(x0, tuple) else [x0]
     if isinstance(x0, tuple) and len(starts) != 2:
         raise TypeError(f"root: x0 must be a number or (low, high), got {x0!r:.60}")
     solver = solver or newton
     numbers, arguments = flatten_numbers(args)
     live = [x for x in numbers if x.__class__ is Value]
-    function = _with_arguments(f, numbers, arguments)
-    x = _unrecorded(_solution, function, starts, live, solver)
+    function = with_arguments(f, numbers, arguments)
+    x = unrecorded(_solution, function, starts, live, solver)
     inputs: Any = ((NUMBER_LEAF,) * (1 + len(live)), {})
-    code = _unrecorded(freeze, function, [x, *map(_plain_number, live)], inputs)
+    code = unrecorded(freeze, function, [x, *map(plain_number, live)], inputs)
     if code.result is not NUMBER_LEAF:
         raise TypeError(f"root: f must return one number, got {code.result!r:.60}")
     operands = [*starts, *live, *code.captured]
     if not any(v.__class__ is Value for v in operands):
         return x
     if code.captured:  # the program must not keep them
-        function = _along(code)
+        function = _only_result(along(code))
     op = RootOp(function, len(starts), solver)
     if not here.table.silent and len(operands) > len(starts):
-        _check_slope(function, x, map(_plain_number, operands[len(starts) :]))
+        _check_slope(function, x, map(plain_number, operands[len(starts) :]))
     return here.table.record(op, operands, x)
 
 
@@ -101,96 +109,40 @@ class RootOp(EntryOp):
     __slots__ = ("equation", "solver", "starts")
 
     def __init__(self, equation: Equation, starts: int, solver: Solver) -> None:
-        # in programs operations are known by their names
-        traced = here.table.trace is not None
-        super().__init__(f"root{next(_serials)}" if traced else "root")
+        super().__init__(entry_name())
         self.equation = equation
         self.starts = starts
         self.solver = solver
 
     def _value(self, *xs: float) -> float:
         starts, parameters = list(xs[: self.starts]), list(xs[self.starts :])
-        found: float = _unrecorded(_solution, self.equation, starts, parameters, self.solver)
+        found: float = unrecorded(_solution, self.equation, starts, parameters, self.solver)
         return found
 
-    def _partial(self, k: int, xs: Sequence[Any], y: Any) -> Any:
-        known, partials = self.memory
-        if known is not xs:
-            by_x, *others = self.slopes(y, list(xs[self.starts :]))
-            partials = [0.0] * self.starts + [ops.neg(ops.div(slope, by_x)) for slope in others]
-            self.memory = xs, partials
-        return partials[k]
-
-    def slopes(self, x: Any, parameters: list[Any]) -> Any:
-        """The partials of f by x and by what it depends on."""
-        return grad(self.equation, range(1 + len(parameters)))(x, *parameters)
+    def _partials(self, xs: Sequence[Any], y: Any, *, which: bool = False) -> list[Any]:
+        primals = y, *xs[self.starts :]
+        nothing = [0.0] * self.starts
+        if which:
+            return nothing + reached(self.equation, *primals)[1:]
+        by_x, *others = grad(self.equation, range(len(primals)))(*primals)
+        return nothing + [ops.neg(ops.div(slope, by_x)) for slope in others]
 
 
-# --- the equation -------------------------------------------------------------
-
-
-def _with_arguments(f: Equation, numbers: list[Any], arguments: Any) -> Equation:
-    """The function f of x and of the Values among its arguments."""
-    others = [None if x.__class__ is Value else x for x in numbers]
-
-    def equation(x: Any, *live: Any) -> Any:
-        rest = iter(live)
-        filled = [next(rest) if other is None else other for other in others]
-        return f(x, *unflatten_numbers(arguments, filled))
-
-    return equation
-
-
-def _along(code: Code) -> Equation:
-    """The equation as a program: of x, of Values among the arguments, and of captured ones."""
-    # with inputs in the place of captured Values: slots stay the same
-    size = code.inputs + len(code.captured)
-    along = Code(
-        code.name, [f"x{k}" for k in range(size)], ((NUMBER_LEAF,) * size, {}), code.result, (),
-        code.constants, code.instructions, code.outputs, code.guards, {}, code.places,
-    )  # fmt: skip
-
-    def equation(*xs: Any) -> Any:
-        try:
-            return along.run(xs, lambda op: op)[0]
-        except PathError as error:
-            raise RuntimeError(
-                f"root: f takes another path now ({error}); it uses Values that it closes over: "
-                "pass them to f by root's arguments instead, root(f, x0, a, b)"
-            ) from None
-
-    return equation
-
-
-def _plain_number(x: Any) -> float:
-    return plain(x) if x.__class__ is Value else ops.real(x, "root")
-
-
-def _check_slope(equation: Equation, x: float, parameters: Iterable[float]) -> None:
-    """Refuse a root that is no function of what f depends on."""
-    if _unrecorded(grad(equation), x, *parameters) == 0.0:
-        raise ZeroDivisionError(
-            f"root: df/dx is 0 at x = {x!r}, so the root has no derivative by what f depends on; "
-            "write f so that it crosses 0 with a slope"
-        )
+def _only_result(equation: Equation) -> Equation:
+    """The only result of an equation."""
+    return lambda *xs: equation(*xs)[0]
 
 
 # --- solving ------------------------------------------------------------------
 
 
-def _unrecorded(f: Callable[..., Any], *args: Any) -> Any:
-    """What f returns, called as if nothing were traced or recorded; it leaves no entries."""
-    table = here.table
-    with unwatched(), table.hold():
-        start, opened = table.count, table.opened
-        trace, table.trace = table.trace, None
-        try:
-            with no_grad():
-                found = f(*args)
-        finally:
-            table.trace = trace
-        table.cut(start, opened)
-    return found
+def _check_slope(equation: Equation, x: float, parameters: Iterable[float]) -> None:
+    """Refuse a root that is no function of what f depends on."""
+    if unrecorded(grad(equation), x, *parameters) == 0.0:
+        raise ZeroDivisionError(
+            f"root: df/dx is 0 at x = {x!r}, so the root has no derivative by what f depends on; "
+            "write f so that it crosses 0 with a slope"
+        )
 
 
 def _solution(
@@ -198,7 +150,7 @@ def _solution(
 ) -> float:
     """The root, at the numbers of Values."""
     table = here.table
-    fixed = [table.constant(_plain_number(x)) for x in parameters]
+    fixed = [table.constant(plain_number(x)) for x in parameters]
 
     def g(x: Any) -> Any:
         v = x if x.__class__ is Value else table.constant(ops.real(x, "root: x"))
@@ -207,7 +159,7 @@ def _solution(
             return ops.real(y, "root: f's result")
         return y if v is x else plain(y)
 
-    numbers = [_plain_number(x) for x in starts]
+    numbers = [plain_number(x) for x in starts]
     found = solver(g, tuple(numbers) if len(numbers) == 2 else numbers[0])
     x = ops.real(found, "root: the solver's result")
     if solver is not newton:

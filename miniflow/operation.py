@@ -15,7 +15,7 @@ from numbers import Complex, Real
 from typing import Any
 
 from miniflow.util.trees import each_element, is_array
-from miniflow.util.words import shown
+from miniflow.util.words import dialect, shown
 
 Interval = tuple[float, float]
 
@@ -354,7 +354,7 @@ def real(x: Any, what: str = "data") -> float:
 def _conversion(x: Any) -> str:
     """How to make a real number of `x`, where that is clear."""
     if recorded(x):
-        return "; use the Value itself, or its .data where no gradient is wanted"
+        return dialect(x) or "; use the Value itself, or its .data where no gradient is wanted"
     if isinstance(x, str):
         return "; convert it with float()"
     if isinstance(x, Complex):

@@ -37,7 +37,7 @@ from miniflow.util.trees import (
     tree_map,
     unflatten,
 )
-from miniflow.util.words import shown
+from miniflow.util.words import dialect, shown
 
 SWEEPS_PER_PASS = 8  # a pass forward takes as long
 LEAF_TYPES.add(Value)
@@ -103,7 +103,7 @@ class _Call:
         try:
             return current().constant(ops.real(y))
         except TypeError:
-            forgotten = "; has it a return?" if y is None else ""
+            forgotten = "; has it a return?" if y is None else dialect(y)
             raise TypeError(
                 f"{self.what}: f must return numbers or Values, in lists, tuples, dicts, "
                 f"dataclasses or arrays, got {type(y).__name__}{forgotten}"
@@ -348,6 +348,13 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
         return call.arguments(call.pull(weights))  # type: ignore[no-any-return]
 
     return (call.values(), pull, call.plain_aux()) if has_aux else (call.values(), pull)
+
+
+def reached(f: Callable[..., Any], *primals: Any) -> list[Any]:
+    """For each primal, a number, whether a derivative of f reaches it: 1, or 0 if not selected."""
+    call = _Call("grad", f, primals, {}, range(len(primals)))
+    ones = [1.0] * len(call.outputs)
+    return pullback(call.outputs, ones, call.inputs, recorded=call.recorded, which=True)
 
 
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:

@@ -58,7 +58,11 @@ VALUES = {
     "Value(1j)": (TypeError, f"Value: {NUMBER}complex 1j; pass its .real and .imag"),
     "Value(1.0, 2.0)": (TypeError, "Value: label must be a string, got float 2.0"),
     "Value()": (TypeError, "argument"),
-    "Value(1.0, requires_grad=True)": (TypeError, "unexpected keyword argument 'requires_grad'"),
+    "Value(1.0, requires_grad=True)": (TypeError, "requires_grad=True; every Value has a"),
+    "Value(1.0, name='x')": (
+        TypeError,
+        "a number and a label, got also name='x'; its name is v.label",
+    ),
     "setattr(v, 'data', '1')": (TypeError, f"Value.data: {NUMBER}str '1'; convert it with float()"),
     "setattr(v, 'grad', '0')": (TypeError, f"Value.grad: {NUMBER}str '0'; convert it with float()"),
     "setattr(v, 'label', 3)": (TypeError, "Value.label: label must be a string, got int 3"),

@@ -39,30 +39,43 @@ def record_outputs(
 
 
 class EntryOp(Op):
-    """An operation for one entry on the tape, whose partials are all computed at once."""
+    """An operation for one entry on the tape, whose partials are all computed at once.
+
+    What was computed is kept until the next point: the operands, the result, the partials,
+    and which operands are reached, once somebody has asked.
+    """
 
     __slots__ = ("memory",)
 
     def __init__(self, name: str) -> None:
         super().__init__(name, self._value, (self._partial,), -1)
-        self.memory: tuple[Any, list[Any]] = None, []
+        self.forget()
 
     def _value(self, *xs: float) -> float:
         raise NotImplementedError
 
-    def _partials(self, xs: Sequence[Any]) -> list[Any]:
+    def _partials(self, xs: Sequence[Any], y: Any, *, which: bool = False) -> list[Any]:
+        """dy/d(operand) for each operand; or which are reached, 1 or 0."""
         raise NotImplementedError
 
     def forget(self) -> None:
-        self.memory = None, []
+        self.memory: tuple[Any, Any, list[Any], list[Any]] = None, None, [], []
 
     def _partial(self, k: int, xs: Sequence[Any], y: Any) -> Any:
-        """dy/d(operand k); what was computed with it is kept until the next point."""
-        known, partials = self.memory
-        if known is not xs:
-            partials = self._partials(xs)
-            self.memory = xs, partials
-        return partials[k]
+        """dy/d(operand k)."""
+        if self.memory[0] is not xs:
+            self.memory = xs, y, self._partials(xs, y), []
+        return self.memory[2][k]
+
+    def condition(self, k: int, operands: Sequence[Any], partial: Any) -> Any:
+        """What is 0 where operand k, whose partial was asked for just now, was not reached."""
+        if partial.__class__ is not Value and partial != 0.0:
+            return 1.0
+        xs, y, partials, reached = self.memory
+        if not reached:
+            reached = self._partials(xs, y, which=True)
+            self.memory = xs, y, partials, reached
+        return reached[k]
 
 
 class OutputOp(EntryOp):
@@ -99,15 +112,19 @@ class OutputOp(EntryOp):
     def _value(self, *xs: float) -> float:
         return self._find(self.chain, xs)[2][self.output]
 
-    def _partials(self, xs: Sequence[Any]) -> list[Any]:
-        chain, start = (*self.chain, self.output), len(xs) - len(self.captured)
+    def _partials(self, xs: Sequence[Any], y: Any, *, which: bool = False) -> list[Any]:
+        output = ~self.output if which else self.output
+        chain, start = (*self.chain, output), len(xs) - len(self.captured)
         numbers = [plain(x) if x.__class__ is Value else x for x in xs]
         path, _, partials = self._find(chain, numbers)
-        order = {id(v): k for k, v in enumerate(path.program.captured, start)}
-        if any(x.__class__ is Value for x in xs):
+        captured = path.program.captured
+        recorded = any(x.__class__ is Value for x in xs)
+        if captured is self.captured and not recorded:
+            return partials
+        order = {id(v): k for k, v in enumerate(captured, start)}
+        if recorded:
             given = dict(zip(map(id, self.captured), xs[start:], strict=True))
-            operands = [*xs[:start], *[given[id(v)] for v in path.program.captured]]
-            captured = path.program.captured
+            operands = [*xs[:start], *[given[id(v)] for v in captured]]
             partials = record_outputs(self.cache, chain, path, operands, captured, partials)
         slots = [*range(start), *[order.get(id(v)) for v in self.captured]]
         return [0.0 if slot is None else partials[slot] for slot in slots]

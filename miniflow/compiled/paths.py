@@ -6,7 +6,8 @@ leads to the specialization of the path that is taken then, which is recorded wh
 needed.
 
 For an entry on the tape a program is wanted again, differentiated: a *chain* (j, k) of
-numbers stands for the partials of partial k of output j.
+numbers stands for the partials of partial k of output j. With ~k in the last place it stands for
+which operands those partials are of that were reached: the others were not selected.
 """
 
 import threading
@@ -127,18 +128,17 @@ class Specialization:
 
 
 def derivative(program: Code, output: int, xs: list[float]) -> Code:
-    """The partials of one output by all inputs and captured Values.
+    """The partials of one output by all inputs and captured Values; of ~output, which are reached.
 
     Its first guards are those of the program; partials that branch may add others.
     """
     count = program.inputs + len(program.captured)
 
     def partials(values: list[Any]) -> list[Any]:
-        ys = program.run(values, lambda op: op)
-        y = ys[output]
-        return (
-            pullback([y], [1.0], values, recorded=True) if y.__class__ is Value else [0.0] * count
-        )
+        y = program.run(values, lambda op: op)[max(output, ~output)]
+        if y.__class__ is not Value:
+            return [0.0] * count
+        return pullback([y], [1.0], values, recorded=True, which=output < 0)
 
     return freeze(partials, xs, (([NUMBER_LEAF] * count,), {}))
 
@@ -259,11 +259,8 @@ def jit_number(x: Any) -> float:
 
 def captured_numbers(program: Code, live: dict[int, float] | None) -> list[float]:
     """The numbers of a program's captured Values."""
-    numbers = [here.table.number(v, "jit") for v in program.captured]
-    if live is not None:
-        pairs = zip(program.captured, numbers, strict=True)
-        numbers = [live.get(id(v), number) for v, number in pairs]
-    return numbers
+    table, known = here.table, live or {}
+    return [known[id(v)] if id(v) in known else table.number(v, "jit") for v in program.captured]
 
 
 def _check_captured(program: Code, live: dict[int, float] | None) -> None:

@@ -56,13 +56,13 @@ class SumOp(EntryOp):
     def _value(self, *xs: float) -> float:
         return float(self._run((), xs)[self.output])
 
-    def _partials(self, xs: Sequence[Any]) -> list[Any]:
+    def _partials(self, xs: Sequence[Any], y: Any, *, which: bool = False) -> list[Any]:
         recorded = any(x.__class__ is Value for x in xs)
-        return self._recorded(xs) if recorded else self._totals(xs)
+        return self._recorded(xs, y, which) if recorded else self._totals(xs, which)
 
-    def _totals(self, xs: Sequence[float]) -> list[float]:
+    def _totals(self, xs: Sequence[float], which: bool) -> list[float]:
         """The partials by the numbers that all elements have, and by captured Values."""
-        out = self._run((self.output,), xs)
+        out = self._run((~self.output if which else self.output,), xs)
         return out[self._places()].tolist()  # type: ignore[no-any-return]
 
     def _places(self) -> list[int]:
@@ -71,13 +71,13 @@ class SumOp(EntryOp):
         count = self.arguments.size
         return [*places, *range(count, count + len(self.captured))]
 
-    def _recorded(self, xs: Sequence[Any]) -> list[Any]:
+    def _recorded(self, xs: Sequence[Any], y: Any, which: bool) -> list[Any]:
         """The same as Values, to be differentiated again: element by element."""
         start = len(xs) - len(self.captured)
         assert self.cache.root is not None  # it has been run
         call = OutputOp(self.cache, (), self.output, self.captured, self.cache.root.result)
         slopes = [
-            call._partials([*self.arguments.numbers(i, xs[:start]), *xs[start:]])
+            call._partials([*self.arguments.numbers(i, xs[:start]), *xs[start:]], y, which=which)
             for i in range(self.arguments.count)
         ]
         if not slopes:

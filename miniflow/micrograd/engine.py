@@ -65,6 +65,11 @@ class Value:
         "grad", "label",
     )  # fmt: skip
 
+    _dialect = (
+        "; it is miniflow.micrograd's, for its own operators and backward(): to transforms and "
+        "compiled code give numbers, as in grad(lambda x: f(Value(x)).data)(2.0)"
+    )
+
     def __init__(
         self, data: Any, _children: Iterable["Value"] = (), _op: str = "", label: str = ""
     ) -> None:

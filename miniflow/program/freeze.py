@@ -31,6 +31,7 @@ from miniflow.tape.core import Table, Value, here
 from miniflow.tape.muting import hide_running, pausable, show_again
 from miniflow.tape.notes import Trace
 from miniflow.util.trees import children, is_dataclass, static_fields
+from miniflow.util.words import dialect
 
 # each comparison: what it is in terms of those, whether sides change and whether it is denied
 COMPARISONS = {
@@ -224,7 +225,7 @@ def _check_result(name: str, result: Any) -> None:
     if parts is None and not isinstance(result, PLAIN_PARTS) and not of_numpy:
         raise TypeError(
             f"{name}: a traced function must return numbers, strings, bools or None, in lists, "
-            f"tuples, dicts, dataclasses and arrays, got {type(result).__name__}"
+            f"tuples, dicts, dataclasses and arrays, got {type(result).__name__}{dialect(result)}"
         )
 
 

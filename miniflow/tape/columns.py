@@ -104,12 +104,6 @@ _general: list[Any] = []
 
 def prepare(kind: type, table: Any, nowhere: Any, general: Any, call: Any) -> None:
     """Make the class of Values ready."""
-    from miniflow.tape.refusals import subclass
-
-    def refuse(cls: type) -> None:
-        raise subclass()
-
-    setattr(kind, "__init_subclass__", classmethod(refuse))  # noqa: B010 - after the class itself
     _values.append(kind)
     _general.append(general)
 

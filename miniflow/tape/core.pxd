@@ -33,7 +33,8 @@ cdef extern from "handles.h":
     Value new(object kind)
     int install(object kind, object name, object method) except -1
     int prepare_handles(
-        object kind, void *table, void *thread, void *scopes, object nowhere, object pausable
+        object kind, void *table, void *thread, void *scopes, object nowhere, object pausable,
+        object settable
     ) except -1
     object quick_unary(int code, Unary value, object a)
     object quick_binary(int code, Binary value, object a, object b)
@@ -110,13 +111,14 @@ cdef inline int prepare(kind, Table table, Table nowhere, operate, call) except 
     """Make the class of Values ready; those that belong to no tape belong to `nowhere`."""
     global call_any, operate_any, pausable, row_type, running
     from miniflow.operation import Op
-    from miniflow.tape import muting
+    from miniflow.tape import muting, refusals
 
     nowhere.value[0] = NAN
     nowhere.thread = 0  # nobody records there
     pausable, running = muting.pausable, muting.running
     prepare_handles(
-        kind, <void *>table, &table.thread, <void *>table.scopes, nowhere, pausable
+        kind, <void *>table, &table.thread, <void *>table.scopes, nowhere, pausable,
+        refusals.SETTABLE
     )
     call_any, operate_any, row_type = Op.__call__, operate, Op
     Op.__call__ = call

@@ -49,9 +49,9 @@ class Number(Readable):
 
     __slots__ = ()
 
-    def __init__(self, data: Any, label: str = "") -> None:
-        if made(self) or not isinstance(label, str):
-            raise refusals.construction(label)
+    def __init__(self, data: Any, label: str = "", *more: Any, **named: Any) -> None:
+        if made(self) or more or named or not isinstance(label, str):
+            raise refusals.construction(label, more, named)
         if type(data) is not float:
             data = real(data, "Value")
         current().enter(self, LEAF, data)

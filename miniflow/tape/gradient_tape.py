@@ -8,6 +8,7 @@ from miniflow.tape.core import Table, Value, here, thawed
 from miniflow.tape.pullback import pullback
 from miniflow.tape.quick import short_gradient
 from miniflow.util import trees
+from miniflow.util.words import dialect
 
 
 class Entry(NamedTuple):
@@ -128,7 +129,7 @@ class Tape:
         for x in (target, *trees.flatten(sources)):
             if x.__class__ is not Value:
                 raise TypeError(
-                    f"Tape.gradient: expected a Value, got {type(x).__name__} {x!r:.60}"
+                    f"Tape.gradient: expected a Value, got {type(x).__name__} {x!r:.60}{dialect(x)}"
                 )
         table = here.table
         recorded = table.trace is not None or any(

@@ -57,6 +57,7 @@ static PyObject *nowhere = NULL;
 
 /* What may be muted while it runs, by its frame: then it is to be asked for (muting.py). */
 static PyObject *pausable = NULL;
+static PyObject *settable = NULL; /* what Values have that can be set */
 
 /* Make a quarter of a free list; -1 without memory. */
 APART static int refill(void)
@@ -94,11 +95,37 @@ static PyObject *new(PyObject *type)
     return v;
 }
 
+/* Raise what a function of refusals.py makes. */
+static PyObject *refuse(const char *what, PyObject *name)
+{
+    PyObject *words = PyImport_ImportModule("miniflow.tape.refusals"), *error;
+    if (words == NULL) return NULL;
+    error = PyObject_CallMethod(words, what, name == NULL ? NULL : "O", name);
+    Py_DECREF(words);
+    if (error != NULL) PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    Py_XDECREF(error);
+    return NULL;
+}
+
 static PyObject *handle_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     (void)args;
     (void)kwargs;
+    if (type != handle_type) return refuse("subclass", NULL);
     return new((PyObject *)type);
+}
+
+/* Set or delete an attribute: the words are those of refusals.py where there is none to set. */
+static int handle_setattro(PyObject *v, PyObject *name, PyObject *number)
+{
+    if (number != NULL) {
+        if (PyObject_GenericSetAttr(v, name, number) == 0) return 0;
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError)) return -1;
+        if (PySequence_Contains(settable, name) > 0) return -1;
+        PyErr_Clear();
+    }
+    refuse(number == NULL ? "deletion" : "attribute", name);
+    return -1;
 }
 
 /* Entries above the last one that has a Value are needed by nobody: they are unused again at
@@ -389,7 +416,7 @@ static PyObject *refuse_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
 /* Give the class of Values its free list of handles, and operators. */
 static int prepare_handles(
     PyObject *type, void *table, void *thread, void *scopes, PyObject *nobodys,
-    PyObject *muted_frames)
+    PyObject *muted_frames, PyObject *attributes)
 {
     PyTypeObject *t = (PyTypeObject *)type, *base;
     TableHead *head = table;
@@ -403,6 +430,9 @@ static int prepare_handles(
     /* a cycle is broken in its dicts: what is left of it still knows its table */
     t->tp_clear = Py_TYPE((PyObject *)table)->tp_clear = NULL;
     t->tp_new = handle_new;
+    t->tp_setattro = handle_setattro;
+    settable = Py_NewRef(attributes);
+    t->tp_flags |= Py_TPFLAGS_BASETYPE; /* __init_subclass__ refuses, in words of ours */
     for (base = t->tp_base; base != &PyBaseObject_Type; base = base->tp_base) {
         base->tp_new = refuse_new;
         base->tp_vectorcall = NULL;

@@ -26,6 +26,7 @@ ALIASES = {
 def install_all(kind: type, install: Callable[[type, str, Any], None]) -> None:
     """Give the class of Values a method for each row, and keep rows off its own names."""
     install(kind, "__module__", "miniflow")  # where users and pickles find it
+    install(kind, "__init_subclass__", classmethod(refusals.no_subclass))
     ops.RESERVED.update(dir(kind), ALIASES)
     for name in (*ops.TABLE, *ALIASES):
         op = ops.TABLE[ALIASES.get(name, name)]

@@ -11,10 +11,12 @@ from miniflow.tape.storage import plain
 
 
 def pullback(
-    targets: list[Value], cotangents: list[Any], sources: list[Value], *, recorded: bool
-) -> list[Any]:
+    targets: list[Value], cotangents: list[Any], sources: list[Value], *, recorded: bool,
+    which: bool = False,
+) -> list[Any]:  # fmt: skip
     """The sum of cotangent x d(target)/d(source), for each of `sources`.
 
+    If `which`, for each of them instead whether it was reached at all, or not selected: 1 or 0.
     Writes to no column. If `recorded`, what it computes is recorded in turn and the
     results are Values (where they depend on anything); otherwise they are floats.
 
@@ -29,10 +31,10 @@ def pullback(
     with table.hold():
         entries = [y._entry for y in targets]
         wanted = [[x._entry] if x._tape is table else table.entries_of(x) for x in sources]
-        if not (recorded or table.sweeping or _has_constant(table, wanted)):
+        if not (recorded or which or table.sweeping or _has_constant(table, wanted)):
             return plain_gradients(table, entries, cotangents, wanted)
         table.refuse_stale(entries)
-        found = recorded_gradients(table, entries, cotangents, wanted)
+        found = recorded_gradients(table, entries, cotangents, wanted, which)
     return found if recorded else [plain(x) if isinstance(x, Value) else x for x in found]
 
 

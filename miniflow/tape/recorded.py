@@ -550,11 +550,21 @@ class RecordedSweep:
         found = self.place[ADJOINT]
         return self.number[ADJOINT] if found == NO_ENTRY else self.table.handle(found)
 
+    def reached(self, n: int) -> Any:
+        """Whether an adjoint has arrived at an entry, 1 or 0; a Value where that can change."""
+        if n < self.floor or self.arrived[n - self.floor] == NONE:
+            return 0.0
+        gate = self.gate[n - self.floor]
+        return 1.0 if gate == ALWAYS else ops.where(self.table.handle(gate), 1.0, 0.0)
+
 
 def recorded_gradients(
-    table: Table, targets: list[int], cotangents: list[Any], wanted: list[list[int]]
+    table: Table, targets: list[int], cotangents: list[Any], wanted: list[list[int]], which: bool
 ) -> list[Any]:
-    """The sum of cotangent x d(target)/d(source), for each source that has these entries."""
+    """The sum of cotangent x d(target)/d(source), for each source that has these entries.
+
+    If `which`, for each source instead whether it was reached at all: 1 or 0.
+    """
     sources = [n for entries in wanted for n in entries]
     if not sources:
         return [0.0] * len(wanted)
@@ -565,7 +575,10 @@ def recorded_gradients(
         for n, cotangent in zip(targets, cotangents, strict=True):
             sweep.add(n, cotangent)
         sweep.run()
-        found = [_total([sweep.adjoint(n) for n in entries]) for entries in wanted]
+        if which:
+            found = [ops.maximum(0.0, *map(sweep.reached, entries)) for entries in wanted]
+        else:
+            found = [_total([sweep.adjoint(n) for n in entries]) for entries in wanted]
         return [stop_gradient(x) for x in found] if muted or hidden else found
     finally:
         table.muted = muted

@@ -14,6 +14,8 @@ OTHER_OPERATORS = {
     "|": "conditions are joined by `or`, as in x > 0 or y > 0; | is for the bits of ints",
     "~": "a number's opposite is -x, a condition's `not`; ~ is for the bits of ints",
 }
+SETTABLE = ("data", "grad", "label")
+OWN = ("backward", "forward", "detach", "op", "inputs")
 AS_MICROGRAD = (
     "what micrograd leaves open (_children, _backward, subclasses, attributes of one's own, data "
     "of computed Values) is open in miniflow.micrograd.engine.Value; miniflow.define adds an "
@@ -21,8 +23,15 @@ AS_MICROGRAD = (
 )
 
 
-def construction(given: Any) -> TypeError:
-    """A Value is made with such a label, or its __init__ is called a second time."""
+def construction(given: Any, more: tuple[Any, ...], named: dict[str, Any]) -> TypeError:
+    """A Value is made of something else than a number and a label, or made a second time."""
+    if more or named:
+        surplus = ", ".join(
+            [*map(shown, more), *[f"{name}={x!r:.60}" for name, x in named.items()]]
+        )
+        known = [advice(name, VALUE) for name in named]
+        remedy = next(filter(None, known), f"; {AS_MICROGRAD}")
+        return TypeError(f"Value: takes a number and a label, got also {surplus}{remedy}")
     if not isinstance(given, str):
         error = label("Value", given)
         error.add_note(AS_MICROGRAD)
@@ -52,11 +61,31 @@ def subclass() -> TypeError:
     )
 
 
+def no_subclass(cls: type) -> None:
+    """Value's __init_subclass__."""
+    raise subclass()
+
+
+def attribute(name: str) -> AttributeError:
+    """An attribute is set that nobody can set."""
+    if name.startswith("_") or name in OWN or name in ops.TABLE:
+        return AttributeError(f"Value.{name} cannot be set; {AS_MICROGRAD}")
+    remedy = advice(name, VALUE, SETTABLE) or f"; {AS_MICROGRAD}"
+    return AttributeError(f"Value has no attribute {name!r} that could be set{remedy}")
+
+
+def deletion(name: str) -> AttributeError:
+    """An attribute is deleted."""
+    return AttributeError(
+        f"Value.{name} cannot be deleted; set grad to 0.0, label to '', or drop it"
+    )
+
+
 def no_attribute(name: str) -> AttributeError:
     """Neither Value nor the operation table has that name."""
     if name in ("_backward", "_children"):
         return AttributeError(f"Value has no attribute {name!r}; {AS_MICROGRAD}")
-    known = ("data", "grad", "label", "backward", "forward", "detach", *ops.TABLE)
+    known = (*SETTABLE, *OWN, *ops.TABLE)
     remedy = advice(name, VALUE, known) or "; functions of lists are in miniflow.math"
     return AttributeError(
         f"Value has no attribute {name!r}, nor is it an operation on numbers{remedy}"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 ONE_NUMBER = "a Value is one number; miniflow.math and numpy have functions of lists of them"
+AN_ARRAY = "NumPy asks arrays for it: give it np.array([v]) and take the item, or use miniflow.math"
 EACH_LEAF = "every Value has a gradient; math.stop_gradient and no_grad() keep one away"
 NO_DEVICE = "there is one device, and all numbers are doubles: leave it out"
 
@@ -17,6 +18,9 @@ VALUE = {
     "shape": ONE_NUMBER,
     "size": ONE_NUMBER,
     "T": ONE_NUMBER,
+    "dtype": AN_ARRAY,
+    "ndim": AN_ARRAY,
+    "astype": AN_ARRAY,
     "sum": f"{ONE_NUMBER}: math.sum([a, b])",
     "mean": f"{ONE_NUMBER}: math.sum(xs) / len(xs)",
     "dot": f"{ONE_NUMBER}: math.dot(xs, ys)",

@@ -18,3 +18,8 @@ def shown(x: Any) -> str:
     if len(text) > MOST_SHOWN:
         text = f"{text[:MOST_SHOWN].rpartition(' ')[0] or text[:MOST_SHOWN]} ..."
     return text if text.startswith(name) else f"{name} {text}"
+
+
+def dialect(x: Any) -> str:
+    """What to do with a number of another dialect, where only miniflow's own are taken."""
+    return getattr(type(x), "_dialect", "")

@@ -79,7 +79,7 @@ def answered(f, *args):
 # Where Python itself, or Cython, says in words of its own that arguments are not what they
 # should be: the same kind of error.
 THEIRS = re.compile(
-    r"argument|attribute|object is not|descriptor|not writable|not an acceptable|has no setter"
+    r"argument|attribute|object is not|descriptor|has no (setter|deleter)|cannot be (set|deleted)"
 )
 
 
