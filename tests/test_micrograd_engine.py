@@ -68,6 +68,7 @@ PLACE = st.integers(0, 99)
 STEP = st.tuples(st.sampled_from([*ONE, *TWO, "set", "backward", "own"]), PLACE, PLACE)
 
 
+@pytest.mark.filterwarnings("ignore:backward. this result was computed before")
 @given(
     leaves=st.lists(st.integers(-3, 3) | st.sampled_from([0.5, -0.25]), min_size=1, max_size=3),
     steps=st.lists(STEP, min_size=1, max_size=14),
