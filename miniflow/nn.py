@@ -19,9 +19,11 @@ from weakref import WeakValueDictionary
 from miniflow import ops
 from miniflow.losses import bce_with_logits, cross_entropy, hinge, mae, mse
 from miniflow.tape.core import Value, current, neuron
+from miniflow.tape.reading import located
 from miniflow.tape.storage import is_leaf
 from miniflow.util.files import write
 from miniflow.util.habits import MODULE, NN, advice
+from miniflow.util.notebook import InNotebook
 from miniflow.util.trees import children, is_array
 from miniflow.util.words import shown
 
@@ -35,10 +37,14 @@ PLAIN = frozenset((bool, int, float, str, type(None), ops.Op))  # types that hol
 Activation = Callable[[Any], Any] | str | None
 
 
+class ParameterName(str):
+    """The label of a leaf that was the parameter of a module: recordings may outlive it."""
+
+
 modules: WeakValueDictionary[int, "Module"] = WeakValueDictionary()  # those that are alive
 
 
-class Module:
+class Module(InNotebook):
     """Anything with parameters: Values, and modules, in attributes and in lists of them.
 
     A call of a module is a scope, in diagrams a frame: it has the name of the attribute that
@@ -60,6 +66,10 @@ class Module:
     def __setattr__(self, name: str, x: Any) -> None:
         super().__setattr__(name, x)
         _christen(name, x)
+
+    def __del__(self) -> None:
+        """Leave to parts and parameters what they are called: a recording may need them yet."""
+        _bequeath(vars(self), vars(self).get("_path", ""), set())
 
     def __getattr__(self, name: str) -> Any:
         remedy = advice(name, MODULE, [*vars(self), *dir(type(self))])
@@ -189,21 +199,52 @@ def _christen(name: str, x: Any) -> None:
                 vars(part).setdefault("_name", f"{name}.{k}")
 
 
+def _bequeath(nest: Any, path: str, seen: set[int]) -> None:
+    """Tell the modules and leaves in a nest their paths, which a dying module knows."""
+    seen.add(id(nest))
+    for name, child in list(parts(nest)):  # a module may hold itself
+        if type(child) in PLAIN or id(child) in seen:
+            continue
+        below = f"{path}.{name}" if path else f"{name}"
+        if isinstance(child, Module):
+            seen.add(id(child))
+            vars(child)["_path"] = below
+        elif type(child) is Value:
+            if is_leaf(child) and type(child.label) is not ParameterName:
+                located(child)[0].set_label(child, ParameterName(child.label or below))
+        else:
+            _bequeath(child, below, seen)
+
+
 def parameter_names() -> dict[Value, str]:
-    """The parameters of all modules that are alive, with what their modules call them.
+    """The parameters of all modules that are alive, with what the outermost ones call them.
 
     Example:
-        >>> neuron = Neuron(2)
+        >>> model = MLP(2, [1])
         >>> names = parameter_names()
-        >>> [names[p] for p in neuron.parameters()]
-        ['w.0', 'w.1', 'b']
+        >>> [names[p] for p in model.parameters()]
+        ['layers.0.neurons.0.w.0', 'layers.0.neurons.0.w.1', 'layers.0.neurons.0.b']
     """
     alive = list(modules.values())
-    seen = set(map(id, alive))  # no module is looked for in another one
-    found: list[tuple[str, Value]] = []
+    inner: set[int] = set()
     for module in alive:
-        _collect(vars(module), "", found, seen)
+        _inner_modules(vars(module), inner, set())
+    found: list[tuple[str, Value]] = []
+    seen: set[int] = set()
+    # of modules that hold each other none is outermost: those come last
+    for module in sorted(alive, key=lambda x: id(x) in inner):
+        _collect(module, "", found, seen)
     return {x: path for path, x in found}
+
+
+def _inner_modules(nest: Any, inner: set[int], seen: set[int]) -> None:
+    """Add the modules that a nest holds itself."""
+    seen.add(id(nest))
+    for _, child in parts(nest):
+        if isinstance(child, Module):
+            inner.add(id(child))
+        elif type(child) is not Value and type(child) not in PLAIN and id(child) not in seen:
+            _inner_modules(child, inner, seen)
 
 
 def _collect(nest: Any, path: str | None, found: list[tuple[str, Value]], seen: set[int]) -> None:

@@ -9,6 +9,7 @@ from math import inf, sqrt
 from numbers import Real
 from typing import Any, Protocol
 
+from miniflow.util.notebook import InNotebook
 from miniflow.util.words import shown
 
 
@@ -19,7 +20,7 @@ class Parameter(Protocol):
     grad: float
 
 
-class Optimizer:
+class Optimizer(InNotebook):
     """The base: a list of parameters and the learning rate.
 
     Args:

@@ -47,6 +47,7 @@ FLOORS = [
     ["viz.output", "viz.expression"],
     ["viz.diagram"],
     ["viz.model", "viz.player"],
+    ["viz.classroom", "viz.notebook"],
     ["viz"],
 ]
 # What does not follow from its room. The installation asks for the rules as C, above the engine.
@@ -145,8 +146,9 @@ def test_public_functions_and_classes_have_docstrings(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     kinds = (ast.FunctionDef, ast.ClassDef)
     public = [x for x in tree.body if isinstance(x, kinds) and not x.name.startswith("_")]
+    public = {x.name: x for x in public}  # of an overloaded one the last, which is all of it
     assert ast.get_docstring(tree)
-    assert [x.name for x in public if not ast.get_docstring(x)] == []
+    assert [name for name, x in public.items() if not ast.get_docstring(x)] == []
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -1,7 +1,9 @@
 """Pictures of what miniflow computes.
 
 diagram/       graphs of Values, tapes and programs: draw_dot, render, snapshot, diff
-player/        pages that step through a tape or a training: play, record
+player/        pages that step through a tape or a training: play, record, live
+notebook/      what a notebook shows of every object
+classroom/     printable sheets: worksheet
 model/         networks and plots of training: draw_network, plot_history and others
 output/        what all pictures share: options, colours, text, files
 expression.py  expressions as people type them
@@ -14,21 +16,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from viz.classroom.sheet import worksheet
     from viz.diagram.compare import diff
     from viz.diagram.dot import draw_dot, render
     from viz.diagram.graph import snapshot
     from viz.model.network import draw_network
     from viz.model.plots import plot_decision_boundary, plot_gradients, plot_history
+    from viz.output.iframe import Page
     from viz.output.pictures import Diagram
+    from viz.player.live import Live, live
     from viz.player.page import play
     from viz.player.recording import Recording, record
 
 __all__ = [
     "Diagram",
+    "Live",
+    "Page",
     "Recording",
     "diff",
     "draw_dot",
     "draw_network",
+    "live",
     "play",
     "plot_decision_boundary",
     "plot_gradients",
@@ -36,14 +44,18 @@ __all__ = [
     "record",
     "render",
     "snapshot",
+    "worksheet",
 ]
 
 _HOMES = {
     "Diagram": "viz.output.pictures",
+    "Live": "viz.player.live",
+    "Page": "viz.output.iframe",
     "Recording": "viz.player.recording",
     "diff": "viz.diagram.compare",
     "draw_dot": "viz.diagram.dot",
     "draw_network": "viz.model.network",
+    "live": "viz.player.live",
     "play": "viz.player.page",
     "plot_decision_boundary": "viz.model.plots",
     "plot_gradients": "viz.model.plots",
@@ -51,6 +63,7 @@ _HOMES = {
     "record": "viz.player.recording",
     "render": "viz.diagram.dot",
     "snapshot": "viz.diagram.graph",
+    "worksheet": "viz.classroom.sheet",
 }
 
 

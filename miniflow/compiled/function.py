@@ -10,11 +10,12 @@ from miniflow.compiled.called import Called
 from miniflow.compiled.paths import SpecializationCache
 from miniflow.program.structures import treedef_key
 from miniflow.util.functions import Function
+from miniflow.util.notebook import InNotebook
 
 LINKED = 16  # structures of arguments that machine code takes without asking
 
 
-class CompiledFunction(Called):
+class CompiledFunction(Called, InNotebook):
     """What `jit` and `vmap` return: call it like the function.
 
     Attributes:

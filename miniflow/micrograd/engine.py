@@ -29,12 +29,13 @@ from miniflow.tape.core import Value as Taped
 from miniflow.tape.core import current
 from miniflow.tape.reading import located
 from miniflow.tape.storage import is_leaf
+from miniflow.util.notebook import InNotebook
 
 bare = object.__new__
 MISSES = (TypeError, OverflowError, RuntimeError)  # numbers, threads that no tape takes
 
 
-class Value:
+class Value(InNotebook):
     """A number and its gradient, as micrograd's.
 
     Args:

@@ -9,9 +9,10 @@ from itertools import pairwise
 from typing import Any
 
 from miniflow.micrograd.engine import Value
+from miniflow.util.notebook import InNotebook
 
 
-class Module:
+class Module(InNotebook):
     """Anything that lists its parameters."""
 
     def parameters(self) -> list[Value]:

@@ -14,7 +14,10 @@ randomness.py   whether a traced call has drawn random numbers
 names.py        identifiers
 writer.py       what the printers have in common
 python.py       code as Python
+braces.py       what C and JavaScript write alike
 c.py            code as C
+javascript.py   code as JavaScript
+functions.js    rows that JavaScript does not have
 kinds.py        the table's rows on arrays, fractions, decimals, mpmath's numbers
 replay.py       the interpreter; replay.pxd is the same in C
 """

@@ -6,34 +6,33 @@ contract products into sums (``-ffp-contract=off``), nor know better than the li
 its functions answer (``-fno-builtin``: GCC makes ``1 / x`` of ``pow(x, -1)``).
 """
 
-import ast
 import math
 import re
-import textwrap
-import unicodedata
 from collections.abc import Iterable
-from typing import Any
 
 from miniflow import ops
 from miniflow.operation import OPERANDS
 from miniflow.ops import TABLE, Op
+from miniflow.program.braces import (
+    ascii_name,
+    block,
+    braces_expression,
+    folded,
+    remark,
+    simple_text,
+)
 from miniflow.program.expand import decomposition
 from miniflow.program.ir import Code, Guard
 from miniflow.program.python import python_number
 from miniflow.program.writer import (
     ATOM,
-    CHOICE,
-    COMPARISON,
     INFIX,
     INLINE,
     PRODUCT,
     SIGN,
-    WIDTH,
     Text,
     Writer,
-    common_expression,
     comparison,
-    enclosed,
     infix,
 )
 
@@ -41,39 +40,16 @@ from miniflow.program.writer import (
 # only one side of a choice needs is computed on that side alone.
 LONGEST_RULE = 400
 
-NUMBER_OF_TRUTH = " ? 1.0 : 0.0"
-
 # Functions of the C library that Python has otherwise, by a few units in the last place.
 NEARLY = {"gamma": "tgamma", "lgamma": "lgamma"}
 CALLS = {op.name: op.c for op in ops.BUILTIN if op.c} | NEARLY
 
-SYMBOLS = {
-    ast.Lt: "<", ast.Gt: ">", ast.LtE: "<=", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
-    ast.Or: "||", ast.And: "&&", ast.Add: "+", ast.USub: "-",
-}  # fmt: skip
-
 
 def _from_python(op: Op) -> str:
     """A row whose value is a Python expression as a C function; "" where it calls something."""
-    if op.c or not op.text or "(" in op.text:
-        return ""
-    parameters = ", ".join([f"double {x}" for x in OPERANDS[op.arity]])
-    return f"{parameters}) {{ return {_in_c(ast.parse(op.text, mode='eval').body)}; }}"
-
-
-def _in_c(node: Any) -> str:
-    """A Python expression of numbers, choices and comparisons as C has it."""
-    if isinstance(node, ast.IfExp):
-        return f"{_in_c(node.test)} ? {_in_c(node.body)} : {_in_c(node.orelse)}"
-    if isinstance(node, ast.BoolOp):
-        return f" {SYMBOLS[type(node.op)]} ".join(map(_in_c, node.values))
-    if isinstance(node, ast.Compare):
-        return f"{_in_c(node.left)} {SYMBOLS[type(node.ops[0])]} {_in_c(node.comparators[0])}"
-    if isinstance(node, ast.BinOp):
-        return f"{_in_c(node.left)} {SYMBOLS[type(node.op)]} {_in_c(node.right)}"
-    if isinstance(node, ast.UnaryOp):
-        return f"{SYMBOLS[type(node.op)]}{_in_c(node.operand)}"
-    return str(getattr(node, "id", "")) or repr(float(node.value))
+    text = "" if op.c else simple_text(op)
+    parameters = ", ".join([f"double {x}" for x in OPERANDS[op.arity]]) if text else ""
+    return f"{parameters}) {{ return {text}; }}" if text else ""
 
 
 # Rows for which C has no name, or not the same answers: functions of their own.
@@ -180,7 +156,7 @@ def c_number(x: float) -> Text:
 
 def c_identifier(name: str) -> str:
     """The nearest name that C leaves to others."""
-    name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    name = ascii_name(name)
     good = name.isidentifier() and not re.match("_|mf_|M_|FP_", name)
     return name if good else f"v{name}"
 
@@ -190,19 +166,9 @@ def c_identifier(name: str) -> str:
 
 def c_expression(op: Op, xs: list[Text]) -> Text:
     """An operation on expressions."""
-    name, found = op.name, common_expression(op, xs)
+    name, found = op.name, braces_expression(op, xs)
     if found is not None:
         return found
-    if name in ("less", "equal"):
-        return Text(comparison(op.symbol, *xs).text + NUMBER_OF_TRUTH, CHOICE)
-    if name == "where":
-        c, a, b = xs
-        return Text(f"{_test(c)} ? {enclosed(a, COMPARISON)} : {enclosed(b, CHOICE)}", CHOICE)
-    if name == "neg":
-        return Text(f"-{enclosed(xs[0], ATOM)}", SIGN)
-    if name in ("degrees", "radians"):
-        factor = 180.0 / math.pi if name == "degrees" else math.pi / 180.0
-        return infix("*", PRODUCT, xs[0], c_number(factor))
     if op.arity < 0:
         array = f"(const double[]){{{', '.join([x.text for x in xs])}}}"
         return Text(f"mf_{name}({len(xs)}, {array})", ATOM)
@@ -218,13 +184,6 @@ def _c_power(a: Text, b: Text) -> Text:
         return infix("*", PRODUCT, a, a)
     simple = re.fullmatch(r"-?[\d.e+-]+", b.text) and b.text != "2.0"
     return _call("pow" if simple else "mf_pow", [a, b])
-
-
-def _test(x: Text) -> str:
-    """Whether a number is not 0, as C asks."""
-    if x.binds == CHOICE and x.text.count("?") == 1 and x.text.endswith(NUMBER_OF_TRUTH):
-        return x.text.removesuffix(NUMBER_OF_TRUTH)
-    return f"{enclosed(x, COMPARISON + 1)} != 0.0"
 
 
 # --- statements ---------------------------------------------------------------
@@ -257,34 +216,18 @@ class CWriter(Writer):
         return text
 
     def statement(self, name: str, text: str) -> list[str]:
-        return _folded(f"const double {name} = {text};")
+        return folded(f"const double {name} = {text};")
 
     def remark(self, text: str) -> str:
         return remark(text)
 
     def departure(self, k: int, guard: Guard) -> list[str]:
         test = comparison(guard.relation, self.texts[guard.left], self.texts[guard.right]).text
-        return _folded(f"if ({f'!({test})' if guard.holds else test}) return {k + 1};")
+        return folded(f"if ({f'!({test})' if guard.holds else test}) return {k + 1};")
 
     def is_short(self, slot: int, text: Text) -> bool:
         last = slot == self.code.first + len(self.code) - 1
         return (last and slot in self.code.outputs) or super().is_short(slot, text)
-
-
-def _folded(text: str) -> list[str]:
-    """A statement in as many lines as it needs."""
-    if len(text) <= WIDTH:
-        return [text]
-    wrapper = textwrap.TextWrapper(
-        WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
-    )
-    return wrapper.wrap(text)
-
-
-def remark(text: str) -> str:
-    """A comment that ends where it should."""
-    text = "".join([x if x.isprintable() else "?" for x in text])
-    return f"/* {text.replace('*/', '* /').replace('/*', '/ *')} */"
 
 
 # --- functions ----------------------------------------------------------------
@@ -308,11 +251,11 @@ def c_text(code: Code) -> str:
     writer.body()
     outputs = [writer.texts[x].text for x in code.outputs]
     unused = [f"(void){x};" for x, n in (("in", len(used)), ("out", len(outputs))) if not n]
-    results = [line for k, y in enumerate(outputs) for line in _folded(f"out[{k}] = {y};")]
+    results = [line for k, y in enumerate(outputs) for line in folded(f"out[{k}] = {y};")]
     helpers: dict[str, str] = {}
     _add_c_helpers(writer.helpers.values(), helpers)
     head = f"int {name}(const double *in, double *out)"
-    function = _head(code) + _block(head, [*unused, *writer.lines, *results, "return 0;"])
+    function = _head(code) + block(f"{head}\n{{", [*unused, *writer.lines, *results, "return 0;"])
     flags = remark("with -ffp-contract=off -fno-builtin the answers are miniflow's, bit for bit")
     return "\n".join([f"{flags}\n#include <math.h>\n", *helpers.values(), function])
 
@@ -324,12 +267,6 @@ def _check_c(op: Op) -> None:
             f"c_source: {op.name} is a function of Python and has no form in C; write it in "
             "the table's own operations, or leave it outside of the program"
         )
-
-
-def _block(head: str, lines: list[str]) -> str:
-    """A function."""
-    body = "".join([f"    {line}\n" if line else "\n" for line in lines])
-    return f"{head}\n{{\n{body}}}\n"
 
 
 def _head(code: Code) -> str:
@@ -363,6 +300,6 @@ def c_function(
     writer.body()
     _add_c_helpers(writer.helpers.values(), helpers)
     unused = [f"(void){x};" for k, x in enumerate(inputs) if not writer.uses[k]]
-    result = _folded(f"return {writer.texts[code.outputs[0]].text};")
+    result = folded(f"return {writer.texts[code.outputs[0]].text};")
     head = f"static double {name}({', '.join([f'double {x}' for x in inputs])})"
-    return _block(head, [*unused, *writer.lines, *result])
+    return block(f"{head}\n{{", [*unused, *writer.lines, *result])

@@ -8,13 +8,15 @@ from miniflow.ops import real
 from miniflow.program.c import c_text
 from miniflow.program.expand import expanded
 from miniflow.program.ir import Code
+from miniflow.program.javascript import javascript_text
 from miniflow.program.kinds import arithmetic
 from miniflow.program.python import python_text
 from miniflow.program.structures import match_numbers
 from miniflow.tape.core import Value
+from miniflow.util.notebook import InNotebook
 
 
-class Program(Code):
+class Program(Code, InNotebook):
     """One path through a function: immutable, callable, hashable by content.
 
     Its attributes are those of `Code`.
@@ -82,3 +84,17 @@ class Program(Code):
             TypeError: an operation is a Python function.
         """
         return c_text(self)
+
+    def js_source(self) -> str:
+        """The program as JavaScript that stands alone: a module that exports the function.
+
+        Lists, tuples and arrays are arrays there, dicts and dataclasses objects; captured
+        Values are parameters behind the others, with their present numbers for defaults. Where
+        a guard fails the function throws a RangeError. Arithmetic, comparisons and choices are
+        the eager answers, bit for bit; functions are those of JavaScript's `Math`.
+
+        Raises:
+            TypeError: an operation is a Python function, or a part of the result is not of
+                JavaScript.
+        """
+        return javascript_text(self)

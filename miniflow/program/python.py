@@ -257,7 +257,7 @@ def _structure(tree: Any, outputs: Iterator[str]) -> str:
     if tree is NUMBER_LEAF:
         return next(outputs)
     if isinstance(tree, ArrayLeaf):
-        return _nested([next(outputs) for _ in range(tree.size)], tree.shape)
+        return nested_text([next(outputs) for _ in range(tree.size)], tree.shape)
     parts = children(tree)
     if parts is None or is_static_array(tree):
         return _literal(tree)
@@ -283,12 +283,12 @@ def _literal(part: Any) -> str:
     return repr(part)
 
 
-def _nested(texts: list[str], shape: tuple[int, ...]) -> str:
-    """An array as lists in lists."""
+def nested_text(texts: list[str], shape: tuple[int, ...]) -> str:
+    """An array's numbers as lists in lists, which JavaScript writes alike."""
     if not shape:
         return texts[0]
     size = len(texts) // shape[0] if shape[0] else 0
-    rows = [_nested(texts[k * size : (k + 1) * size], shape[1:]) for k in range(shape[0])]
+    rows = [nested_text(texts[k * size : (k + 1) * size], shape[1:]) for k in range(shape[0])]
     return f"[{', '.join(rows)}]"
 
 

@@ -8,6 +8,7 @@ from miniflow.tape.core import Table, Value, here, thawed
 from miniflow.tape.pullback import pullback
 from miniflow.tape.quick import short_gradient
 from miniflow.util import trees
+from miniflow.util.notebook import InNotebook
 from miniflow.util.words import dialect
 
 
@@ -25,7 +26,7 @@ class Entry(NamedTuple):
     label: str
 
 
-class Tape:
+class Tape(InNotebook):
     """What is recorded on this thread while the ``with`` block runs, entry by entry.
 
     A scope on the one tape that records anyhow: nothing needs it, but it keeps its

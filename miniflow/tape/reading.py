@@ -19,6 +19,7 @@ from miniflow.tape import methods, refusals
 from miniflow.tape.compaction import Compaction
 from miniflow.tape.muting import pausable, running
 from miniflow.tape.storage import Handle, plain
+from miniflow.util.notebook import notebook_html
 
 if TYPE_CHECKING:
     import cython
@@ -243,6 +244,9 @@ class Readable(Handle):
     def __repr__(self) -> str:
         label = f", label={self.label!r}" if self.label else ""
         return f"Value(data={plain(self)!r}, grad={self._tape.gradient(self)!r}{label})"
+
+    def _repr_html_(self) -> str | None:
+        return notebook_html(self)
 
 
 def restored(kind: Any, number: float, op: str) -> Any:

@@ -5,4 +5,5 @@ files.py      files are written whole or not at all
 habits.py     what people know from other libraries by other names
 words.py      what errors say of what they were given
 functions.py  functions made of functions: refusals, names, reprs
+notebook.py   what a notebook shows of an object
 """

@@ -6,6 +6,7 @@ from functools import update_wrapper
 from types import MethodType
 from typing import Any
 
+from miniflow.util.notebook import InNotebook
 from miniflow.util.words import shown
 
 Function = Callable[..., Any]
@@ -40,7 +41,7 @@ def named(f: Any) -> str:
     return str(getattr(f, "__name__", f)) if type(f).__module__ == "builtins" else repr(f)
 
 
-class Derived:
+class Derived(InNotebook):
     """A function that a transform has made of another: named as that one, its repr says how.
 
     Attributes:

@@ -31,6 +31,15 @@ def shown(page, n):
     return box.locator(".value").text_content(), box.locator(".gradient").text_content()
 
 
+def forwards(page):
+    """In a quiz: have all forward steps answered, and go on to the first contribution."""
+    while page.locator("#asked").is_visible() and (
+        page.locator("#phase").text_content() == "Forward"
+    ):
+        page.locator("#reveal").click()
+        page.keyboard.press("End")
+
+
 def answer(page, text):
     page.locator("#answer").fill(text)
     page.locator("#answer").press("Enter")

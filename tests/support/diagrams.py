@@ -25,7 +25,7 @@ def line(diagram, node):
 
 def numbers_in(diagram, node):
     """The captions in a box, with the numbers beside them."""
-    return re.findall(r">(data|grad)</font></td><td [^>]*>([^<]*)<", line(diagram, node))
+    return re.findall(r">(value|gradient)</font></td><td [^>]*>([^<]*)<", line(diagram, node))
 
 
 def texts(svg):

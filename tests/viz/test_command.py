@@ -206,7 +206,7 @@ def saved(tmp_path):
 def test_a_saved_model_is_drawn(command, saved, tmp_path):
     path = tmp_path / "net.svg"
     assert command(saved, "-o", path, "--theme", "dark") == (0, "", "")
-    assert {"layer 1", "3 · tanh", "1 · linear"} <= set(texts(path))
+    assert {"layers.0", "3 · tanh", "1 · linear"} <= set(texts(path))
     assert viz.output.palette.DARK.background in path.read_text("utf-8")
 
 

@@ -8,7 +8,15 @@ import pytest
 from support.project import ROOT
 
 FILES = sorted((ROOT / "viz").rglob("*.py"))
-ROOMS = ["viz", "viz.diagram", "viz.player", "viz.model", "viz.output"]
+ROOMS = [
+    "viz",
+    "viz.diagram",
+    "viz.player",
+    "viz.model",
+    "viz.output",
+    "viz.notebook",
+    "viz.classroom",
+]
 NAMED_TUPLES = {"_asdict", "_fields", "_make", "_replace"}  # public, whatever they are called
 
 

@@ -6,11 +6,10 @@ from typing import NamedTuple
 
 from miniflow.ops import Op, constant, dot
 from viz.diagram.folding import Group, operations
-from viz.diagram.graph import Graph
+from viz.diagram.graph import Graph, Names
+from viz.output.names import GRADIENT_WORD, TIMES, VALUE_WORD, shown_sign, within
 from viz.output.palette import Theme, mix, signed
-from viz.output.text import escape_html, number_text, range_text
-
-TIMES = "\u00d7"  # how a number of entries begins
+from viz.output.text import escape_html, literal, number_text, range_text
 
 # What the places of operands are called that cannot change them.
 PLACES = {"where": ("if", "then", "else")}
@@ -50,24 +49,27 @@ def kind_fill(theme: Theme, kind: str) -> str:
     return str(getattr(theme, kind))
 
 
-def entry_card(graph: Graph, n: int, look: Look, names: Sequence[str] = ()) -> str:
+def entry_card(
+    graph: Graph, n: int, look: Look, names: Sequence[str] = (), frame: Names = ()
+) -> str:
     """The label of an entry's box; a compact one has its operation beside it. May be empty."""
-    rows = _rows(_shown_name(graph, n, look), _entry_lines(graph, n, look), look)
+    rows = _rows(_shown_name(graph, n, look, frame), _entry_lines(graph, n, look), look)
     if not (look.compact and graph.operands[n]):
         return _table(rows) if rows else ""
     # beside a tall sign the numbers stay together
     space = ["<td></td>"] * ((len(names) - len(rows)) // 2 if len(names) > 3 else 0)
     rows = [*space, *rows, *space]
-    cells = [_sign_cell(graph.ops[n].symbol, names, look)]
+    cells = [_sign_cell(shown_sign(graph.ops[n].symbol), names, look)]
     cells += [f"<td>{_table(rows)}</td>"] if rows else []
     return _table(["".join(cells[::-1] if look.rankdir == "RL" else cells)])
 
 
-def _shown_name(graph: Graph, n: int, look: Look) -> str:
+def _shown_name(graph: Graph, n: int, look: Look, frame: Names) -> str:
     name, kind = graph.names.get(n, ""), graph.kind(n)
+    name = within(name, frame) if kind == "parameter" else name
     x = graph.data[n]
     if kind == "constant" and x is not None and not graph.status.get(n):
-        return f"{name} = {number_text(x)}" if name else number_text(x)
+        return f"{name} = {literal(x)}" if name else literal(x)
     nameless = look.detail == "structure" and kind in ("input", "parameter")
     return name or (kind if nameless else "")
 
@@ -80,13 +82,17 @@ def _entry_lines(graph: Graph, n: int, look: Look) -> Lines:
     x, gradient = graph.data[n], graph.grads[n]
     if look.detail == "structure" or x is None:
         return
-    fixed = graph.ops[n] is constant
+    fixed = graph.ops[n] is constant and n not in graph.inputs
     old, old_gradient = graph.before.get(n, (x, gradient))
     if not fixed or status:
-        yield "data", _change(old, x), "" if isfinite(x) else mix(*_wrong(look, "computed"), 0.35)
-    if not fixed and gradient is not None:
+        yield (
+            VALUE_WORD,
+            _change(old, x),
+            "" if isfinite(x) else mix(*_wrong(look, "computed"), 0.35),
+        )
+    if graph.ops[n] is not constant and gradient is not None:
         kind = kind_fill(look.theme, graph.kind(n))
-        yield "grad", _change(old_gradient, gradient), look.tint(gradient, kind)
+        yield GRADIENT_WORD, _change(old_gradient, gradient), look.tint(gradient, kind)
 
 
 def _wrong(look: Look, kind: str) -> tuple[str, str]:
@@ -127,15 +133,15 @@ def _spans(graph: Graph, group: Group, look: Look) -> Lines:
     data = [x for n in group.members if (x := graph.data[n]) is not None]
     bad = len(data) - sum(map(isfinite, data))
     if bad:
-        yield "data", f"{bad:,} not finite", wrong
+        yield VALUE_WORD, f"{bad:,} not finite", wrong
     elif data and group.kind == "alike":
-        yield "data", range_text(min(data), max(data)), ""
+        yield VALUE_WORD, range_text(min(data), max(data)), ""
     gradients = group_gradients(graph, group)
     bad = len(gradients) - sum(map(isfinite, gradients))
     if bad:
-        yield "grad", f"{bad:,} not finite", wrong
+        yield GRADIENT_WORD, f"{bad:,} not finite", wrong
     elif gradients:
-        yield "grad", range_text(min(gradients), max(gradients)), ""
+        yield GRADIENT_WORD, range_text(min(gradients), max(gradients)), ""
 
 
 def group_gradients(graph: Graph, group: Group) -> list[float]:
@@ -210,6 +216,6 @@ def _card_line(caption: str, text: str, colour: str, look: Look) -> str:
         return f'<td colspan="2">{small}{escape_html(text)}</font></td>'
     behind = f' bgcolor="{colour}"' if colour else ""
     return (
-        f'<td align="left" width="30">{small}{caption}</font></td>'
+        f'<td align="left" width="48">{small}{caption}</font></td>'
         f'<td align="right"{behind}>{escape_html(text)}</td>'
     )

@@ -71,7 +71,8 @@ def compared(before: Graph, after: Graph) -> Graph:
     partner = matching(before, after)
     both = Graph(
         list(after.ops), list(after.operands), list(after.data), list(after.grads),
-        list(after.paths), dict(after.names), set(after.parameters), set(after.outputs),
+        list(after.paths), dict(after.names), set(after.parameters), set(after.inputs),
+        set(after.outputs), dict(after.neurons),
         max(before.parts, after.parts), list(after.guards),
     )  # fmt: skip
     for n in range(len(after)):

@@ -9,7 +9,6 @@ from math import log10
 
 from viz.diagram import folding
 from viz.diagram.cards import (
-    TIMES,
     Look,
     edge_of,
     entry_card,
@@ -24,10 +23,11 @@ from viz.diagram.graph import Graph, Names, common_names
 from viz.diagram.legend import legend as legend_of
 from viz.diagram.legend import status_fill
 from viz.diagram.options import GraphOptions
+from viz.output.names import TIMES, shown_sign, within
 from viz.output.options import DIRECTIONS
 from viz.output.palette import FONT, Theme, extent, mix
 from viz.output.pictures import Diagram
-from viz.output.text import escape, escape_html, quote
+from viz.output.text import escape, escape_html, number_text, quote
 
 # Graphviz takes its time for long edges. Where those of leaves cross more ranks in all, leaves
 # have a box of their own again after REACH ranks; where others do, edges have no labels.
@@ -108,7 +108,7 @@ def _graph_attributes(theme: Theme) -> Attributes:
         "fontname": FONT,
         "fontcolor": theme.ink,
         "fontsize": "12",
-        "nodesep": "0.2",
+        "nodesep": "0.3",
         "ranksep": "0.35",
         # so often is the layout improved; without a limit it may take hours
         "nslimit": "1",
@@ -222,7 +222,7 @@ class _Drawing:
         indent = "\t" * (depth + 1)
         attributes = {
             "label": f"<<b>{escape_html(name)}</b>>",
-            "labeljust": "l",
+            "labeljust": "r",  # at the left edges enter
             "labelloc": "t",
             "style": "rounded,filled",
             "fillcolor": shade,
@@ -245,9 +245,13 @@ class _Drawing:
     def _entry_boxes(self, n: int) -> Iterator[str]:
         names = self._places(n)
         computed = bool(self.graph.operands[n])
-        card = entry_card(self.graph, n, self.look, names)
+        frame = self.groups[self.of[n]].frame
+        card = entry_card(self.graph, n, self.look, names, frame)
         blank = {"label": '""', "shape": "circle", "width": "0.14", "height": "0.14"}
         attributes = {"label": f"<{card}>"} if card else blank
+        name = self.graph.names.get(n, "")
+        if n in self.graph.parameters and within(name, frame) != name:
+            attributes["tooltip"] = quote(escape(name))
         for name in (f"v{n}", *self.copies.get(n, ())):
             yield _node_line(name, {**attributes, **self._box_style(n)})
         if computed and not self.look.compact:
@@ -269,7 +273,7 @@ class _Drawing:
         return style
 
     def _operation_box(self, n: int, names: Sequence[str]) -> str:
-        theme, symbol = self.look.theme, self.graph.ops[n].symbol
+        theme, symbol = self.look.theme, shown_sign(self.graph.ops[n].symbol)
         style = {"fillcolor": theme.operation, "color": edge_of(theme.operation, theme)}
         if self.graph.status.get(n) == "gone":
             style |= {"fillcolor": theme.gone, "style": "rounded,filled,dashed"}
@@ -329,7 +333,7 @@ class _Drawing:
             return {}
         style = self.look.flow(gradient * partial)
         if self.look.detail == "full":
-            style["label"] = _raised(f"∂ {partial + 0.0:.4g}")
+            style["label"] = _raised(f"∂ {number_text(partial)}")
         return style
 
     def _gap(self, tail: int, head: int) -> Attributes:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from miniflow.ops import constant
 from viz.diagram.graph import Graph, Names
+from viz.output.names import shown_sign
 
 PAGE = 40  # boxes that can be read at once
 STRETCHES = 12  # boxes in a row
@@ -178,7 +179,7 @@ def _group(graph: Graph, key: object, members: list[int], frames: list[Names]) -
     if isinstance(key, _Stretch):
         return Group("stretch", operations(graph, members), frame, members)
     kind = graph.kind(members[0])
-    title = graph.ops[members[0]].symbol if graph.operands[members[0]] else kind
+    title = shown_sign(graph.ops[members[0]].symbol) if graph.operands[members[0]] else kind
     names = {graph.names.get(n, "") for n in members}
     if kind in ("input", "parameter", "constant") and len(names) == 1 and "" not in names:
         title = names.pop()
@@ -193,7 +194,7 @@ def _between(key: _Scope) -> str:
 def operations(graph: Graph, members: Iterable[int]) -> str:
     """The most frequent operations of some entries, in words."""
     operands, ops = graph.operands, graph.ops
-    counts = Counter([ops[n].symbol for n in members if operands[n]])
+    counts = Counter([shown_sign(ops[n].symbol) for n in members if operands[n]])
     if not counts:
         constants = all(ops[n] is constant for n in members)
         return "constants" if constants else "leaves"

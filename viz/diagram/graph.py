@@ -4,25 +4,28 @@ An *entry* is a leaf, a constant or the result of an operation; entries are numb
 in the order in which they were recorded. A *path* is the names of the scopes that were open
 then; a diagram draws a *frame* around the entries of each.
 
-A *parameter* is a leaf that an `nn` module holds that is alive, a Value that a program
-captures, or what the caller says is one; all other leaves are *inputs*.
+A *parameter* is a leaf that an `nn` module holds or held, a Value that a program captures, or
+what the caller says is one; all other leaves are *inputs*, and so are plain numbers that
+parameters are multiplied with in a `dot`: a neuron's.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
 
 from miniflow.micrograd.engine import taped
-from miniflow.nn import Module, parameter_names
-from miniflow.ops import Op, constant, leaf, shared
+from miniflow.nn import Module, ParameterName, parameter_names
+from miniflow.ops import Op, constant, dot, leaf, shared
 from miniflow.program.program import Program
 from miniflow.tape.core import Table, Value, thawed
 from miniflow.tape.gradient_tape import Tape
 from miniflow.tape.reading import located
+from miniflow.util.notebook import InNotebook
 from miniflow.util.trees import flatten
 from viz.output.checks import instead, wrong_type
+from viz.output.names import neuron_of
 
 Names = tuple[str, ...]
 FORWARD, REVERSE = "forward", "reverse sweep"
@@ -30,7 +33,7 @@ DEEPEST_FRAME = 8  # frames in frames
 
 
 @dataclass
-class Graph:
+class Graph(InNotebook):
     """The entries of a recording as they were when it was taken: one column for each property.
 
     Attributes:
@@ -39,7 +42,8 @@ class Graph:
         data, grads: the numbers; None in a program.
         paths: the names of the scopes.
         names: what some entries are called.
-        parameters, outputs: which entries are.
+        parameters, inputs, outputs: which entries are; `inputs` has the plain numbers among them.
+        neurons: which neuron of its layer an entry is computed in.
         parts: with how many names of paths begin that are not a scope's but a program's part's.
         guards: the conditions of a program's path, each with the numbers of its two sides.
         status: in a comparison what became of an entry: same, moved, flipped, new, gone.
@@ -54,7 +58,9 @@ class Graph:
     paths: list[Names] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
     parameters: set[int] = field(default_factory=set)
+    inputs: set[int] = field(default_factory=set)
     outputs: set[int] = field(default_factory=set)
+    neurons: dict[int, str] = field(default_factory=dict)
     parts: int = 0
     guards: list[tuple[str, int, int]] = field(default_factory=list)
     status: dict[int, str] = field(default_factory=dict)
@@ -87,7 +93,7 @@ class Graph:
         if self.operands[n]:
             return "output" if n in self.outputs else "computed"
         if self.ops[n] is constant:
-            return "constant"
+            return "input" if n in self.inputs else "constant"
         return "parameter" if n in self.parameters else "input"
 
     def partials(self, n: int) -> list[float | None]:
@@ -104,20 +110,23 @@ class Graph:
     def frames(self, *, inputs: bool) -> list[Names]:
         """Where each entry is drawn: constants and parameters with what they are used for.
 
-        So are `inputs`, where these are not to stay outside.
+        So are `inputs`, where these are not to stay outside; each neuron has a frame then.
         """
         if not any(self.paths):
             return list(self.paths)
+        paths = list(self.paths)
+        for n, neuron in self.neurons.items() if inputs else ():
+            paths[n] = (*paths[n], neuron)
         movable = bytearray(op is constant or (inputs and op is leaf) for op in self.ops)
         for x in self.parameters:
             movable[x] = 1
         found: dict[int, Names] = {}
-        for path, operands in zip(self.paths, self.operands, strict=True):
+        for path, operands in zip(paths, self.operands, strict=True):
             for x in operands:
                 if movable[x] and found.get(x) is not path:
                     found[x] = common_names(found.get(x, path), path)
         most = DEEPEST_FRAME
-        frames = [path[:most] if len(path) > most else path for path in self.paths]
+        frames = [path[:most] if len(path) > most else path for path in paths]
         for x, path in found.items():
             frames[x] = path[:most]
         return frames
@@ -166,12 +175,12 @@ def graph_of(root: Any, parameters: Any, caller: str, name: str = "root") -> Gra
     if isinstance(root, Tape):
         with _held({root.table}):
             reader.tape(root)
-            reader.mark(_given_parameters(parameters, caller))
+            reader.mark(known_parameters(parameters, caller))
     else:
         roots = _roots(root, caller, name)
         with _held({located(v)[0] for v in roots}):
             reader.values(roots)
-            reader.mark(_given_parameters(parameters, caller))
+            reader.mark(known_parameters(parameters, caller))
     if not len(reader.graph):
         raise ValueError(f"{caller}: there is nothing to draw in an empty Tape")
     return reader.graph
@@ -197,8 +206,8 @@ def _roots(root: object, caller: str, name: str) -> list[Value]:
     return roots
 
 
-def _given_parameters(given: Any, caller: str) -> dict[Value, str]:
-    """The parameters with their names."""
+def known_parameters(given: Any, caller: str) -> dict[Value, str]:
+    """The parameters of modules and those given, with their names."""
     names = parameter_names()
     if given is None:
         return names
@@ -276,12 +285,46 @@ class _Reader:
 
     def mark(self, parameters: dict[Value, str]) -> None:
         """Note which entries are parameters, and what they are called."""
+        graph = self.graph
+        graph.parameters |= {n for n, x in graph.names.items() if type(x) is ParameterName}
         for v, name in parameters.items():
             n = self.known(v)
-            if n is not None and not self.graph.operands[n]:
-                self.graph.parameters.add(n)
+            if n is not None and not graph.operands[n]:
+                graph.parameters.add(n)
                 if name:
-                    self.graph.names.setdefault(n, name)
+                    graph.names.setdefault(n, name)
+        _mark_neurons(graph)
+
+
+def neuron_inputs(
+    ops: Sequence[Op | None], operands: Sequence[tuple[int, ...]], parameters: Container[int]
+) -> set[int]:
+    """What parameters are multiplied with in a `dot`."""
+    found = [
+        xs[len(xs) // 2 :]
+        for op, xs in zip(ops, operands, strict=True)
+        if op is dot and xs[0] in parameters
+    ]
+    return {x for xs in found for x in xs}
+
+
+def _mark_neurons(graph: Graph) -> None:
+    """Tell the neurons of a layer apart: each has a frame. Their plain numbers are inputs."""
+    inputs = neuron_inputs(graph.ops, graph.operands, graph.parameters)
+    graph.inputs |= {x for x in inputs if graph.ops[x] is constant}
+    frames: dict[int, str] = {}  # by the entry that a neuron's next one is computed from
+    for n, (op, operands) in enumerate(zip(graph.ops, graph.operands, strict=True)):
+        if op is dot and operands[0] in graph.parameters:
+            frame = neuron_of(graph.names.get(operands[0], ""))
+        elif operands and operands[0] in frames and graph.paths[operands[0]] == graph.paths[n]:
+            frame = frames.pop(operands[0])
+            if len(operands) > 1 and neuron_of(graph.names.get(operands[1], "")) != frame:
+                continue
+        else:
+            continue
+        if frame and graph.paths[n]:
+            frames[n] = frame
+            graph.neurons[n] = ".".join(frame.split(".")[-2:])
 
 
 def _of_program(program: Program, caller: str) -> Graph:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from viz.diagram.cards import TIMES, Look, edge_of, kind_fill
+from viz.diagram.cards import Look, edge_of, kind_fill
 from viz.diagram.folding import Group
 from viz.diagram.graph import Graph
+from viz.output.names import TIMES
 from viz.output.palette import signed
 
 KIND_NAMES = {
@@ -12,7 +13,7 @@ KIND_NAMES = {
     "parameter": "parameter",
     "constant": "constant",
     "operation": "operation",
-    "computed": "result",
+    "computed": "computed",
     "output": "output",
 }
 COLUMNS = 14

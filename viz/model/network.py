@@ -140,7 +140,7 @@ def _columns(nest: Any, path: str, seen: set[int]) -> Iterator[LayerColumn]:
     own = nest.neurons if isinstance(nest, Layer) else nest
     if isinstance(own, (list, tuple)) and own and all(isinstance(x, Neuron) for x in own):
         inside = _join(path, "neurons") if isinstance(nest, Layer) else path
-        yield LayerColumn(_named(path), [(_join(inside, str(k)), x) for k, x in enumerate(own)])
+        yield LayerColumn(path or "layer", [(_join(inside, str(k)), x) for k, x in enumerate(own)])
         return
     for name, child in parts(nest):
         yield from _columns(child, _join(path, str(name)), seen)
@@ -148,12 +148,6 @@ def _columns(nest: Any, path: str, seen: set[int]) -> Iterator[LayerColumn]:
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
-
-
-def _named(path: str) -> str:
-    """What a layer is called: an MLP's are numbered from 1, others have their path."""
-    number = re.fullmatch(r"layers\.(\d+)", path)
-    return f"layer {int(number[1]) + 1}" if number else path or "layer"
 
 
 def _chains(columns: list[LayerColumn]) -> list[list[LayerColumn]]:
@@ -230,7 +224,7 @@ def _brief(x: float) -> str:
 
 def _tip(name: str, x: Any) -> str:
     """What pointing at a parameter shows."""
-    gradient = f"   grad {number_text(x.grad)}" if isinstance(x, Value) else ""
+    gradient = f"   gradient {number_text(x.grad)}" if isinstance(x, Value) else ""
     return f"{name}   {number_text(_data(x))}{gradient}"
 
 

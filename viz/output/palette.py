@@ -89,6 +89,10 @@ DARK = Theme(
 )
 THEMES = {"light": LIGHT, "dark": DARK}
 
+# Of pages, besides: values going forward, gradients coming back.
+LIGHT_DIRECTIONS = {"forward": "#0b6e66", "backward": "#8a1c8f"}
+DARK_DIRECTIONS = {"forward": "#4fd6c6", "backward": "#ef9bf2"}
+
 
 def extent(numbers: Iterable[float]) -> float:
     """The largest finite size among the numbers: a scale for `signed`; 1.0 if all are zero.

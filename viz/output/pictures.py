@@ -1,6 +1,7 @@
 """DOT to pictures, with the program `dot` or, where there is none, with pygraphviz."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from miniflow.util.files import write
 
 SECONDS = 10.0  # that one layout may take
 RASTER = {"gif", "jpe", "jpeg", "jpg", "png"}
+WIDEST_AS_IT_IS = 600  # points of a diagram's width in a notebook
 DPI = 144  # of a raster picture: twice the size on paper, sharp on today's screens
 
 
@@ -46,6 +48,18 @@ class Diagram(graphviz.Digraph):  # type: ignore[misc]
             if self.plainer is None:
                 raise
             return picture(self.plainer().source, form, engine)
+
+    def notebook_svg(self) -> str:
+        """The picture as SVG; one that is wide is as wide as what it stands in, and never cut."""
+        text = self.picture("svg").decode()
+        head, rest = text[text.index("<svg") :].split(">", 1)
+        size = re.search(r'width="(\d+)pt"\s+height="\d+pt"', head)
+        if size is not None and int(size[1]) > WIDEST_AS_IT_IS:
+            head = head.replace(size[0], 'width="100%"')
+        return f"{head}>{rest}"
+
+    def _repr_image_svg_xml(self) -> str:  # how graphviz shows itself in a notebook
+        return self.notebook_svg()
 
     # graphviz offers these three as the places to replace how it calls `dot`
 

@@ -14,6 +14,17 @@ def number_text(x: float) -> str:
     return f"{x:z.4f}" if x == 0 or 0.01 <= abs(x) < 1e5 else f"{x:.4g}"
 
 
+def literal(x: float) -> str:
+    """A constant as people write it.
+
+    Example:
+        >>> literal(2.0), literal(0.1), literal(1 / 3)
+        ('2', '0.1', '0.3333')
+    """
+    short = f"{x:g}"
+    return short if float(short) == x and len(short) <= 6 else number_text(x)
+
+
 def brief(x: float) -> str:
     """Three digits: for small print."""
     return f"{x + 0.0:.3g}"

@@ -10,22 +10,13 @@ from typing import Any
 from miniflow import ops
 from miniflow.ops import Op
 from miniflow.program.python import python_expression
-from miniflow.program.writer import ATOM, SIGN, Text
-from viz.output.text import number_text
+from miniflow.program.writer import ATOM, PRODUCT, SIGN, SUM, Text
+from viz.output.names import TIMES
+from viz.output.text import literal
 
 LONGEST_FORMULA = 48  # characters of a derivative's formula: longer ones teach nothing
+KEPT = "\ue000"  # stands in a name for what is no sign of the formula's
 TERMS = 6  # terms of a sum that are written out
-
-
-def literal(x: float) -> str:
-    """A constant as people write it.
-
-    Example:
-        >>> literal(2.0), literal(0.1), literal(1 / 3)
-        ('2', '0.1', '0.3333')
-    """
-    short = f"{x:g}"
-    return short if float(short) == x and len(short) <= 6 else number_text(x)
 
 
 def symbolic(op: Op, names: Sequence[str]) -> str:
@@ -33,9 +24,9 @@ def symbolic(op: Op, names: Sequence[str]) -> str:
 
     Example:
         >>> symbolic(ops.mul, ["a", "b"]), symbolic(ops.dot, ["w0", "w1", "x0", "x1"])
-        ('a * b', 'w0 * x0 + w1 * x1')
+        ('a × b', 'w0 × x0 + w1 × x1')
     """
-    return _written(op, [Text(name, ATOM) for name in names])
+    return _signed(_written(op, [_operand(op, _kept(name)) for name in names]))
 
 
 def numeric(op: Op, numbers: Sequence[str]) -> str:
@@ -43,11 +34,26 @@ def numeric(op: Op, numbers: Sequence[str]) -> str:
 
     Example:
         >>> numeric(ops.mul, ["2.0000", "-3.0000"]), numeric(ops.pow, ["-3.0000", "2"])
-        ('2.0000 × -3.0000', '(-3.0000) ** 2')
+        ('2.0000 × (-3.0000)', '(-3.0000) ** 2')
     """
-    binds = SIGN if op.name in ("neg", "pow") else ATOM
-    texts = [Text(x, binds if x.startswith("-") else ATOM) for x in numbers]
-    return _written(op, texts).replace(" * ", " × ")
+    return _signed(_written(op, [_operand(op, x) for x in numbers]))
+
+
+def _operand(op: Op, text: str) -> Text:
+    """A name or a number; a negative number gets parentheses behind a sign."""
+    if not text.startswith("-"):
+        return Text(text, ATOM)
+    return Text(text, {"neg": SIGN, "pow": SIGN, "mul": PRODUCT, "div": PRODUCT}.get(op.name, SUM))
+
+
+def _signed(text: str) -> str:
+    """A formula with the sign of multiplication that all pictures have."""
+    return text.replace(" * ", f" {TIMES} ").replace(KEPT, " * ")
+
+
+def _kept(name: str) -> str:
+    """A name in which `_signed` replaces nothing: it may look like a product."""
+    return name.replace(" * ", KEPT)
 
 
 def _written(op: Op, xs: list[Text]) -> str:
@@ -133,21 +139,23 @@ def rule(op: Op, k: int, operands: Sequence[str | float], y: str) -> str:
 
     Example:
         >>> rule(ops.mul, 0, ["a", "b"], "c"), rule(ops.tanh, 0, ["s"], "y")
-        ('b', '1 - y * y')
+        ('b', '1 - y × y')
         >>> rule(ops.pow, 0, ["x", 3.0], "y"), rule(ops.div, 0, ["x", 3.0], "y")
-        ('3 * x ** 2', '1 / 3')
+        ('3 × x ** 2', '1 / 3')
     """
     if op not in ops.BUILTIN:
         return ""  # a user's formula may take a name for anything
+    operands = [_kept(x) if isinstance(x, str) else x for x in operands]
     names = [x if isinstance(x, str) else literal(x) for x in operands]
+    y = _kept(y)
     if op is ops.pow:
-        return f"{y} * log({names[0]})" if k else _power_rule(names[0], operands[1])
+        return _signed(f"{y} * log({names[0]})" if k else _power_rule(names[0], operands[1]))
     xs = [Name(Text(x, SIGN if x.startswith("-") else ATOM)) for x in names]
     try:
         found = op.partial(k, xs, Name(Text(y, ATOM)))
     except TypeError:  # a formula that asks for more than a table's operation
         return ""
-    text = _text(found).text
+    text = _signed(_text(found).text)
     return text if len(text) <= LONGEST_FORMULA else ""
 
 

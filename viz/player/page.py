@@ -14,37 +14,54 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from miniflow.tape.core import Value
+from miniflow.tape.gradient_tape import Tape
 from miniflow.util.files import write
 from miniflow.util.trees import children, flatten
 from viz.output.checks import a_path, one_of, some_limit, wrong_type
-from viz.output.palette import DARK, LIGHT, THEMES
+from viz.output.iframe import PAGES, Page, dense, filled
+from viz.output.palette import DARK, DARK_DIRECTIONS, LIGHT, LIGHT_DIRECTIONS, THEMES
 from viz.player.recording import Recording
 from viz.player.scene import scene_of, scene_of_recording
-from viz.player.steps import MOST_NODES, take_steps
+from viz.player.steps import MOST_NODES, PLAYED, take_steps
+from viz.player.still import still_of
 
 HERE = Path(__file__).parent
 
 # The parts of style and script, in the order in which they are joined and best read.
-STYLE_PARTS = ("page", "steps", "graph", "controls", "training", "media")
-SCRIPT_PARTS = ("state", "steps", "quiz", "card", "graph", "training", "playing", "keys")
+STYLE_PARTS = ("page", "steps", "graph", "controls", "training", "whatif", "media", "sharing")
+SCRIPT_PARTS = (
+    "state", "steps", "quiz", "card", "graph", "training", "trouble", "playing", "whatif", "live",
+    "latex", "sharing", "keys",
+)  # fmt: skip
 
-# Beside the palette's colours: values going forward, gradients coming back.
-LIGHT_DIRECTIONS = {"forward": "#0b6e66", "backward": "#8a1c8f"}
-DARK_DIRECTIONS = {"forward": "#4fd6c6", "backward": "#ef9bf2"}
+
+@overload
+def play(
+    root: Value | Recording, path: None = None, *, theme: str = ..., title: str = ...,
+    limit: int | None = ..., parameters: Any = ...,
+) -> Page: ...  # fmt: skip
+
+
+@overload
+def play(
+    root: Value | Recording, path: str | os.PathLike[str], *, theme: str = ..., title: str = ...,
+    limit: int | None = ..., parameters: Any = ...,
+) -> Path: ...  # fmt: skip
 
 
 def play(
     root: Value | Recording,
-    path: str | os.PathLike[str] = "steps.html",
+    path: str | os.PathLike[str] | None = None,
     *,
     theme: str = "auto",
     title: str = "",
     limit: int | None = MOST_NODES,
-) -> Path:
-    """Write a page that steps through a computation, forward and backward, or a training.
+    parameters: Any = None,
+) -> Page | Path:
+    """A page that steps through a computation, forward and backward, or a training.
 
     Forward it shows one operation at a time; backward one contribution at a time: upstream
     gradient x local derivative, and the sum where a number is used several times. It has a
@@ -52,15 +69,18 @@ def play(
     iterations the loss, and weights and gradients on the network.
 
     Args:
-        root: the Value that `backward` is or could be called on, alone or in a list; or a
-            recording.
+        root: the Value that `backward` is or could be called on, alone, in a list or as the
+            one result of a Tape; or a recording.
         path: the file to write, a ".html"; it is replaced as a whole. Any browser opens it.
+            Without a path nothing is written: a notebook shows the page.
         theme: "light", "dark", or "auto" for what the reader's system prefers.
         title: the page's heading.
         limit: how many entries the graph of a Value may have; None for any number.
+        parameters: a module or Values, nested, that are parameters besides those of the modules
+            of `miniflow.nn`, as for `draw_dot`.
 
     Returns:
-        The path.
+        The path; without one the page, which a notebook shows and `save` writes.
 
     Raises:
         TypeError: `root` is neither a Value nor a recording, or `title` is not a string.
@@ -75,29 +95,59 @@ def play(
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     play(a * b + a, Path(folder) / "steps.html").name
         'steps.html'
+        >>> play(a * b + a)
+        <Page 'output = t1 + a', 9 steps: a notebook shows it, .save("x.html") writes it>
     """
     one_of("play", "theme", theme, ("auto", *THEMES))
     some_limit("play", "limit", limit)
     if not isinstance(title, str):
         raise wrong_type("play", "title", "a string", title)
-    path = a_path("play", path, (".html", ".htm"))
+    if path is not None:
+        path = a_path("play", path, PAGES)
     if isinstance(root, Recording):
         scene = scene_of_recording(root)
     else:
-        scene = scene_of(take_steps(_only(root), limit=limit))
-    write(path, page(scene, theme=theme, title=title or _title(scene)))
+        scene = scene_of(take_steps(_only(root), limit=limit, parameters=parameters))
+    title = title or _title(scene)
+    text = page(scene, theme=theme, title=title)
+    if path is None:
+        return Page(text, title, _about(scene), still_of(scene))
+    write(path, text)
     return path
 
 
+def _about(scene: dict[str, Any]) -> str:
+    """How much there is to be stepped through."""
+    count = len(scene["runs"])
+    if count > 1:
+        return f"{count} iterations"
+    run = scene["runs"][0]
+    if run is None:
+        return "one iteration"
+    computed = [x for x in scene["graphs"][run["graph"]]["nodes"] if x["op"]]
+    return f"{3 + len(computed) + len(run['backward'])} steps"  # 3: start, seed, end
+
+
 def _only(root: Any) -> Any:
-    """The one Value in a structure, or what is none."""
-    leaves = [root] if children(root) is None else flatten(root)
+    """The one Value in a structure or a tape, or what is none."""
+    root = _results(root) if isinstance(root, Tape) else root
+    whole = type(root) in PLAYED or children(root) is None
+    leaves = [root] if whole else flatten(root)
     if len(leaves) != 1:
         raise ValueError(
             f"play: root must be one Value, got {len(leaves)}; a sweep begins at one: play one of "
             "them, or their sum"
         )
     return leaves[0]
+
+
+def _results(tape: Tape) -> list[Value]:
+    """What a tape has computed and not used."""
+    table = tape.table
+    with table.hold():
+        entries = tape.numbers()
+        used = {x for n in entries for x in table.operands(n)}
+        return [table.handle(n) for n in entries if n not in used and table.operands(n)]
 
 
 def _title(scene: dict[str, Any]) -> str:
@@ -111,22 +161,22 @@ def _title(scene: dict[str, Any]) -> str:
 
 def page(scene: dict[str, Any], *, theme: str, title: str) -> str:
     """The page that shows a scene."""
-    script = joined("script/{}.js", SCRIPT_PARTS)
+    data = {name: x for name, x in scene.items() if name != "script"}
+    script = scene["script"] + joined("script/{}.js", SCRIPT_PARTS)
     parts = {
         "theme": f' data-theme="{theme}"' if theme != "auto" else "",
         "title": html.escape(re.sub("[\0-\x08\v-\x1f\ud800-\udfff]", "\ufffd", title)),
         "hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "style": f"{colours()}\n{joined('style/{}.css', STYLE_PARTS)}",
-        "data": embedded(scene),
+        "data": embedded(data),
         "script": script,
     }
-    # in one pass: what is put in may look like a place itself
-    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _file_text("player.html"))
+    return filled(HERE / "player.html", parts)
 
 
 def joined(pattern: str, names: Iterable[str]) -> str:
-    """The parts with those names, one behind the other."""
-    return "\n".join(_file_text(pattern.format(name)) for name in names)
+    """The parts with those names, one behind the other, without their remarks."""
+    return "\n".join(dense(_file_text(pattern.format(name))) for name in names)
 
 
 def embedded(data: Any) -> str:

@@ -6,7 +6,6 @@ trace function, so where a debugger or a coverage tool has set its own there are
 """
 
 import inspect
-import re
 import sys
 from array import array
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from miniflow.program.places import origins, watched
 from miniflow.tape.core import Table, Value, here
 from miniflow.tape.notes import Trace
 from miniflow.tape.reading import located
+from miniflow.util.notebook import InNotebook
 from viz.output.checks import some_limit, wrong_type
 from viz.player.steps import MOST_NODES, Line, Steps, take_steps
 
@@ -42,7 +42,7 @@ class Iteration(NamedTuple):
     entries: int
 
 
-class Recording:
+class Recording(InNotebook):
     """What `record` has recorded: `play` makes a page of it.
 
     Attributes:
@@ -135,9 +135,8 @@ class Recording:
             return take_steps(
                 root,
                 root.grad,  # of the output a sweep leaves its seed
-                names=(watch.names() if watch else {})
-                | dict(zip(self._parameters, map(_short_name, self.names), strict=True)),
-                parameters=self._parameters,
+                names=watch.names() if watch else {},
+                parameters=self.model,
                 lines=watch.lines(entries) if watch else {},
                 limit=None,
             )
@@ -175,16 +174,6 @@ def record(model: Module | None = None, *, limit: int | None = MOST_NODES) -> Re
         [1.0, 0.25, 0.0625]
     """
     return Recording(model, limit=limit)
-
-
-def _short_name(path: str) -> str:
-    """A parameter's path as the steps have it: ``layers.0.neurons.2.w.1`` is ``L1.n3.w1``."""
-    found = re.fullmatch(r"(?:(?:.*\.)?layers\.(\d+)\.)?(?:neurons\.(\d+)\.)?(w\.\d+|b)", path)
-    if found is None:
-        return path
-    layer, neuron, rest = found.groups()
-    places = [f"{letter}{int(k) + 1}." for letter, k in (("L", layer), ("n", neuron)) if k]
-    return "".join(places) + rest.replace(".", "")
 
 
 class _Watch:

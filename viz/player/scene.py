@@ -9,20 +9,20 @@ import base64
 import json
 import linecache
 import math
-import re
 import unicodedata
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from miniflow.nn import Layer, Module, Neuron, parts
+from miniflow.program.ir import Code
+from viz.output.names import holder_of, neuron_of, shown_sign
 from viz.output.pictures import SlowLayoutError, picture
 from viz.output.text import number_text
 from viz.player.recording import Iteration, Recording
 from viz.player.steps import Line, Node, Steps
-
-JSON = dict[str, Any]
+from viz.player.whatif import JSON, Changeable
 
 GRAPHS = 6  # graphs that one page lays out at most
 RECORDS = 6000  # nodes and contributions of all runs together
@@ -64,7 +64,7 @@ def scene_of(steps: Steps) -> JSON:
         >>> a = Value(2.0, label="a")
         >>> scene = scene_of(take_steps(a * 3))
         >>> scene["graphs"][0]["nodes"][2]["formula"], scene["runs"][0]["forward"]
-        ('a * 3', ['', '', '2.0000 × 3'])
+        ('a × 3', ['', '', '2.0000 × 3'])
     """
     return _scene([steps], [], None)
 
@@ -96,8 +96,33 @@ def scene_of_recording(recording: Recording) -> JSON:
     return _scene([x.steps for x in iterations], notices, _training(recording, shown, notices))
 
 
-def _scene(runs: Sequence[Steps | None], notices: list[str], training: JSON | None) -> JSON:
-    numbers = NumberList()
+def scene_of_paths(
+    paths: Sequence[Steps], nodes: Sequence[Sequence[int]], live: JSON, guards: Mapping[str, Code]
+) -> JSON:
+    """The data of a page with sliders.
+
+    Args:
+        paths: a run for each path through the function.
+        nodes: for each path the node of every slider, or -1.
+        live: what the page knows of the function.
+        guards: for each path the program that says whether it holds.
+
+    Raises:
+        TypeError: an operation is a function of Python, which no page can run.
+    """
+    scene = _scene(paths, [], None, guards)
+    for run, found in zip(scene["runs"], nodes, strict=True):
+        if run["refused"]:
+            raise TypeError(f"live: {run['refused']}")
+        run["sliders"] = found
+    return scene | {"live": live}
+
+
+def _scene(
+    runs: Sequence[Steps | None], notices: list[str], training: JSON | None,
+    guards: Mapping[str, Code] = {},
+) -> JSON:  # fmt: skip
+    numbers, changeable = NumberList(), Changeable()
     structures: dict[Any, int] = {}
     found: list[JSON | None] = []
     examples: list[Steps] = []
@@ -109,7 +134,7 @@ def _scene(runs: Sequence[Steps | None], notices: list[str], training: JSON | No
         if key not in structures:
             structures[key] = len(structures)
             examples.append(steps)
-        found.append(_run(steps, structures[key], numbers))
+        found.append(_run(steps, structures[key], numbers) | changeable.add(steps))
     if examples and None in found:
         notices.append(f"Only the first {len(examples)} different graphs are laid out.")
     return {
@@ -118,6 +143,9 @@ def _scene(runs: Sequence[Steps | None], notices: list[str], training: JSON | No
         "notices": notices,
         "training": training,
         "numbers": numbers.data(),
+        "whatif": changeable.plans,
+        "live": None,
+        "script": changeable.script(guards),
     }
 
 
@@ -160,7 +188,7 @@ def _node(node: Node, places: dict[Line, int]) -> JSON:
         "label": node.label,
         "kind": node.kind,
         "op": node.op,
-        "symbol": "×" if node.symbol == "*" else _clipped(node.symbol, 10),
+        "symbol": _clipped(shown_sign(node.symbol), 10),
         "operands": node.operands,
         "formula": node.formula,
         "line": places.get(node.line, -1) if node.line else -1,
@@ -173,8 +201,10 @@ def _width_of(text: str) -> int:
 
 
 def _clipped(name: str, longest: int = WIDEST) -> str:
+    """What a box has room for: of a path the end says which one it is."""
+    path = neuron_of(name) != ""
     while _width_of(name) > longest:
-        name = name.removesuffix("…")[:-1] + "…"
+        name = "…" + name.removeprefix("…")[1:] if path else name.removesuffix("…")[:-1] + "…"
     return name
 
 
@@ -183,7 +213,7 @@ def _box_size(node: Node) -> tuple[float, float]:
     if node.kind == "constant":
         return max(44, 8.2 * _width_of(_clipped(node.name)) + 18), HEIGHTS["constant"]
     words = _width_of(_clipped(node.name)) + _width_of(_clipped(node.symbol, 10))
-    return max(124, 8.2 * words + 42), 68
+    return max(156, 8.2 * words + 42), 68
 
 
 def _layout(steps: Steps, rankdir: str) -> JSON:
@@ -384,16 +414,15 @@ def _neuron(neuron: Neuron, numbers: dict[Any, int]) -> JSON:
 def _parameter_groups(names: list[str], layers: list[list[JSON]]) -> list[JSON]:
     """Parameters that are looked at together: a neuron's, or those with a common prefix."""
     groups: list[JSON] = []
-    for k, layer in enumerate(layers, 1):
-        for n, neuron in enumerate(layer, 1):
+    for layer in layers:
+        for neuron in layer:
             neuron["group"] = len(groups)
             members = [x for x in (*neuron["weights"], neuron["bias"]) if x >= 0]
-            title = f"layer {k}, neuron {n}" if len(layers) > 1 or len(layer) > 1 else "the neuron"
+            title = holder_of(names[members[0]]) or "the neuron"
             groups.append({"title": title, "members": members})
     grouped = {x for group in groups for x in group["members"]}
     others: dict[str, list[int]] = {}
     for k, name in enumerate(names):
         if k not in grouped:
-            prefix = re.sub(r"(^|\.)[^.]*$", "", re.sub(r"(\.\d+)+$", "", name))
-            others.setdefault(prefix or "the model", []).append(k)
+            others.setdefault(holder_of(name) or "the model", []).append(k)
     return groups + [{"title": title, "members": x} for title, x in others.items()]

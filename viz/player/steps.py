@@ -7,19 +7,30 @@ arrives. The engine's own sweep makes them: in its order, and with every bit.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from miniflow import ops
 from miniflow.micrograd.engine import taped
+from miniflow.nn import ParameterName
+from miniflow.operation import Op
+from miniflow.program.program import Program
 from miniflow.tape.core import Table, Value, thawed
 from miniflow.tape.reading import located
+from viz.diagram.graph import Graph, known_parameters, neuron_inputs
 from viz.output.checks import instead, wrong_type
-from viz.output.text import number_text
+from viz.output.text import literal, number_text
 from viz.player import formula
 
 MOST_NODES = 400  # entries that a person can follow
-LONGEST_NAME = 24
+LONGEST_NAME, LONGEST_PATH = 24, 60  # characters of a label, of a parameter's
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+# What to play in the place of what draw_dot takes besides Values.
+PLAYED: dict[type, str] = {
+    Graph: "it has no steps: play the Value that it was taken of",
+    Program: "draw_dot draws it; play what the function returns for Values",
+}
 
 Line = tuple[str, int]  # a file and the number of a line of it
 
@@ -86,11 +97,13 @@ class Steps(NamedTuple):
         nodes: oldest first; the last one is the output.
         contributions: in the order in which a sweep makes them.
         seed: the output's gradient.
+        rows: what each node's entry is: an operation, a leaf or a constant.
     """
 
     nodes: tuple[Node, ...]
     contributions: tuple[Contribution, ...]
     seed: float
+    rows: tuple[Op, ...]
 
     @property
     def computed(self) -> list[int]:
@@ -115,7 +128,7 @@ def take_steps(
     seed: float = 1.0,
     *,
     names: Mapping[Value, str] | None = None,
-    parameters: Iterable[Value] = (),
+    parameters: Any = None,
     lines: Mapping[int, Line] | None = None,
     limit: int | None = MOST_NODES,
 ) -> Steps:
@@ -125,7 +138,8 @@ def take_steps(
         root: the output.
         seed: what `backward` would be called with.
         names: what to call Values that have no label.
-        parameters: the leaves that are a model's.
+        parameters: a module or Values that are parameters besides those of the modules of
+            `miniflow.nn`.
         lines: for entries of the tape, where they were computed.
         limit: how many entries there may be; None for any number.
 
@@ -152,12 +166,14 @@ def take_steps(
                 f"play: the graph has {len(entries):,} entries, more than {limit}; play a part of "
                 "it (one neuron, or one of v.inputs), or pass limit=None"
             )
-        return _Walk(table, entries, seed, names or {}, set(parameters), lines or {}).steps()
+        known = known_parameters(parameters, "play")
+        return _Walk(table, entries, seed, names or {}, known, lines or {}).steps()
 
 
 def _check(root: object) -> None:
     if not isinstance(root, Value):
-        raise wrong_type("play", "root", "a Value or a recording", root, instead(root, "play"))
+        remedy = PLAYED.get(type(root), "") or instead(root, "play")
+        raise wrong_type("play", "root", "a Value or a recording", root, remedy)
     if root.op == "constant":
         raise ValueError(
             "play: this Value is a constant, nothing was recorded; compute it outside of "
@@ -170,7 +186,7 @@ class _Walk:
 
     def __init__(
         self, table: Table, entries: list[int], seed: float, names: Mapping[Value, str],
-        parameters: set[Value], lines: Mapping[int, Line],
+        parameters: dict[Value, str], lines: Mapping[int, Line],
     ) -> None:  # fmt: skip
         self.table, self.entries, self.seed = table, entries, seed
         self.values = list(map(table.handle, entries))
@@ -180,32 +196,48 @@ class _Walk:
             table.op(n) if xs else None for n, xs in zip(entries, self.operands, strict=True)
         ]
         self.kinds = [self._kind(n, parameters) for n in range(len(entries))]
+        self._mark_inputs()
         self.lines = list(map(lines.get, entries))
-        self.names = self._names(names)
+        self.names = self._names(names, parameters)
 
     def steps(self) -> Steps:
         """All of them."""
         nodes = tuple(map(self._node, range(len(self.entries))))
-        return Steps(nodes, tuple(self._contributions()), self.seed)
+        rows = tuple(map(self.table.op, self.entries))
+        return Steps(nodes, tuple(self._contributions()), self.seed, rows)
 
-    def _kind(self, n: int, parameters: set[Value]) -> str:
+    def _kind(self, n: int, parameters: dict[Value, str]) -> str:
         if self.operands[n]:
             return "output" if n == len(self.values) - 1 else "computed"
         v = self.values[n]
-        return "constant" if v.op == "constant" else "parameter" if v in parameters else "input"
+        if v.op == "constant":
+            return "constant"
+        return "parameter" if v in parameters or type(v.label) is ParameterName else "input"
+
+    def _mark_inputs(self) -> None:
+        """A neuron's plain numbers are inputs."""
+        parameters = {n for n, kind in enumerate(self.kinds) if kind == "parameter"}
+        for x in neuron_inputs(self.ops, self.operands, parameters):
+            self.kinds[x] = self.kinds[x].replace("constant", "input")
 
     # --- names ------------------------------------------------------------------
 
-    def _names(self, given: Mapping[Value, str]) -> list[str]:
+    def _names(self, given: Mapping[Value, str], parameters: Mapping[Value, str]) -> list[str]:
         """A name for each node, no two the same."""
-        labels = [_short(v.label or given.get(v, "")) for v in self.values]
+        labels = [
+            _short(
+                v.label or parameters.get(v) or given.get(v, ""),
+                LONGEST_PATH if kind == "parameter" else LONGEST_NAME,
+            )
+            for v, kind in zip(self.values, self.kinds, strict=True)
+        ]
         taken = {name for name in labels if name}
         fresh = {letter: _fresh(letter, taken) for letter in "xt"}
         names: list[str] = []
         used: dict[str, int] = {}
         for n, label in enumerate(labels):
             if self.kinds[n] == "constant" and not label:
-                names.append(formula.literal(self.values[n].data))
+                names.append(literal(self.values[n].data))
                 continue
             name = label or self._invented(n, fresh, taken)
             used[name] = used.get(name, 0) + 1
@@ -232,7 +264,7 @@ class _Walk:
 
     def _number(self, n: int) -> str:
         x = self.values[n].data
-        return formula.literal(x) if self.kinds[n] == "constant" else number_text(x)
+        return literal(x) if self.kinds[n] == "constant" else number_text(x)
 
     def _contributions(self) -> Iterator[Contribution]:
         """What the engine's sweep does, one contribution at a time."""
@@ -244,7 +276,7 @@ class _Walk:
                 continue
             primals = [self.table.primal(self.entries[x]) for x in self.operands[n]]
             for k, x in enumerate(self.operands[n]):
-                if self.kinds[x] == "constant" or not op.follows(k):
+                if self.values[x].op == "constant" or not op.follows(k):
                     continue
                 local = float(op.partial(k, xs, values[n]))  # a user's may be an int
                 if op.condition(k, primals, local) == 0.0:  # not selected: nothing comes back
@@ -252,22 +284,40 @@ class _Walk:
                 before, amount = adjoints.get(x), adjoints[n] * local
                 adjoints[x] = amount if before is None else before + amount
                 yield Contribution(
-                    n, k, x, adjoints[n], local, amount, before, adjoints[x], self._rule(n, k)
+                    n,
+                    k,
+                    x,
+                    adjoints[n],
+                    local,
+                    amount,
+                    before,
+                    adjoints[x],
+                    self._rule(n, k, local),
                 )
 
-    def _rule(self, n: int, k: int) -> str:
+    def _rule(self, n: int, k: int, local: float) -> str:
         op, operands = self.ops[n], self.operands[n]
         assert op is not None
         known: list[str | float] = [
             self.values[x].data if self.kinds[x] == "constant" else self.names[x] for x in operands
         ]
+        if op is ops.pow and not self._is_schoolbook(n, k, local):
+            return ""
         return formula.rule(op, k, known, self.names[n])
 
+    def _is_schoolbook(self, n: int, k: int, local: float) -> bool:
+        """Whether the schoolbook's derivative of a power is the table's: it knows no zeros."""
+        base, exponent = (self.values[x].data for x in self.operands[n])
+        found = ops.mul(exponent, ops.pow(base, exponent - 1.0))
+        if k:
+            found = ops.mul(self.values[n].data, ops.log(base))
+        return number_text(found) == number_text(local)
 
-def _short(label: str) -> str:
+
+def _short(label: str, longest: int) -> str:
     """A label as a name within a formula: one line, not too long."""
     text = re.sub(r"\s+", " ", "".join(x if x.isprintable() else " " for x in label)).strip()
-    text = text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
+    text = text if len(text) <= longest else text[: longest - 1] + "…"
     return unicodedata.normalize("NFC", text)
 
 

@@ -54,7 +54,7 @@ def test_the_old_and_the_new_number_are_shown():
     picture = diff(model(*leaves()), model(*leaves(w=0.25)))
     assert isinstance(picture, Diagram)
     drawn = texts(picture.pipe("svg"))
-    assert drawn["v1"][:4] == ["w", "flipped", "data", "-0.5000 → 0.2500"]
+    assert drawn["v1"][:4] == ["w", "flipped", "value", "-0.5000 → 0.2500"]
     assert "→" not in " ".join(drawn["v4"][:2])
     assert drawn["v8"][0] != "same"
 

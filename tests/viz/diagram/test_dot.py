@@ -65,8 +65,8 @@ def test_both_edges_of_a_sum_with_itself_are_drawn(no_dot):
 def test_a_picture_shows_labels_numbers_gradients_and_operations(no_dot):
     drawn = texts(draw_dot(neuron()).pipe("svg"))
     assert len(drawn) == 10 + 5
-    assert drawn["v0"] == ["x1", "data", "2.0000", "grad", "-1.5000"]
-    assert drawn["v9"] == ["o", "data", "0.7071", "grad", "1.0000"]
+    assert drawn["v0"] == ["x1", "value", "2.0000", "gradient", "-1.5000"]
+    assert drawn["v9"] == ["o", "value", "0.7071", "gradient", "1.0000"]
     assert drawn["op9"] == ["tanh"]
 
 
@@ -78,9 +78,9 @@ def test_leaves_constants_results_and_operations_look_different():
 
 def test_a_constant_has_no_gradient():
     drawn = draw_dot(Value(1.0) * 2.0)
-    assert "grad" not in line(drawn, "v1")
+    assert "gradient" not in line(drawn, "v1")
     with no_grad():
-        assert "grad" not in draw_dot(Value(1.0) * 2.0).source
+        assert "gradient" not in draw_dot(Value(1.0) * 2.0).source
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_constant_has_no_gradient():
 def test_numbers_are_readable(x, text):
     v = Value(x)
     v.grad = x
-    assert numbers_in(draw_dot(v), "v0") == [("data", text), ("grad", text)]
+    assert numbers_in(draw_dot(v), "v0") == [("value", text), ("gradient", text)]
 
 
 def test_a_place_is_named_where_operands_cannot_change_places():
@@ -237,7 +237,7 @@ def test_a_leaf_of_another_thread_is_drawn_once(in_thread):
     y = shared * shared + shared
     y.backward()
     assert nodes(draw_dot(y)) == Counter(["v0", "v1", "v2", "op1", "op2"])
-    assert numbers_in(draw_dot(y), "v0") == [("data", "2.0000"), ("grad", "5.0000")]
+    assert numbers_in(draw_dot(y), "v0") == [("value", "2.0000"), ("gradient", "5.0000")]
     assert draw_dot(in_thread(double)).source == (GOLDEN / "double.dot").read_text("utf-8")
 
 
@@ -258,7 +258,7 @@ def test_labels_come_out_as_written(no_dot, rankdir):
     for n, label in enumerate(AWKWARD):
         lines, numbers = drawn[f"v{n}"][:-4], drawn[f"v{n}"][-4:]
         assert written(lines) == shown(label)
-        assert numbers == ["data", "0.0000", "grad", "0.0000"]
+        assert numbers == ["value", "0.0000", "gradient", "0.0000"]
 
 
 @examples(10)

@@ -23,6 +23,7 @@ from support.project import INSTALLED, TESTS
 from viz import diff, draw_dot, draw_network, render, snapshot
 from viz.diagram.options import GraphOptions
 from viz.output.palette import LIGHT, THEMES, signed
+from viz.output.text import number_text
 
 
 def attribute(diagram, node, name):
@@ -99,7 +100,7 @@ def test_leaves_of_modules_are_parameters_with_names():
     for node in nodes(drawn):
         kinds[attribute(drawn, node, "fillcolor")].append(texts(drawn.pipe("svg"))[node][0])
     assert sorted(kinds[LIGHT.parameter]) == ["b", "w.0", "w.1"]
-    assert kinds[LIGHT.input] == ["x"]
+    assert kinds[LIGHT.input] == ["x", "value"]  # a neuron's plain number, too
     model.neurons[0].b.label = "bias"
     assert ">bias<" in draw_dot(y).source
 
@@ -107,8 +108,10 @@ def test_leaves_of_modules_are_parameters_with_names():
 def test_parameters_are_named_by_the_module_that_is_given():
     model = MLP(1, [1], seed=1)
     y = model([1.0])
-    assert ">layers.0.neurons.0.w.0<" in draw_dot(y, parameters=model).source
-    assert ">w.0<" in draw_dot(y).source
+    named = {name for name, _ in model.named_parameters()}
+    for found in (draw_dot(y, parameters=model), draw_dot(y)):
+        assert set(re.findall(r'tooltip="(layers[^"]*)"', found.source)) == named
+        assert ">w.0<" in found.source  # the frames say the rest
 
 
 @pytest.mark.parametrize("wrong", [3.0, "w", [Value(1.0), None]])
@@ -125,8 +128,8 @@ def test_a_leaf_that_is_drawn_alone_is_an_input():
 
 
 def test_edges_tell_the_local_derivative():
-    assert partials(draw_dot(product())) == ["-3", "2", "1"]
-    assert partials(draw_dot(GRAPHS["neuron"]()))[-1] == "0.5"
+    assert partials(draw_dot(product())) == ["-3.0000", "2.0000", "1.0000"]
+    assert partials(draw_dot(GRAPHS["neuron"]()))[-1] == "0.5000"
 
 
 def test_an_edge_has_the_colour_of_what_flows_back_along_it():
@@ -138,9 +141,9 @@ def test_an_edge_has_the_colour_of_what_flows_back_along_it():
 
 def test_constants_and_flat_operands_have_no_local_derivative():
     a, b = Value(2.5), Value(1.0)
-    assert partials(draw_dot(a * 3.0)) == ["3"]
+    assert partials(draw_dot(a * 3.0)) == ["3.0000"]
     assert partials(draw_dot(mm.floor(a))) == []
-    assert partials(draw_dot(mm.where(a, b, b))) == ["1", "0"]
+    assert partials(draw_dot(mm.where(a, b, b))) == ["1.0000", "0.0000"]
 
 
 @pytest.mark.parametrize("op", TABLE.values(), ids=repr)
@@ -152,7 +155,7 @@ def test_every_local_derivative_is_the_tables(op, monkeypatch):
     xs = [round(x) if op.name in ("round_to", "ldexp") else x for x in xs]
     y = op(*[Value(x) for x in xs])
     expected = [op.partial(k, xs, y.data) for k in range(count) if op.follows(k)]
-    assert partials(draw_dot(y)) == [f"{x + 0.0:.4g}" for x in expected]
+    assert partials(draw_dot(y)) == [*map(number_text, expected)]
 
 
 def test_zero_gradients_are_grey_and_what_is_no_number_is_red():
@@ -166,7 +169,7 @@ def test_zero_gradients_are_grey_and_what_is_no_number_is_red():
 
 def test_values_that_are_no_numbers_stand_on_red():
     drawn = draw_dot([Value(float("nan")), Value(float("inf")), Value(1.0)])
-    assert ["bgcolor" in line(drawn, f"v{n}").split(">data<")[1] for n in range(3)] == [
+    assert ["bgcolor" in line(drawn, f"v{n}").split(">value<")[1] for n in range(3)] == [
         True,
         True,
         False,
@@ -179,10 +182,10 @@ def test_details():
     assert (len(partials(full)), len(partials(values)), len(partials(structure))) == (3, 0, 0)
     assert numbers_in(full, "v4") == numbers_in(values, "v4")
     assert [x for _, x in numbers_in(values, "v4")] == ["-5.0000", "1.0000"]
-    assert "data" not in structure.source
-    assert "grad" not in structure.source
+    assert ">value<" not in structure.source
+    assert "gradient" not in structure.source
     drawn = texts(structure.pipe("svg"))
-    assert [drawn[f"v{n}"] for n in range(5)] == [["a"], ["b"], [], ["1.0000"], []]
+    assert [drawn[f"v{n}"] for n in range(5)] == [["a"], ["b"], [], ["1"], []]
     assert edges(full) == edges(values) == edges(structure)
 
 
@@ -305,9 +308,11 @@ def test_modules_are_frames_around_their_parameters():
     model = MLP(2, [2, 1], seed=1)
     x = [Value(1.0, label="x"), Value(2.0, label="y")]
     found = frames(draw_dot((model(x) - 1.0) ** 2))
-    assert set(found) == {"", "MLP/layers.0", "MLP/layers.1"}
-    assert len(found["MLP/layers.0"]) == 2 + 6 + 6 + 6  # inputs, parameters, operations, results
-    assert len(found["MLP/layers.1"]) == 3 + 2 + 2
+    neurons = {f"MLP/layers.{k}/neurons.{n}" for k, n in ((0, 0), (0, 1), (1, 0))}
+    assert set(found) == {"", "MLP/layers.0", *neurons}
+    assert len(found["MLP/layers.0"]) == 2  # inputs
+    assert len(found["MLP/layers.0/neurons.1"]) == 3 + 3 + 3  # parameters, operations, results
+    assert len(found["MLP/layers.1/neurons.0"]) == 3 + 2 + 2
 
 
 def test_a_parameter_of_two_frames_is_in_what_is_around_both():
@@ -427,7 +432,7 @@ def test_what_a_program_captures_is_a_parameter():
     w = Value(2.0, label="w")
     drawn = draw_dot(trace(lambda x: w * x, 1.0))
     assert attribute(drawn, "v1", "fillcolor") == LIGHT.parameter
-    assert "data" not in drawn.source
+    assert "value" not in drawn.source
 
 
 def test_a_snapshot_keeps_what_was():
@@ -459,11 +464,11 @@ def legend(diagram):
 def test_the_legend_has_what_the_diagram_has():
     assert legend(draw_dot(Value(1.0))) == []
     found = legend(draw_dot(product()))
-    assert found[:5] == ["input", "constant", "operation", "result", "output"]
+    assert found[:5] == ["input", "constant", "operation", "computed", "output"]
     assert "∂ on an edge: local derivative" in found
     assert "NaN or infinite" in found
     found = legend(draw_dot(product(), detail="structure"))
-    assert found == ["input", "constant", "operation", "result", "output"]
+    assert found == ["input", "constant", "operation", "computed", "output"]
     assert "hexagon: holds on this path" in legend(draw_dot(GRAPHS["program"]()))
 
 

@@ -68,9 +68,9 @@ def test_a_folded_page_says_how_many_and_how_large():
         "+\xa0\xa0dot\xa0\xa0relu",
         "5,048 entries, 48 parameters",
     ]
-    assert drawn["g3"] == ["constant", f"{TIMES} 100", "data", "1.0000"]
-    assert drawn["g5"] == ["constant", f"{TIMES} 100", "data", "2.0000"]
-    assert drawn["g4"][:3] == ["-", f"{TIMES} 100", "data"]
+    assert drawn["g3"] == ["constant", f"{TIMES} 100", "value", "1.0000"]
+    assert drawn["g5"] == ["constant", f"{TIMES} 100", "value", "2.0000"]
+    assert drawn["g4"][:3] == ["-", f"{TIMES} 100", "value"]
     assert drawn[f"v{len(snapshot(loss)) - 1}"][0] == "loss"
 
 
@@ -230,7 +230,7 @@ def test_a_million_entries_are_drawn_as_a_page():
     assert len(snapshot(y)) == 40 * size + 1
     lines = texts(drawn.pipe("svg"))
     assert len(lines) == 21
-    assert lines["g1"][:3] == ["part 0", "*", f"{2 * size:,} entries"]
+    assert lines["g1"][:3] == ["part 0", "×", f"{2 * size:,} entries"]
 
 
 def test_on_a_folded_page_inputs_stay_outside():

@@ -144,7 +144,7 @@ def test_a_picture_shows_names_sizes_activations_and_biases():
     model = small()
     model.layers[0].neurons[2].b.data = -0.25
     drawn = texts(draw_network(model).pipe("svg"))
-    for text in ("inputs", "layer 1", "4 · tanh", "layer 2", "2 · linear", "-0.25"):
+    for text in ("inputs", "layers.0", "4 · tanh", "layers.1", "2 · linear", "-0.25"):
         assert text in drawn
     assert "MLP   3 → 4 → 2   26 parameters" in [text.replace("\xa0", " ") for text in drawn]
 
@@ -242,7 +242,7 @@ def test_pointing_at_a_line_shows_its_name_number_and_gradient():
     w = model.layers[1].neurons[1].w[3]
     edge = groups(draw_network(model).pipe("svg"), "edge")["n0_3->n1_1"]
     (tip,) = [a.get(f"{XLINK}title") for a in edge.iter(f"{SVG}a")]
-    assert tip.split() == ["layers.1.neurons.1.w.3", f"{w.data:.4f}", "grad", f"{w.grad:.4g}"]
+    assert tip.split() == ["layers.1.neurons.1.w.3", f"{w.data:.4f}", "gradient", f"{w.grad:.4g}"]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -291,7 +291,7 @@ def test_weights_that_are_plain_numbers_are_drawn():
     model.w = np.array([1.0, -2.0, 0.5])
     diagram = draw_network(model)
     assert f'color="{LIGHT.negative}"' in line(diagram, "x0_1 -> n0_0")
-    assert "grad" not in line(diagram, "x0_1 -> n0_0")
+    assert "gradient" not in line(diagram, "x0_1 -> n0_0")
 
 
 AWKWARD = [

@@ -140,7 +140,7 @@ def test_nothing_is_printed(no_dot, tmp_path, capfd):
 
 def test_a_notebook_shows_a_diagram(no_dot):
     bundle = draw_dot(neuron())._repr_mimebundle_()
-    assert texts(bundle["image/svg+xml"])["v9"] == ["o", "data", "0.7071", "grad", "1.0000"]
+    assert texts(bundle["image/svg+xml"])["v9"] == ["o", "value", "0.7071", "gradient", "1.0000"]
     bundle = draw_dot(neuron())._repr_mimebundle_(include=["image/png"])
     assert bundle["image/png"].startswith(MAGIC["png"])
 

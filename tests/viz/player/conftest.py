@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 import viz
-from miniflow import Value
+from miniflow import Value, math
 from support.browser import CHROMIUM, MISSING
 from support.played import trained
 from viz.player.recording import record
@@ -93,3 +93,14 @@ def training(tmp_path_factory):
     """The page of a training, and its recording."""
     _, _, recording = trained(record, rounds=8)
     return viz.play(recording, tmp_path_factory.mktemp("training") / "training.html"), recording
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory):
+    """A page with sliders; below 0 its function takes no path that the page has a graph of."""
+
+    def wave(amplitude, phase):
+        return amplitude * math.sin(phase * 3 + amplitude) if amplitude >= 0 else 0.0
+
+    made = viz.live(wave, amplitude=(-1, 2, 1.5), phase=(-10_000_000, 10_000_000, 0.25))
+    return made.save(tmp_path_factory.mktemp("live") / "live.html")

@@ -6,7 +6,7 @@ import pytest
 
 import viz
 from miniflow import Value
-from support.browser import answer, in_browser, shown
+from support.browser import answer, forwards, in_browser, shown
 from viz.output.text import number_text
 
 
@@ -64,21 +64,21 @@ def test_formulas_sums_and_words(neuron, opened):
     path, values, steps = neuron
     with opened(path) as page:
         page.keyboard.press("ArrowRight")
-        assert page.locator("#headline").text_content() == "t1 = w1 * x1"
+        assert page.locator("#headline").text_content() == "t1 = w1 × x1"
         lines = page.locator("#working p").all_text_contents()
         assert lines == ["= -1.5000 × 2.0000", "= -3.0000"]
         second = len(steps.computed) + 3  # d is used twice: its second contribution
         page.locator("#step").fill(str(second))
         d = values["d"].data
-        sum_of = f"∂loss/∂d = {d:.4f} + {d:.4f} = {2 * d:.4f}"
-        assert page.locator("#working .total code").last.text_content() == f"{d:.4f} + {d:.4f}"
-        assert amounts(page)[-1] == f"{2 * d:.4f}"
+        sum_of = f"∂loss/∂d = {d:.4f} + ({d:.4f}) = {2 * d:.4f}"
+        assert page.locator("#working .total code").last.text_content() == f"{d:.4f} + ({d:.4f})"
+        assert amounts(page)[-1].startswith(f"{2 * d:.4f}")
         assert "2 contributions arrive at d" in page.locator("#remark").text_content()
         assert sum_of in page.locator("#spoken").text_content()
         page.locator("#transcript summary").click()
         words = page.locator("#transcript-steps li").all_text_contents()
         assert len(words) == len(steps.computed) + len(steps.contributions) + 3
-        assert words[1] == "Forward: t1 = w1 * x1 = -1.5000 × 2.0000 = -3.0000."
+        assert words[1] == "Forward: t1 = w1 × x1 = -1.5000 × 2.0000 = -3.0000."
         assert sum_of in words[second]
 
 
@@ -184,7 +184,7 @@ def test_clicking_a_node_goes_there_or_says_why(neuron, opened):
         for k, x in enumerate(wanted):
             assert reasons.nth(k).locator("strong").text_content() == number_text(x.amount)
         reasons.nth(0).click()
-        assert page.locator("#headline").text_content() == "What loss passes back to d"
+        assert page.locator("#headline").text_content() == "What loss passes back to its first d"
         page.locator("#node").select_option(label="y")
         page.locator("#jump").click()
         assert page.locator("#headline").text_content() == "y = tanh(s)"
@@ -213,6 +213,7 @@ def test_the_quiz_marks_answers(tmp_path, opened):
     path = viz.play(c * 2 + a, tmp_path / "quiz.html")
     with opened(path) as page:
         page.locator("#quiz").click()
+        forwards(page)
         page.keyboard.press("End")  # only to the first question
         assert page.locator("#question").is_visible()
         assert page.locator("#next").is_disabled()
@@ -224,7 +225,7 @@ def test_the_quiz_marks_answers(tmp_path, opened):
         assert amounts(page)[2] == "?"
         assert answer(page, "1") == "Right: 1.0000."
         assert amounts(page) == ["1.0000"] * 3
-        assert page.locator("#score").text_content() == "Score: 0 of 1 right at the first try"
+        assert page.locator("#score").text_content() == "Score: 0 of 4 right at the first try"
         page.locator("#next").click()
         assert answer(page, "1.0").startswith("Right")  # to a
         page.locator("#next").click()
@@ -236,7 +237,7 @@ def test_the_quiz_marks_answers(tmp_path, opened):
         assert answer(page, "2/3").startswith("Right")
         page.locator("#next").click()
         assert answer(page, "−2 / 9").startswith("Right")
-        assert page.locator("#score").text_content() == "Score: 3 of 5 right at the first try"
+        assert page.locator("#score").text_content() == "Score: 3 of 8 right at the first try"
         page.locator("#quiz").click()
         assert page.locator("#score").is_hidden()
 
@@ -254,7 +255,7 @@ def test_answers_are_read_as_people_write_them(tmp_path, opened, text):
     path = viz.play(x * READINGS[text], tmp_path / "quiz.html")
     with opened(path) as page:
         page.locator("#quiz").click()
-        page.keyboard.press("End")
+        forwards(page)
         assert answer(page, text).startswith("Right")
 
 
@@ -276,7 +277,7 @@ def test_the_quiz_has_a_tolerance(tmp_path, opened, truth, right, wrong):
     with opened(path) as page:
         page.locator("#quiz").click()
         for text in right:
-            page.keyboard.press("End")
+            forwards(page)
             for other in wrong:
                 assert not answer(page, other).startswith("Right")
             assert answer(page, text).startswith("Right")

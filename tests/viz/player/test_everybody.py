@@ -31,16 +31,31 @@ def violations(page):
 
 @in_browser
 @pytest.mark.parametrize(("width", "scheme"), SCREENS[: max(2, scaled(4))])
-def test_axe_finds_nothing(neuron, training, opened, width, scheme):
+def test_axe_finds_nothing(neuron, training, live, opened, width, scheme):
     with opened(neuron[0], width=width, height=740, scheme=scheme) as page:
         page.locator("#transcript summary").click()
         assert violations(page) == []
         page.keyboard.press("End")
+        page.locator("#share").click()
+        page.locator("#as-latex").click()
         assert violations(page) == []
+        page.locator("#present").click()
+        assert violations(page) == []
+        page.keyboard.press("Escape")
         page.locator("#quiz").click()
         page.keyboard.press("Home")
         page.locator("#step").fill("9")
         answer(page, "77")
+        assert violations(page) == []
+        page.locator('[data-node="0"] .name').click()
+        page.locator("#change").fill("7")
+        page.keyboard.press("Enter")
+        assert page.locator("#changed").is_visible()
+        assert violations(page) == []
+    with opened(live, width=width, height=740, scheme=scheme) as page:
+        assert violations(page) == []
+        page.locator("#slider0").fill("-1")
+        assert page.locator("#elsewhere").is_visible()
         assert violations(page) == []
     with opened(training[0], width=width, height=740, scheme=scheme) as page:
         assert violations(page) == []
@@ -48,17 +63,22 @@ def test_axe_finds_nothing(neuron, training, opened, width, scheme):
 
 @in_browser
 @pytest.mark.parametrize("width", [360, 390, 620, 820, 1024, 1180])
-def test_small_screens_scroll_in_one_direction(neuron, training, opened, width):
-    for path in (neuron[0], training[0]):
+def test_small_screens_scroll_in_one_direction(neuron, training, live, opened, width):
+    for path in (neuron[0], training[0], live):
         with opened(path, width=width, height=740) as page:
             for key in ("Home", "End"):
                 page.keyboard.press(key)
                 assert page.evaluate("document.documentElement.scrollWidth") <= width
+            page.locator("#share").click()
+            page.locator("#as-latex").click()
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            page.locator("#present").click()
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @in_browser
-def test_controls_are_large_enough_for_fingers(neuron, training, opened):
-    for path in (neuron[0], training[0]):
+def test_controls_are_large_enough_for_fingers(neuron, training, live, opened):
+    for path in (neuron[0], training[0], live):
         with opened(path, width=360, height=740) as page:
             if page.locator("#quiz").is_visible():
                 page.locator("#quiz").click()

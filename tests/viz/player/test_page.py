@@ -7,7 +7,7 @@ import pytest
 
 import miniflow.math as mm
 import viz
-from miniflow import Value
+from miniflow import Tape, Value, trace
 from miniflow.nn import MLP, Layer, Module, Neuron
 from support.expressions import micrograd_readme
 from support.played import trained
@@ -31,7 +31,7 @@ def test_a_page_is_one_small_file_without_a_network(tmp_path):
     path = viz.play(g, str(tmp_path / "steps.html"), title="A & B")
     text = path.read_text(encoding="utf-8")
     data = re.search(r'id="data">(.*?)</script>', text)[1]
-    assert len(text) - len(data) < 100_000
+    assert len(text) - len(data) < 120_000
     assert len(text) < 400_000
     assert "<title>A &amp; B</title>" in text
     assert set(re.findall(r"https?://[^\"' ]+", text)) == {"http://www.w3.org/2000/svg"}
@@ -116,8 +116,8 @@ class Scaled(Module):
 @pytest.mark.parametrize(
     ("model", "sizes", "titles"),
     [
-        (MLP(2, [3, 1], seed=1), [3, 1], ["layer 1, neuron 1", "layer 2, neuron 1"]),
-        (Layer(2, 2, seed=1), [2], ["layer 1, neuron 2"]),
+        (MLP(2, [3, 1], seed=1), [3, 1], ["layers.0.neurons.0", "layers.1.neurons.0"]),
+        (Layer(2, 2, seed=1), [2], ["neurons.1"]),
         (Neuron(2, seed=1), [1], ["the neuron"]),
         (Scaled(), [], ["first", "second", "the model"]),
     ],
@@ -162,3 +162,30 @@ def test_the_pages_parts_are_installed():
 def test_each_part_of_the_page_is_joined_once(pattern, names):
     there = [x.stem for x in (ROOT / "viz" / "player").glob(pattern)]
     assert sorted(names) == sorted(there)
+
+
+def test_play_takes_what_draw_dot_takes_or_says_what_to_play(tmp_path):
+    x = Value(2.0, label="x")
+    with Tape() as tape:
+        y = x * x + 1.0
+    y.label = "y"
+    pages = [viz.play(root, tmp_path / "x.html").read_text() for root in (y, [y], {"a": y}, tape)]
+    assert len(set(pages)) == 1
+    with Tape() as two:
+        _ = x * 2.0, x * 3.0
+    for root, words in (
+        (two, "root must be one Value, got 2; .* play one of them, or their sum"),
+        (viz.snapshot(y), "play the Value that it was taken of"),
+        (trace(lambda a: a * a, 2.0), "draw_dot draws it; play what the function returns"),
+        (MLP(2, [1], seed=1), r"play what it computes, model\(x\)"),
+        ([MLP(2, [1], seed=1)], r"play what it computes, model\(x\)"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=words):
+            viz.play(root, tmp_path / "x.html")
+
+
+@pytest.mark.parametrize("name", ["x.svg", "x", "x.html.gz", "x.pdf", "html"])
+def test_a_page_is_html(tmp_path, name):
+    with pytest.raises(ValueError, match=r"play: path must end in \.html or \.htm, which tells"):
+        viz.play(Value(2.0, label="a") * 3, tmp_path / name)
+    assert not (tmp_path / name).exists()

@@ -111,7 +111,7 @@ def test_a_step_says_what_the_issue_asks_for():
     c = a * b
     c.label = "c"
     steps = take_steps(c)
-    assert (steps.nodes[2].formula, steps.nodes[2].numbers) == ("a * b", "2.0000 × -3.0000")
+    assert (steps.nodes[2].formula, steps.nodes[2].numbers) == ("a × b", "2.0000 × (-3.0000)")
     assert [x.rule for x in steps.contributions] == ["b", "a"]
 
 
@@ -184,8 +184,8 @@ RULES = {
     "add": ["1", "1"],
     "sub": ["1", "-1"],
     "div": ["1 / b", "-(y / b)"],
-    "pow": ["b * a ** (b - 1)", "y * log(a)"],
-    "tanh": ["1 - y * y"],
+    "pow": ["b × a ** (b - 1)", "y × log(a)"],
+    "tanh": ["1 - y × y"],
     "relu": ["step(y)"],
     "exp": ["y"],
     "dot": ["c", "d", "a", "b"],
@@ -202,7 +202,7 @@ def test_derivatives_are_written_as_the_table_has_them(name):
 def test_long_sums_are_written_short():
     values = [Value(1.0, label=f"v{k}") for k in range(50)]
     assert take_steps(mm.sum(values)).nodes[-1].formula == "v0 + v1 + v2 + v3 + … + v49"
-    assert take_steps(mm.dot(values[:25], values[25:])).nodes[-1].formula.endswith("… + v24 * v49")
+    assert take_steps(mm.dot(values[:25], values[25:])).nodes[-1].formula.endswith("… + v24 × v49")
 
 
 @pytest.mark.parametrize(

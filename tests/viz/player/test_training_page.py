@@ -16,7 +16,7 @@ from viz.player.recording import record
 def test_the_second_slider_goes_through_the_iterations(training, opened):
     path, recording = training
     with opened(path) as page:
-        page.locator("#group").select_option(label="layer 1, neuron 2")
+        page.locator("#group").select_option(label="layers.0.neurons.1")
         names = [
             k for k, name in enumerate(recording.names) if name.startswith("layers.0.neurons.1.")
         ]

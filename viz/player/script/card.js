@@ -25,7 +25,7 @@ function working(x) {
   if (x.kind === "forward") return forwardLines(x.node);
   if (x.kind === "backward") return [equation(x)];
   if (x.kind === "seed")
-    return [line(`${slope(rootName(), rootName())} = ${text(run().seed)}`, true)];
+    return [line(`${gradientName(x.node)} = ${text(run().seed)}`, true)];
   const places = x.kind === "start" ? run().values : gradientsAt(state.step);
   return graph()
     .nodes.flatMap((node, n) => {
@@ -41,7 +41,8 @@ function working(x) {
 }
 
 function forwardLines(n) {
-  const parts = formulas(n).slice(1);
+  const open = isOpen(stepOf(n));
+  const parts = [...formulas(n).slice(1, open ? -1 : undefined), ...(open ? ["?"] : [])];
   return parts.map((part, k) => line(`= ${part}`, k === parts.length - 1));
 }
 
@@ -61,7 +62,7 @@ function equation(x) {
     box,
     "×",
     "local derivative",
-    open ? slope(nameOf(x.result), nameOf(x.operand)) : localText(x),
+    open ? edgeSlope(x) : localText(x),
     open ? "?" : text(x.local),
   );
   term(
@@ -76,9 +77,9 @@ function equation(x) {
     term(
       box,
       "Σ",
-      `adds up in ${gradientName(x.operand)}`,
-      `${text(x.before)} + ${text(x.amount)}`,
-      text(x.after),
+      `adds up in ${soFar(x.operand, state.step)}`,
+      addition(x),
+      text(x.after) + roundedAddition(x),
       true,
     );
   }
@@ -97,8 +98,15 @@ function showQuestion(x) {
   const open = isOpen(state.step);
   $("question").hidden = !open;
   if (!open) return;
-  $("asked").textContent = `How much does ${nameOf(x.result)} add to ${gradientName(x.operand)}?`;
+  $("asked").textContent = asked(x);
   $("answer").value = "";
+}
+
+/** What a step asks. */
+function asked(x) {
+  if (x.kind === "forward") return `What is ${headline(x)}?`;
+  const edge = occurrence(x) ? ` by its ${occurrence(x)}` : "";
+  return `How much does ${nameOf(x.result)} add to ${gradientName(x.operand)}${edge}?`;
 }
 
 // --- source, reasons, transcript -------------------------------------------------
@@ -163,19 +171,17 @@ function showReasons() {
 
 function gradientReasons(box, n) {
   const now = gradientsAt(state.step)[n];
-  const parts = steps().flatMap((x, k) =>
-    x.kind === "backward" && x.operand === n ? [[x, k]] : [],
-  );
+  const parts = arriving(n).map((x) => [x, steps().indexOf(x)]);
   const root = n === graph().nodes.length - 1;
-  const given =
-    now < 0
-      ? parts.length
-        ? "has not arrived yet"
-        : "does not exist: nothing passes back to it"
-      : `= ${text(now)}`;
-  make(box, "p", { class: "sum" }, `${gradientName(n)} ${given}`);
+  const words =
+    now >= 0
+      ? `${soFar(n, state.step)} = ${text(now)}`
+      : parts.length
+        ? `${gradientName(n)} has not arrived yet`
+        : `Nothing passes back to ${nameOf(n)}: it gets no gradient`;
+  make(box, "p", { class: "sum" }, words);
   if (root) return make(box, "p", {}, "That is where backward() starts.");
-  if (parts.length > 1) make(box, "p", {}, "It is the sum of:");
+  if (parts.length > 1) make(box, "p", {}, "The whole gradient is the sum of:");
   const list = make(box, "ul");
   parts.forEach(([x, k]) => reason(make(list, "li"), x, k));
   if (isParameter(graph().nodes[n]) && !state.quiz && isHeldBesides(n)) {
@@ -190,7 +196,8 @@ function reason(item, x, k) {
     button,
     "span",
     {},
-    `from ${nameOf(x.result)}${hidden ? "" : `: ${text(x.upstream)} × ${text(x.local)}`}`,
+    `from ${nameOf(x.result)}${occurrence(x) && `, ${occurrence(x)}`}` +
+      (hidden ? "" : `: ${text(x.upstream)} × ${bracketed(text(x.local))}`),
   );
   make(button, "strong", {}, hidden ? (isOpen(k) ? "?" : "later") : text(x.amount));
   button.addEventListener("click", () => goByHand(k));

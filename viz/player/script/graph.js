@@ -75,7 +75,7 @@ function box(svg, node, n, [x, y, width, height]) {
   );
   make(group, "line", { x1: 0, x2: width, y1: 26, y2: 26, class: "rule" });
   make(group, "text", { x: 11, y: 43, class: "small" }, "value");
-  make(group, "text", { x: 11, y: 60, class: "small" }, "grad");
+  make(group, "text", { x: 11, y: 60, class: "small" }, "gradient");
   const value = make(group, "text", {
     x: width - 11,
     y: 43,
@@ -124,13 +124,21 @@ function paintNode(node, n, x, gradient) {
   node.group.classList.toggle("chosen", aside && info.kind !== "constant");
   const value = run().values[n];
   const label = info.label || info.name;
+  const partial = gradient >= 0 && isPartial(n, state.step);
   node.title.textContent =
     `${label}: ${computed ? DATA.numbers.values[value] : "not computed yet"}` +
-    (gradient >= 0 ? `\ngradient ${DATA.numbers.values[gradient]}` : "");
+    (gradient >= 0 ? `\ngradient${partial ? " so far" : ""} ${DATA.numbers.values[gradient]}` : "");
+  const [bad, worse] = [computed && isBad(value), gradient >= 0 && isBad(gradient)];
+  node.group.classList.toggle("wrong", bad || worse);
   if (!node.value) return;
+  node.value.classList.toggle("bad", bad);
+  node.gradient.classList.toggle("bad", worse);
+  node.group.classList.toggle("partial", partial);
   node.value.textContent = computed ? text(value) : "·";
   node.gradient.textContent =
     gradient >= 0 ? text(gradient) : isBackward(state.step) && state.quiz ? "?" : "·";
+  for (const shown of [node.value, node.gradient])
+    shown.classList.toggle("long", shown.textContent.length > 8); // it needs the room of its name
 }
 
 function paintTags(x) {
@@ -142,8 +150,11 @@ function paintTags(x) {
       if (!group || isOpen(k)) return;
       group.style.display = "";
       group.classList.toggle("active", y === x);
+      group.classList.toggle("wrong", isBad(y.local));
       const written = text(y.local);
-      const width = Math.max(60, 7 * written.length + 14);
+      const long = written.length > 7;
+      const width = Math.max(60, (long ? 6 : 7) * written.length + (long ? 8 : 14));
+      group.classList.toggle("long", long);
       group.children[0].setAttribute("x", -width / 2);
       group.children[0].setAttribute("width", width);
       group.children[1].textContent = written;
@@ -167,7 +178,7 @@ function follow(smooth) {
   const x = steps()[state.step];
   const wanted = x.kind === "backward" ? [x.result, x.operand] : x.node >= 0 ? [x.node] : [];
   const spots = wanted.map((n) => drawn.layout.nodes[n]);
-  if (x.kind === "start") spots.push(drawn.layout.nodes[0]);
+  if (x.kind === "start") return stage.scrollTo({ left: 0, top: 0 });
   if (!spots.length) return;
   const middle = (k) => spots.reduce((sum, spot) => sum + spot[k], 0) / spots.length;
   const behavior = smooth && state.motion ? "smooth" : "auto";
@@ -179,15 +190,51 @@ function follow(smooth) {
 }
 
 function zoom(factor) {
-  state.zoom = factor ? Math.min(3, Math.max(0.15, drawn.scale * factor)) : drawn.fit;
+  state.zoom = factor ? limited(drawn.scale * factor) : drawn.fit;
   place();
   follow(false);
+}
+
+const limited = (scale) => Math.min(3, Math.max(0.15, scale));
+
+/** Zoom with a spot of the window staying where it is. */
+function zoomAt(factor, x, y) {
+  const stage = $("stage");
+  const before = drawn.svg.getBoundingClientRect();
+  const [across, down] = [(x - before.left) / before.width, (y - before.top) / before.height];
+  state.zoom = limited(drawn.scale * factor);
+  place();
+  const after = drawn.svg.getBoundingClientRect();
+  stage.scrollLeft += after.left + across * after.width - x;
+  stage.scrollTop += after.top + down * after.height - y;
+}
+
+function wheeled(event) {
+  if (!event.ctrlKey && !event.metaKey) return; // else it scrolls; pinching a trackpad says ctrl
+  event.preventDefault();
+  zoomAt(Math.exp(-0.01 * Math.max(-50, Math.min(50, event.deltaY))), event.clientX, event.clientY);
+}
+
+let pinch = null; // the distance of two fingers
+
+function pinched(event) {
+  if (event.touches.length !== 2) return (pinch = null);
+  const [a, b] = event.touches;
+  const apart = Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
+  if (pinch) {
+    event.preventDefault();
+    zoomAt(apart / pinch, (a.clientX + b.clientX) / 2, (a.clientY + b.clientY) / 2);
+  }
+  return (pinch = apart);
 }
 
 function clicked(n) {
   if (graph().nodes[n].kind === "constant") return;
   state.chosen = n;
-  if (isBackward(state.step)) render();
+  if (isLeaf(n)) {
+    render();
+    if (!$("whatif").hidden) $("change").select();
+  } else if (isBackward(state.step)) render();
   else goByHand(stepOf(n));
 }
 

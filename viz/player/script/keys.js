@@ -3,6 +3,7 @@
 function keyed(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const target = event.target;
+  if (target.closest("#whatif, #live")) return; // sliders and fields have their own keys
   if (target.matches("input[type=text], select, textarea, input[type=radio]")) return;
   if (event.key === " " && target.matches("button, summary, a")) return;
   const action = keyAction(event, target);
@@ -32,6 +33,10 @@ function keyAction(event, target) {
   if (event.key === "End")
     return () => to(forIterations ? DATA.runs.length - 1 : steps().length - 1);
   if (event.key === " ") return () => play(forIterations ? "training" : "steps");
+  const zooms = { "+": 1.25, "=": 1.25, "-": 0.8, 0: 0 };
+  if (event.key in zooms && run()) return () => zoom(zooms[event.key]);
+  if (event.key === "p" && run()) return () => setPresenting(!("present" in document.documentElement.dataset));
+  if (event.key === "Escape") return () => setPresenting(false);
   if (event.key === "q" && run()) return () => setQuiz(!state.quiz);
   return null;
 }
@@ -87,14 +92,23 @@ function wire() {
   on("question", "submit", check);
   on("hint", "click", hint);
   on("reveal", "click", reveal);
+  on("save-questions", "click", () => saveQuiz(false));
+  on("save-answers", "click", () => saveQuiz(true));
+  on("to-trouble", "click", goToTrouble);
   on("node", "change", () => {
     state.chosen = Number($("node").value);
     render();
   });
+  on("whatif", "submit", changeByHand);
+  on("change-slider", "input", changeBySlider);
+  on("restore", "click", restore);
   on("jump", "click", () => goByHand(stepOf(state.chosen)));
   on("zoom-in", "click", () => zoom(1.25));
   on("zoom-out", "click", () => zoom(0.8));
   on("zoom-fit", "click", () => zoom(0));
+  $("stage").addEventListener("wheel", wheeled, { passive: false });
+  for (const event of ["touchstart", "touchmove", "touchend", "touchcancel"])
+    $("stage").addEventListener(event, pinched, { passive: false });
   for (const choice of document.getElementsByName("shown")) {
     choice.addEventListener("change", () => {
       state.shown = choice.value;
@@ -133,8 +147,10 @@ function begin() {
   $("dark").setAttribute("aria-checked", String(isDark()));
   setMotion(state.motion);
   buildTraining();
-  open(0);
+  if (live) buildLive();
+  else open(0);
   wire();
+  share();
 }
 
 begin();

@@ -2,9 +2,11 @@
 
 function render() {
   showTraining();
+  showLive();
   $("stepping").hidden = !run();
   $("bar").hidden = !run();
   if (run()) showStep();
+  paintTrouble();
 }
 
 function showStep() {
@@ -14,7 +16,9 @@ function showStep() {
   showCard();
   showSource();
   showReasons();
+  showWhatIf();
   showTranscript();
+  fillShared();
   paintGraph();
   icon($("play"), state.playing === "steps" ? "pause" : "play");
   $("play").setAttribute("aria-label", state.playing === "steps" ? "Pause" : "Play");
@@ -25,6 +29,7 @@ function showStep() {
 
 /** Show a run from its beginning, or at the same step as the one before it. */
 function open(iteration) {
+  if (iteration !== state.iteration) forgetChanges();
   state.iteration = Math.max(0, Math.min(iteration, DATA.runs.length - 1));
   if (!run()) return render();
   $("stepping").hidden = $("bar").hidden = false;

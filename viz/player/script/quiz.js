@@ -1,12 +1,16 @@
-/* The quiz: what a contribution is, asked before it is shown. */
+/* The quiz: a result or a contribution, asked before it is shown. */
 
 const answerAt = (step) => answers.get(`${state.iteration}:${step}`);
 
 /** Whether a step is a question that has not been answered. */
 function isOpen(step) {
   const found = answerAt(step);
-  return state.quiz && steps()[step].kind === "backward" && !(found && found.done);
+  const asks = ["forward", "backward"].includes(steps()[step].kind);
+  return state.quiz && asks && !(found && found.done);
 }
+
+/** The place of the number that a step asks for. */
+const truthOf = (x) => (x.kind === "forward" ? run().values[x.node] : x.amount);
 
 function firstOpen() {
   const found = steps().findIndex((_, k) => isOpen(k));
@@ -55,7 +59,9 @@ function check(event) {
   if (!isOpen(state.step)) return;
   if (!answer.trim()) return mark("", "Type a number first: 0.25, -3 or 1/4.");
   const found = answerAt(state.step) || { first: true, done: false };
-  const right = isRight(answer, exact(x.amount));
+  const right = isRight(answer, exact(truthOf(x)));
+  const other = right ? "" : otherNumber(x, answer);
+  if (other) return mark("", other);
   if (!right && Number.isNaN(parsed(answer)) && answer.trim().toLowerCase() !== "nan") {
     return mark("", "This page cannot read that as a number; write 0.25, -3 or 1/4.");
   }
@@ -65,27 +71,54 @@ function check(event) {
     first: found.first && right,
   });
   render();
-  if (right) mark("right", `Right: ${text(x.amount)}.`);
+  if (right) mark("right", `Right: ${text(truthOf(x))}.`);
+  else if (x.kind === "forward") mark("wrong", "Not yet. Put the numbers in and try again.");
   else mark("wrong", "Not yet. Upstream gradient times local derivative: try again.");
   if (right) $("next").focus();
 }
 
+/** What an answer is the right number of, where it is not the one that was asked. */
+function otherNumber(x, answer) {
+  if (x.kind === "forward") return "";
+  const all = arriving(x.operand);
+  const edges = arriving(x.operand, x.result);
+  const sum = (some) => some.reduce((found, y) => found + exact(y.amount), 0);
+  const count = (some) => (some.length === 2 ? "both" : `all ${some.length}`);
+  if (edges.length > 1 && isRight(answer, sum(edges)))
+    return `That is ${count(edges)} edges together. What comes along this edge alone?`;
+  if (all.length > 1 && isRight(answer, exact(all[all.length - 1].after)))
+    return `That is the whole ${gradientName(x.operand)}, the sum of ${all.length} contributions. What is this one alone?`;
+  if (isRight(answer, exact(x.local)))
+    return "That is the local derivative. Multiply it by the upstream gradient.";
+  return "";
+}
+
 function hint() {
   const x = steps()[state.step];
-  mark(
-    "",
-    `Local derivative: ${localText(x)} = ${text(x.local)}. ` +
-      `Multiply it by the upstream gradient, ${text(x.upstream)}.`,
-  );
+  if (x.kind === "forward") mark("", forwardHint(x.node));
+  else
+    mark(
+      "",
+      `Local derivative: ${localText(x)} = ${text(x.local)}. ` +
+        `Multiply it by the upstream gradient, ${text(x.upstream)}.`,
+    );
   answers.set(`${state.iteration}:${state.step}`, { done: false, first: false });
   showScore();
 }
+
+const forwardHint = (n) =>
+  `With numbers: ${[nameOf(n), ...formulas(n).slice(0, -1)].join(" = ")}.`;
 
 function reveal() {
   const x = steps()[state.step];
   answers.set(`${state.iteration}:${state.step}`, { first: false, done: true });
   render();
-  mark("", `The answer is ${text(x.upstream)} × ${text(x.local)} = ${text(x.amount)}.`);
+  if (x.kind === "forward") mark("", `The answer is ${text(truthOf(x))}.`);
+  else
+    mark(
+      "",
+      `The answer is ${text(x.upstream)} × ${bracketed(text(x.local))} = ${text(x.amount)}.`,
+    );
   $("next").focus();
 }
 
@@ -99,7 +132,48 @@ function setQuiz(on) {
   $("quiz").setAttribute("aria-checked", String(on));
   pause();
   buildTranscript();
-  go(state.step);
+  $("save-quiz").hidden = !on;
+  go(on && state.step === 0 ? Math.min(firstOpen(), steps().length - 1) : state.step);
+  if (on && isOpen(state.step))
+    mark("", "Each step asks for its number. Type it and press Enter: 0.25, -3 or 1/4.");
+}
+
+/** Whether numbers that come later must not be seen yet. */
+const isAsking = () => run() !== null && state.quiz && firstOpen() < Infinity;
+
+// --- a file of its own -------------------------------------------------------------
+
+/** All questions as a page without script, with answers or with room for them. */
+function quizPage(answered) {
+  const paper = document.implementation.createHTMLDocument(document.title);
+  const body = paper.body;
+  const put = (parent, name, words) => {
+    const element = paper.createElement(name);
+    element.textContent = words;
+    return parent.appendChild(element);
+  };
+  paper.documentElement.lang = "en";
+  paper.head.prepend(paper.createElement("meta"));
+  paper.head.firstChild.setAttribute("charset", "utf-8");
+  put(paper.head, "style", "body { font: 16px/1.6 sans-serif; max-width: 42em; margin: 2em auto; padding: 0 1em } li { margin: .6em 0 }");
+  put(body, "h1", document.querySelector("h1").textContent);
+  put(body, "p", `Given: ${leavesText(run().values)}.`);
+  if (graph().nodes.some((node) => node.op)) put(body, "h2", "Questions");
+  const list = body.appendChild(paper.createElement("ol"));
+  for (const x of steps()) {
+    if (x.kind !== "forward" && x.kind !== "backward") continue;
+    const item = put(list, "li", `${asked(x)} `);
+    put(item, answered ? "strong" : "span", answered ? text(truthOf(x)) : "…………………");
+  }
+  return `<!doctype html>\n${paper.documentElement.outerHTML}`;
+}
+
+function saveQuiz(answered) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([quizPage(answered)], { type: "text/html" }));
+  link.download = answered ? "quiz-with-answers.html" : "quiz.html";
+  link.click();
+  URL.revokeObjectURL(link.href);
 }
 
 function showScore() {

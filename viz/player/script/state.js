@@ -6,13 +6,14 @@
    data only ever become textContent.
 
    viz/player/page.py joins the files of this folder into one module, in the order in which one
-   reads them: state, steps, quiz, card, graph, training, playing, keys. This one has the data,
-   what is shown of them, and small things that all parts use. */
+   reads them: state, steps, quiz, card, graph, training, trouble, playing, whatif, live, latex,
+   sharing, keys. This one has the data, what is shown of them, and small things that all parts
+   use. */
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const SVG = "http://www.w3.org/2000/svg";
 const PACE = 1500; // milliseconds for a step at speed 1
-const READABLE = 0.72; // the smallest scale at which a graph is shown without being asked
+const READABLE = 0.9; // the smallest scale at which a graph is shown without being asked
 const CALM = matchMedia("(prefers-reduced-motion: reduce)");
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 const ICONS = {
@@ -35,6 +36,7 @@ const state = {
   zoom: 0, // 0: as fits
   shown: "parameters", // what the network's lines are
   group: 0,
+  copied: "", // the text to copy that is shown
 };
 const answers = new Map(); // "iteration:step" to {done, first}: answered, at the first try
 let timer = 0;
@@ -67,12 +69,27 @@ function icon(button, name) {
 const exact = (place) => Number(String(DATA.numbers.values[place]).replace("inf", "Infinity"));
 const text = (place) => DATA.numbers.texts[place];
 
-/** As the page's other numbers: four decimals, or four digits. */
+/** As Python writes the page's other numbers: four decimals, or four digits; halves to even. */
 function rounded(x) {
   if (!Number.isFinite(x)) return String(x).replace("Infinity", "inf").replace("NaN", "nan");
-  const size = Math.abs(x);
-  if (size === 0 || (size >= 0.01 && size < 1e5)) return x.toFixed(4).replace(/^-(0\.0000)$/, "$1");
-  return x.toPrecision(4).replace(/\.?0+(?=e|$)/, "");
+  const [size, sign] = [Math.abs(x), x < 0 ? "-" : ""];
+  if (size === 0) return "0.0000";
+  if (size >= 0.01 && size < 1e5) {
+    const long = size.toFixed(60);
+    return sign + halved(long, long.indexOf(".") + 5, size.toFixed(4));
+  }
+  const [long, exponent] = size.toExponential(60).split("e");
+  const [digits, power] = halved(`${long}e${exponent}`, 5, size.toExponential(3)).split("e");
+  const k = Number(power ?? exponent);
+  if (k >= -4 && k < 4) return sign + Number(`${digits}e${k}`).toFixed(3 - k).replace(/\.?0+$/, "");
+  const shown = digits.replace(/\.?0+$/, "");
+  return `${sign}${shown}e${k < 0 ? "-" : "+"}${String(Math.abs(k)).padStart(2, "0")}`;
+}
+
+/** The first digits of a long number; JavaScript's own answer where what follows is no half. */
+function halved(long, count, nearest) {
+  const half = /^50*(e|$)/.test(long.slice(count));
+  return half && "02468".includes(long[count - 1]) ? long.slice(0, count) : nearest;
 }
 
 function floats(base64) {

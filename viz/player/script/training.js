@@ -198,7 +198,7 @@ const named = (k) =>
   [
     training.names[k],
     `value ${rounded(at("parameters", k))}`,
-    `gradient ${rounded(at("gradients", k))}`,
+    `gradient ${isAsking() ? "?" : rounded(at("gradients", k))}`,
   ].join("\n");
 
 function paintParameters() {
@@ -218,7 +218,7 @@ function paintParameters() {
         .replace(/^\d+\./, ""),
     );
     make(row, "td", {}, rounded(at("parameters", k)));
-    make(row, "td", {}, rounded(at("gradients", k)));
+    make(row, "td", {}, isAsking() ? "?" : rounded(at("gradients", k)));
   });
 }
 
@@ -227,17 +227,30 @@ function chooseGroup(k) {
   showTraining();
 }
 
+/** While a quiz asks, neither the curve nor the network's lines tell what it asks for. */
+function hideAnswers() {
+  const asking = isAsking();
+  $("curve-card").hidden = asking || training.shown.length === 1;
+  const gradients = document.querySelector("input[name=shown][value=gradients]");
+  gradients.disabled = asking;
+  if (!asking || state.shown !== "gradients") return;
+  document.querySelector("input[name=shown][value=parameters]").checked = true;
+  state.shown = "parameters";
+}
+
 function showTraining() {
   if (!training) return;
   const last = training.curve[training.curve.length - 1][0];
   const words = `Iteration ${training.shown[state.iteration]} of ${last}`;
+  const loss = isAsking() ? "?" : training.losses[state.iteration];
+  hideAnswers();
   $("iteration").value = String(state.iteration);
   $("iteration").setAttribute(
     "aria-valuetext",
-    `${words}, loss ${training.losses[state.iteration]}`,
+    `${words}, loss ${loss}`,
   );
   $("iteration-text").textContent = words;
-  $("loss-text").textContent = `loss ${training.losses[state.iteration]}`;
+  $("loss-text").textContent = `loss ${loss}`;
   if (training.paintCurve) training.paintCurve();
   if (network) paintNetwork();
   if (training.groups.length) paintParameters();
