@@ -118,7 +118,8 @@ def render(  # noqa: D417 - draw_dot describes the options
 def _drawn(root: Any, options: GraphOptions, caller: str) -> Diagram:
     """The diagram of what `root` holds, with errors in the name of `caller`."""
     options.check(caller)
-    return diagram(graph_of(root, options.parameters, caller), options)
+    numbers = options.detail != "structure"
+    return diagram(graph_of(root, options.parameters, caller, numbers=numbers), options)
 
 
 def _content(drawn: graphviz.Digraph, form: str) -> str | bytes:

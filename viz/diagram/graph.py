@@ -164,14 +164,19 @@ def snapshot(root: Any, *, parameters: Any = None) -> Graph:
     return graph_of(root, parameters, "snapshot")
 
 
-def graph_of(root: Any, parameters: Any, caller: str, name: str = "root") -> Graph:
-    """`snapshot`, with errors in the name of `caller`, whose argument is called `name`."""
+def graph_of(
+    root: Any, parameters: Any, caller: str, name: str = "root", *, numbers: bool = True
+) -> Graph:
+    """`snapshot`, with errors in the name of `caller`, whose argument is called `name`.
+
+    Stale results are refused, unless `numbers` says that none will be shown.
+    """
     if isinstance(root, Graph):
         return root
     thawed("drawing a graph")
     if isinstance(root, Program):
         return _of_program(root, caller)
-    reader = _Reader()
+    reader = _Reader(numbers)
     if isinstance(root, Tape):
         with _held({root.table}):
             reader.tape(root)
@@ -222,8 +227,9 @@ def known_parameters(given: Any, caller: str) -> dict[Value, str]:
 class _Reader:
     """Reads entries of tapes into a graph; `places` are the numbers that they have there."""
 
-    def __init__(self) -> None:
+    def __init__(self, numbers: bool) -> None:
         self.graph = Graph()
+        self.numbers = numbers  # whether any will be shown
         self.places: dict[Table, dict[int, int]] = {}
         self.foreign: dict[Value, int] = {}  # places of other threads' leaves
 
@@ -232,19 +238,25 @@ class _Reader:
         found = list(map(located, roots))
         for table in dict.fromkeys(table for table, _ in found):
             entries = [entry for x, entry in found if x is table]
-            table.refuse_stale(entries)
+            self.check(table, entries)
             self.read(table, table.reached(entries)[::-1])
         self.graph.outputs |= {self.places[table][entry] for table, entry in found}
 
     def tape(self, tape: Tape) -> None:
         """All entries of a tape, after what they use from before it; unused results are outputs."""
         table, entries = tape.table, tape.numbers()
+        self.check(table, list(entries))
         used = {x for entry in entries for x in table.operands(entry)}
         self.read(table, sorted(x for x in used if x < entries.start), bare=True)
         self.read(table, entries)
         places = self.places[table]
         loose = {places[entry] for entry in entries if entry not in used}
         self.graph.outputs = {n for n in loose if self.graph.operands[n]}
+
+    def check(self, table: Table, entries: list[int]) -> None:
+        """Refuse stale results: their slopes would be wrong."""
+        if self.numbers:
+            table.refuse_stale(entries)
 
     def read(self, table: Table, entries: Iterable[int], *, bare: bool = False) -> None:
         """Add entries, oldest first; `bare` for ones whose operands are not to be drawn."""
