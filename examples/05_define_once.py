@@ -18,6 +18,15 @@ for number in (-2.0, -1.0, 0.0, 1.0, 2.0):
     y.forward().backward()
     print(f"{x.data:5.1f}  {y.data:6.3f}  {w.grad:7.3f}  {b.grad:7.3f}")
 
+# In between, a result is stale: it is that of the old numbers. Its sweep is refused.
+x.data = 3.0
+try:
+    y.backward()
+except RuntimeError as error:
+    print("\nrefused:", error)
+else:
+    raise AssertionError("slopes at new numbers, of a result of the old ones")
+
 # Learning: the leaves w and b move against their gradients, the graph stays the same.
 target = Value(0.0, label="target")
 loss = (y - target) ** 2

@@ -1,5 +1,6 @@
 """Gradient descent: find the lowest point of a valley by always walking downhill."""
 
+import math
 from typing import Any
 
 from miniflow import Value, hessian, value_and_grad
@@ -45,6 +46,28 @@ for step in range(8):
     determinant = xx * yy - xy * xy
     x, y = x - (yy * dx - xy * dy) / determinant, y - (xx * dy - xy * dx) / determinant
 assert height < 1e-12
+
+# Two slips of the first week. `p -= ...` gives the name p to another Value, computed from the
+# old one, and the list keeps what it had: a step sets .data.
+weights = [Value(3.0), Value(4.0)]
+sum(p * p for p in weights).backward()
+for p in weights:
+    p -= 0.1 * p.grad  # the slip
+assert [p.data for p in weights] == [3.0, 4.0]
+for p in weights:
+    p.data -= 0.1 * p.grad
+print("\nweights after a step:", [round(p.data, 3) for p in weights])
+
+# And a step that is too long leads higher up, from there higher still, and out of the numbers.
+point, step = [Value(-1.2), Value(1.0)], 0
+optimizer = SGD(point, lr=0.01)
+while math.isfinite((bottom := valley(*point)).data):
+    optimizer.zero_grad()
+    bottom.backward()
+    optimizer.step()
+    step += 1
+print(f"steps of 0.01: the height is {bottom.data} after {step} of them")
+assert step < 20
 
 # Exercise: start near the bottom, at (1.01, 1.02), and walk 2,000 steps of 0.0019, then of
 # 0.003 times the gradient. The largest curvature there is 1001.6, and 2 / 1001.6 lies between
