@@ -50,7 +50,7 @@ assert height < 1e-12
 # Two slips of the first week. `p -= ...` gives the name p to another Value, computed from the
 # old one, and the list keeps what it had: a step sets .data.
 weights = [Value(3.0), Value(4.0)]
-sum(p * p for p in weights).backward()
+(weights[0] ** 2 + weights[1] ** 2).backward()
 for p in weights:
     p -= 0.1 * p.grad  # the slip
 assert [p.data for p in weights] == [3.0, 4.0]
