@@ -9,7 +9,6 @@ from miniflow.tape.storage cimport Handle, Storage, plain
 cdef extern from "columns.h":
     const int CONSTANT
     const int LEAF
-    const int SHARED
     Py_ssize_t pending_before(const unsigned char *mark, Py_ssize_t stop)
 
 
@@ -32,9 +31,12 @@ cdef class Reading(Compaction):
     cpdef object handle(self, Py_ssize_t n)
     @cython.locals(marks=bytearray, n=Py_ssize_t, found=list)
     cpdef list reached(self, object entries, Py_ssize_t floor=*)
-    @cython.locals(n=Py_ssize_t, k=Py_ssize_t, code=int, a=int, b=int, arity=int)
+    @cython.locals(n=Py_ssize_t)
     cpdef bint self_contained(self, Py_ssize_t floor)
-    cdef bint _from_before(self, Py_ssize_t n, Py_ssize_t floor) noexcept
+    @cython.locals(n=Py_ssize_t, k=Py_ssize_t, a=int, b=int, arity=int)
+    cdef bint uses_before(self, Py_ssize_t floor, Py_ssize_t start, bint leaves) noexcept
+    @cython.locals(code=int)
+    cdef bint _is_before(self, Py_ssize_t n, Py_ssize_t floor, bint leaves) noexcept
     cpdef bint idle(self)
 
 

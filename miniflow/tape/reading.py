@@ -27,7 +27,7 @@ else:
     from miniflow.tape.columns import cython
 
 if not cython.compiled:
-    from miniflow.tape.columns import CONSTANT, LEAF, SHARED, last, pending_entry
+    from miniflow.tape.columns import CONSTANT, LEAF, last, pending_entry
 
 
 def located(v: Handle) -> tuple[Any, int]:
@@ -116,22 +116,27 @@ class Reading(Compaction):
 
     def self_contained(self, floor: int) -> bool:
         """Whether entries from `floor` on use none from before, other than constants."""
-        for n in range(floor, self.count):
-            code, a, b = self.operation[n], self.left[n], self.right[n]
-            arity = self.arity[code]
+        shared = [n for n in self.homes.copy() if n >= floor]
+        return not (shared or self.uses_before(floor, floor, True))
+
+    def uses_before(self, floor: int, start: int, leaves: bool) -> bool:
+        """Whether entries from `start` on use results from before `floor`; or `leaves` of here."""
+        for n in range(start, self.count):
+            arity, a, b = self.arity[self.operation[n]], self.left[n], self.right[n]
             if arity == 1 or arity == 2:
-                if self._from_before(a, floor) or (arity == 2 and self._from_before(b, floor)):
-                    return False
+                if self._is_before(a, floor, leaves) or (
+                    arity == 2 and self._is_before(b, floor, leaves)
+                ):
+                    return True
             elif arity:
                 for k in range(a, a + b):
-                    if self._from_before(self.pool[k], floor):
-                        return False
-            elif code == SHARED:
-                return False
-        return True
+                    if self._is_before(self.pool[k], floor, leaves):
+                        return True
+        return False
 
-    def _from_before(self, n: int, floor: int) -> bool:
-        return n < floor and self.operation[n] != CONSTANT
+    def _is_before(self, n: int, floor: int, leaves: bool) -> bool:
+        code = self.operation[n]
+        return n < floor and code != CONSTANT and (leaves or code != LEAF)
 
     def dependent(self, entries: Iterable[int], sources: Iterable[int]) -> set[int]:
         """Those of `entries` (newest first) that come from `sources`, with the sources."""

@@ -27,10 +27,9 @@ cdef class Replaying(Reading):
     cdef double _recomputed(self, Py_ssize_t n) except? -1.0
     @cython.locals(stale=Py_ssize_t)
     cpdef refuse_stale(self, list entries)
-    @cython.locals(n=Py_ssize_t, home=Handle)
     cdef bint _doubtful(self, list entries) except -1
-    @cython.locals(n=Py_ssize_t, k=Py_ssize_t, x=Py_ssize_t, a=Py_ssize_t, b=Py_ssize_t, arity=int)
-    cdef bint _uses_results_before(self, Py_ssize_t floor, Py_ssize_t start) noexcept
+    @cython.locals(n=Py_ssize_t, home=Handle)
+    cdef _notice_others(self)
     @cython.locals(marks=bytearray, n=Py_ssize_t)
     cdef Py_ssize_t _stale(self, list entries) except -2
     @cython.locals(arity=int, left=Py_ssize_t, right=Py_ssize_t, k=Py_ssize_t)

@@ -97,32 +97,22 @@ class Replaying(Reading):
 
     def _doubtful(self, entries: list[int]) -> bool:
         """Whether some entries may be stale."""
-        for n, home in self.homes.copy().items():
-            if not same(self.value[n], plain(home)):
-                return True
-        if not self.changed or not entries or (len(entries) == 1 and entries[0] == self.fresh):
+        self._notice_others()
+        if not self.changed or not entries or (entries == [self.fresh] and not self.homes):
             return False
         if not self.mixed:
-            self.mixed = self._uses_results_before(self.changed, self.checked)
+            self.mixed = self.uses_before(self.changed, self.checked, False)
             self.checked = self.count
         return self.mixed or min(entries) < self.changed
 
-    def _uses_results_before(self, floor: int, start: int) -> bool:
-        """Whether entries from `start` on use computed ones from before `floor`."""
-        for n in range(start, self.count):
-            a, b = self.left[n], self.right[n]
-            arity = self.arity[self.operation[n]]
-            if arity == 1 or arity == 2:
-                if a < floor and self.arity[self.operation[a]]:
-                    return True
-                if b < floor and arity == 2 and self.arity[self.operation[b]]:
-                    return True
-            elif arity:
-                for k in range(a, a + b):
-                    x = self.pool[k]
-                    if x < floor and self.arity[self.operation[x]]:
-                        return True
-        return False
+    def _notice_others(self) -> None:
+        """Leaves of other threads change, too: as if that had been when they were used last."""
+        for n, home in self.homes.copy().items():
+            if n >= self.changed and not same(self.value[n], plain(home)):
+                while n < self.count and not self.arity[self.operation[n]]:
+                    n += 1  # as far as the result that it is an operand of
+                self.changed = self.checked = min(n + 1, self.count)
+                self.mixed = False
 
     def _stale(self, entries: list[int]) -> int:
         """The first stale entry among those that `entries` come from, -1 if there is none."""
@@ -136,8 +126,7 @@ class Replaying(Reading):
         for n in range(max(entries) + 1):
             if marks[n] and self._moved(n, marks):
                 marks[n] = MOVED
-                old = n < self.changed or self.operation[n] == SHARED
-                if old and not self._holds(n):
+                if n < self.changed and not self._holds(n):
                     return n
         return -1
 
