@@ -2,6 +2,7 @@
 
 import ast
 import math
+import re
 import textwrap
 import unicodedata
 from typing import Any
@@ -76,6 +77,19 @@ def braces_expression(op: Op, xs: list[Text]) -> Text | None:
         factor = 180.0 / math.pi if name == "degrees" else math.pi / 180.0
         return infix("*", PRODUCT, xs[0], Text(repr(factor), ATOM))
     return None
+
+
+def call_expression(function: str, xs: list[Text]) -> Text:
+    """A call."""
+    return Text(f"{function}({', '.join([x.text for x in xs])})", ATOM)
+
+
+def power_expression(library: str, row: str, a: Text, b: Text) -> Text:
+    """A power, by the library's function or by one that does as the row does."""
+    if b.text == "2.0" and a.text.isidentifier():  # the table's square, to the last bit
+        return infix("*", PRODUCT, a, a)
+    simple = re.fullmatch(r"-?[\d.e+-]+", b.text) and b.text != "2.0"
+    return call_expression(library if simple else row, [a, b])
 
 
 def _test(x: Text) -> str:

@@ -17,7 +17,9 @@ from miniflow.program.braces import (
     ascii_name,
     block,
     braces_expression,
+    call_expression,
     folded,
+    power_expression,
     remark,
     simple_text,
 )
@@ -28,12 +30,10 @@ from miniflow.program.writer import (
     ATOM,
     INFIX,
     INLINE,
-    PRODUCT,
     SIGN,
     Text,
     Writer,
     comparison,
-    infix,
 )
 
 # Characters of an expression that is written where it is used, in the engine's rules: what
@@ -172,18 +172,9 @@ def c_expression(op: Op, xs: list[Text]) -> Text:
     if op.arity < 0:
         array = f"(const double[]){{{', '.join([x.text for x in xs])}}}"
         return Text(f"mf_{name}({len(xs)}, {array})", ATOM)
-    return _c_power(*xs) if name == "pow" else _call(CALLS.get(name, f"mf_{name}"), xs)
-
-
-def _call(function: str, xs: list[Text]) -> Text:
-    return Text(f"{function}({', '.join([x.text for x in xs])})", ATOM)
-
-
-def _c_power(a: Text, b: Text) -> Text:
-    if b.text == "2.0" and a.text.isidentifier():  # the table's square, to the last bit
-        return infix("*", PRODUCT, a, a)
-    simple = re.fullmatch(r"-?[\d.e+-]+", b.text) and b.text != "2.0"
-    return _call("pow" if simple else "mf_pow", [a, b])
+    if name == "pow":
+        return power_expression("pow", "mf_pow", *xs)
+    return call_expression(CALLS.get(name, f"mf_{name}"), xs)
 
 
 # --- statements ---------------------------------------------------------------

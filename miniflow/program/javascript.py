@@ -20,24 +20,24 @@ from miniflow.program.braces import (
     ascii_name,
     block,
     braces_expression,
+    call_expression,
     folded,
+    power_expression,
     remark,
     simple_text,
 )
 from miniflow.program.expand import decomposition
 from miniflow.program.ir import Code, Guard, Place
-from miniflow.program.python import nested_text, python_number
+from miniflow.program.python import python_number, structure_text
 from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf, is_static_array
 from miniflow.program.writer import (
     ATOM,
     INFIX,
-    PRODUCT,
     SIGN,
     WIDTH,
     Text,
     Writer,
     comparison,
-    infix,
 )
 from miniflow.util.trees import children, is_dataclass, part_names, static_fields
 
@@ -113,19 +113,8 @@ def javascript_expression(op: Op, xs: list[Text]) -> Text:
     if found is not None:
         return found
     if op.name == "pow":
-        return _power(*xs)
-    return _javascript_call(f"Math.{op.name}" if op.name in MATH_ROWS else op.name, xs)
-
-
-def _javascript_call(function: str, xs: list[Text]) -> Text:
-    return Text(f"{function}({', '.join([x.text for x in xs])})", ATOM)
-
-
-def _power(a: Text, b: Text) -> Text:
-    if b.text == "2.0" and a.text.isidentifier():  # the table's square, to the last bit
-        return infix("*", PRODUCT, a, a)
-    simple = re.fullmatch(r"-?[\d.e+-]+", b.text) and b.text != "2.0"
-    return _javascript_call("Math.pow" if simple else "pow", [a, b])
+        return power_expression("Math.pow", "pow", *xs)
+    return call_expression(f"Math.{op.name}" if op.name in MATH_ROWS else op.name, xs)
 
 
 # --- statements ---------------------------------------------------------------
@@ -183,7 +172,9 @@ def javascript_text(code: Code) -> str:
     parameters, unpacking = _javascript_parameters(writer.inputs(), writer)
     writer.body()
     outputs = iter([writer.texts[x].text for x in code.outputs])
-    result = _returned(_put_together(code.result, outputs))
+    result = _returned(
+        structure_text(code.result, outputs, _javascript_literal, _javascript_structure)
+    )
     head = "\n".join(folded(f"export function {name}({', '.join(parameters)}) {{"))
     return _with_functions(block(head, [*unpacking, *writer.lines, *result]))
 
@@ -266,19 +257,11 @@ def _keys(tree: Any, count: int) -> list[Any]:
     return names
 
 
-def _put_together(tree: Any, outputs: Iterator[str]) -> str:
+def _javascript_structure(tree: Any, texts: list[str]) -> str:
     """A structure of results: arrays and tuples are arrays, dicts and dataclasses are objects."""
-    if tree is NUMBER_LEAF:
-        return next(outputs)
-    if isinstance(tree, ArrayLeaf):
-        return nested_text([next(outputs) for _ in range(tree.size)], tree.shape)
-    parts = children(tree)
-    if parts is None or is_static_array(tree):
-        return _javascript_literal(tree)
-    texts = [_put_together(part, outputs) for part in parts]
     if not (isinstance(tree, dict) or is_dataclass(tree)):
         return f"[{', '.join(texts)}]"
-    held = dict(zip(_keys(tree, len(parts)), texts, strict=True))
+    held = dict(zip(_keys(tree, len(texts)), texts, strict=True))
     if is_dataclass(tree):
         held |= {name: _javascript_literal(x) for name, x in static_fields(tree)}
     return f"{{{', '.join([f'{_javascript_literal(key)}: {text}' for key, text in held.items()])}}}"

@@ -7,7 +7,7 @@ and IEEE arithmetic does not (``1/0``, ``log(0)``) the text raises, too.
 
 import re
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from miniflow.operation import OPERANDS
@@ -186,7 +186,11 @@ def python_text(code: Code, *, flat: bool = False) -> str:
     outputs = [writer.texts[x].text for x in code.outputs]
     if not flat:
         outputs = [str(code.ints.get(k, y)) for k, y in enumerate(outputs)]
-    result = f"[{', '.join(outputs)}]" if flat else _structure(code.result, iter(outputs))
+    result = (
+        f"[{', '.join(outputs)}]"
+        if flat
+        else structure_text(code.result, iter(outputs), _literal, _python_structure)
+    )
     body = [*unpacking, *writer.lines, *_broken("return ", result)]
     parts = [*helpers.values(), _definition(name, parameters, body)]
     return "\n\n".join([_imports("\n".join(parts)), *parts]).lstrip()
@@ -252,16 +256,23 @@ def _places(tree: Any, count: int) -> list[str]:
     return [f"[{place!r}]" for place in (tree if isinstance(tree, dict) else range(count))]
 
 
-def _structure(tree: Any, outputs: Iterator[str]) -> str:
-    """A structure of results; arrays are lists here, objects of dataclasses are dicts."""
+def structure_text(
+    tree: Any, outputs: Iterator[str], literal: Callable[[Any], str],
+    together: Callable[[Any, list[str]], str],
+) -> str:  # fmt: skip
+    """A structure of results: `together` writes one of parts, `literal` what is no number."""
     if tree is NUMBER_LEAF:
         return next(outputs)
     if isinstance(tree, ArrayLeaf):
         return nested_text([next(outputs) for _ in range(tree.size)], tree.shape)
     parts = children(tree)
     if parts is None or is_static_array(tree):
-        return _literal(tree)
-    texts = [_structure(part, outputs) for part in parts]
+        return literal(tree)
+    return together(tree, [structure_text(x, outputs, literal, together) for x in parts])
+
+
+def _python_structure(tree: Any, texts: list[str]) -> str:
+    """Parts in a structure; objects of dataclasses are dicts."""
     if is_dataclass(tree):
         held = dict(zip(part_names(tree), texts, strict=True))
         held |= {name: _literal(x) for name, x in static_fields(tree)}
