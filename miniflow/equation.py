@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any
 
 from miniflow import ops
+from miniflow.program.freeze import freeze
 from miniflow.program.ir import Code, PathError
 from miniflow.program.places import unwatched
 from miniflow.program.structures import NUMBER_LEAF, unflatten_numbers
@@ -38,6 +39,12 @@ def with_arguments(f: Equation, numbers: list[Any], arguments: Any) -> Equation:
         return f(x, *unflatten_numbers(arguments, filled))
 
     return equation
+
+
+def equation_code(equation: Equation, xs: list[float], parameters: list[float]) -> Code:
+    """The equation as a program, on the path that it takes there."""
+    inputs: Any = ((NUMBER_LEAF,) * (len(xs) + len(parameters)), {})
+    return unrecorded(freeze, equation, [*xs, *parameters], inputs)  # type: ignore[no-any-return]
 
 
 def along(code: Code) -> Equation:

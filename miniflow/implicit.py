@@ -20,11 +20,11 @@ from miniflow.equation import (
     Solver,
     along,
     entry_name,
+    equation_code,
     plain_number,
     unrecorded,
     with_arguments,
 )
-from miniflow.program.freeze import freeze
 from miniflow.program.structures import NUMBER_LEAF, flatten_numbers
 from miniflow.system import system_root
 from miniflow.tape.core import Value, here
@@ -85,8 +85,7 @@ def root(f: Equation, x0: Any, *args: Any, solver: Solver | None = None) -> Any:
     live = [x for x in numbers if x.__class__ is Value]
     function = with_arguments(f, numbers, arguments)
     x = unrecorded(_solution, function, starts, live, solver)
-    inputs: Any = ((NUMBER_LEAF,) * (1 + len(live)), {})
-    code = unrecorded(freeze, function, [x, *map(plain_number, live)], inputs)
+    code = equation_code(function, [x], [*map(plain_number, live)])
     if code.result is not NUMBER_LEAF:
         raise TypeError(f"root: f must return one number, got {code.result!r:.60}")
     operands = [*starts, *live, *code.captured]

@@ -20,12 +20,12 @@ from miniflow.equation import (
     Solver,
     along,
     entry_name,
+    equation_code,
     plain_number,
     unrecorded,
     with_arguments,
 )
-from miniflow.program.freeze import freeze
-from miniflow.program.structures import NUMBER_LEAF, flatten_numbers
+from miniflow.program.structures import flatten_numbers
 from miniflow.tape.core import Value, here
 from miniflow.tape.storage import plain
 from miniflow.transforms import jacobian, reached
@@ -46,8 +46,7 @@ def system_root(f: Equation, x0: list[Any], args: tuple[Any, ...], solver: Solve
     starts = [plain_number(x) for x in x0]
     parameters = [plain_number(x) for x in live]
     xs = system.solved([*starts, *parameters])
-    inputs: Any = ((NUMBER_LEAF,) * (len(xs) + len(live)), {})
-    code = unrecorded(freeze, function, [*xs, *parameters], inputs)
+    code = equation_code(function, xs, parameters)
     operands = [*x0, *live, *code.captured]
     if not any(v.__class__ is Value for v in operands):
         return xs

@@ -23,6 +23,7 @@ from miniflow.tape.reading import located
 from miniflow.util.files import write
 from miniflow.util.functions import a_function
 from viz.output.checks import a_path, one_of, wrong_type
+from viz.output.iframe import PAGES
 from viz.output.palette import THEMES
 from viz.player.page import page
 from viz.player.scene import scene_of_paths
@@ -100,7 +101,7 @@ class Live:
             OSError: the file cannot be written.
         """
         one_of("live", "theme", theme, ("auto", *THEMES))
-        path = a_path("live", path, (".html", ".htm"))
+        path = a_path("live", path, PAGES)
         write(path, page(self._scene, theme=theme, title=title or self._title()))
         return path
 
