@@ -23,6 +23,7 @@ from miniflow import (
 )
 from miniflow import math as m
 from miniflow.micrograd import engine
+from support.notebook_cells import graph
 from support.tape_state import assert_clean
 
 
@@ -157,16 +158,7 @@ class Digraph:
 
 def draw_dot(root):
     """A picture in the manner of the notebooks' cell: by `_prev`, `_op`, `data` and `grad`."""
-    nodes, edges = set(), set()
-
-    def build(v):
-        if v not in nodes:
-            nodes.add(v)
-            for child in v._prev:
-                edges.add((child, v))
-                build(child)
-
-    build(root)
+    nodes, edges = graph(root)
     dot = Digraph()
     for n in nodes:
         dot.node(name=str(id(n)), label=f"{{ data {n.data:.4f} | grad {n.grad:.4f} }}")

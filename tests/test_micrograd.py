@@ -15,6 +15,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from support.notebook_cells import graph
+
 
 def library(name):
     """`Value`, `Neuron`, `Layer`, `MLP`, wherever this library has them."""
@@ -127,21 +129,6 @@ def test_divisions_and_powers_are_micrograds(x, y, z):
 
 
 # --- graphs: what its notebook draws ------------------------------------------------
-
-
-def graph(root):
-    """All nodes and edges below a node, as the notebook collects them."""
-    nodes, edges = set(), set()
-
-    def build(v):
-        if v not in nodes:
-            nodes.add(v)
-            for child in v._prev:
-                edges.add((child, v))
-                build(child)
-
-    build(root)
-    return nodes, edges
 
 
 def labelled(lib):
