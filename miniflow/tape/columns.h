@@ -77,6 +77,30 @@ static inline Py_ssize_t last_mark(const char *marks, Py_ssize_t stop)
     return stop;
 }
 
+/* Entries above the last one that has a Value are needed by nobody: they are unused again at
+   once, down to those that side tables tell of. */
+static inline void give_up(void *table)
+{
+    TableHead *t = table;
+    Py_ssize_t n = t->count, k;
+    int arity;
+    if (t->held || PyDict_GET_SIZE(t->scopes)) return;
+    while (n > t->noted && t->owner[n - 1] == NULL) n--;
+    for (k = n; k < t->count && t->pooled; k++) {
+        arity = t->arity[t->operation[k]];
+        if (arity < 0 || arity > 2) {
+            t->pooled = t->left[k];
+            break;
+        }
+    }
+    memset(t->operation + n, 0, (t->count - n) * sizeof(int));
+    memset(t->adjoint + n, 0, (t->count - n) * sizeof(double));
+    t->count = n;
+    if (t->checked > n) t->checked = n;
+    if (t->changed > n) t->changed = n;
+    if (t->fresh >= n) t->fresh = -1;
+}
+
 /* Give a column `size` items, its first `used` ones and zeros; -1 without memory. */
 static inline int lengthen(void *where, size_t used, size_t size, size_t item)
 {

@@ -28,12 +28,12 @@ from miniflow.tape.muting import pausable, running
 
 __all__ = [
     "ARITY", "CONSTANT", "DIRECT", "DONE", "LEAF", "MADE_OF", "PENDING", "SELECTS", "SHARED",
-    "answer",
-    "arities", "binary", "commit", "cython", "dot_of_own", "evaluate", "following", "gather",
-    "get_ident", "holding", "install", "ints", "is_muted", "known", "last", "living", "made", "new",
-    "new_number", "nobody", "numbered", "owned", "partial1", "partial2", "pending_entry", "pointer",
-    "prepare", "pull_wide", "quick", "release", "resize", "spare_column", "stand_for", "unary",
-    "unmark", "usable", "value1", "value2",
+    "answer", "arities", "binary", "commit", "cython", "dot_of_own", "evaluate", "following",
+    "gather", "get_ident", "highest", "holding", "install", "ints", "is_muted", "known", "last",
+    "living", "lowest", "made", "new", "new_number", "nobody", "numbered", "owned", "partial1",
+    "partial2", "pending_entry", "pointer", "prepare", "pull_wide", "quick", "release",
+    "resize", "spare_column", "stand_for", "trim", "unary", "unmark", "usable", "value1",
+    "value2",
 ]  # fmt: skip
 
 
@@ -52,6 +52,7 @@ class _Gone:
 
 install = setattr  # a method of the class of Values
 new: Any = object.__new__  # a Value without a tape
+lowest, highest = min, max  # of entries
 pointer = ref  # what the owner column has of a Value
 nobody: Any = ref(_Gone())  # the owner of an entry that no Value stands for
 
@@ -328,6 +329,10 @@ def following(table: Any, n: int) -> int:
 def unmark(table: Any) -> None:
     """Take all marks away."""
     table.mark[:] = bytes(len(table.mark))
+
+
+def trim(table: Any) -> None:
+    """Use entries above the last one that has a Value anew: lists wait for a compaction."""
 
 
 def owned(table: Any, count: int) -> bytearray:

@@ -17,6 +17,7 @@ cdef extern from "columns.h":
     void move_number(double *column, Py_ssize_t to, Py_ssize_t start)
     void clear_numbers(double *column, Py_ssize_t start, Py_ssize_t stop)
     void set_entry(void *owner, Py_ssize_t entry)
+    void give_up(void *table)
 
 
 cdef int OTHER
@@ -40,6 +41,9 @@ cdef class Compaction(Storage):
     cpdef bytearray needed(self, Py_ssize_t count)
     @cython.locals(arity=int, left=Py_ssize_t, right=Py_ssize_t, k=Py_ssize_t, x=Py_ssize_t)
     cdef mark_operands(self, Py_ssize_t n, bytearray marks, Py_ssize_t floor)
+    cpdef Py_ssize_t open_scope(self) except -1
+    cpdef end_scope(self, Py_ssize_t scope)
+    cpdef drop_scope(self, Py_ssize_t scope)
     @cython.locals(count=Py_ssize_t)
     cpdef bint keep(self, bytearray marks, Py_ssize_t version, Py_ssize_t held) except -1
     @cython.locals(before=Py_ssize_t, place=Py_ssize_t, n=Py_ssize_t)
@@ -51,6 +55,11 @@ cdef class Compaction(Storage):
 cdef inline object holding(Compaction table):
     """A context that holds the entries of a table in place: the table itself."""
     return table
+
+
+cdef inline void trim(Compaction table):
+    """Use entries above the last one that has a Value anew."""
+    give_up(<void *>table)
 
 
 cdef inline Py_ssize_t last(bytearray marks, Py_ssize_t stop):

@@ -28,6 +28,7 @@ if not cython.compiled:
         numbered,
         owned,
         resize,
+        trim,
     )
 
 SLACK = 4 if cython.compiled else 2  # lists take memory for entries that are not in use, too
@@ -56,6 +57,28 @@ class Compaction(Storage):
         if self.due and not self.held:
             self.due = False
             self.make_room(0)
+
+    # --- scopes: stretches of entries that are kept ------------------------------------
+
+    def open_scope(self) -> int:
+        """Keep the entries to come; the number of their scope."""
+        with self.hold():
+            self.opened += 1
+            self.scopes[self.opened] = (self.count, None)
+            self.version += 1
+        return self.opened
+
+    def end_scope(self, scope: int) -> None:
+        """Keep no more entries than there are."""
+        with self.hold():
+            self.scopes[scope] = (self.scopes[scope][0], self.count)
+            self.version += 1
+
+    def drop_scope(self, scope: int) -> None:
+        """Keep its entries no longer."""
+        del self.scopes[scope]
+        self.version += 1
+        trim(self)
 
     # --- entries ----------------------------------------------------------------
 

@@ -72,7 +72,7 @@ cdef class Table(Replaying):
     cpdef Value constant(self, double number)
     @cython.locals(leaves=list)
     cpdef sweep(self, Number v, double seed)
-    @cython.locals(n=Py_ssize_t, seed=double)
+    @cython.locals(n=Py_ssize_t, k=Py_ssize_t)
     cpdef list gradients(self, list entries, list seeds, list sources)
     @cython.locals(operation="int *", left="int *", right="int *", value="double *",
                    adjoint="double *", mark="unsigned char *", code=int, g=double, y=double,
@@ -341,6 +341,20 @@ cdef inline double *spare_column(Table table, list sources) except NULL:
     for n in sources:
         table.spare[n] = 0.0
     return table.spare
+
+
+cdef inline Py_ssize_t lowest(list entries) except -1:
+    cdef Py_ssize_t found = entries[0], n
+    for n in entries:
+        found = min(found, n)
+    return found
+
+
+cdef inline Py_ssize_t highest(list entries) except -1:
+    cdef Py_ssize_t found = entries[0], n
+    for n in entries:
+        found = max(found, n)
+    return found
 
 
 cdef inline Py_ssize_t following(Table table, Py_ssize_t n) noexcept:

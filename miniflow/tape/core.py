@@ -198,12 +198,12 @@ class Table(Replaying):
 
     def gradients(self, entries: list[int], seeds: list[float], sources: list[int]) -> list[float]:
         """The sum over entries of seed x d(entry)/d(source); nobody's `.grad` changes."""
-        self.begin_sweep(self.adjoint, min(sources), entries)
+        self.begin_sweep(self.adjoint, lowest(sources), entries)
         try:
             self.flow = spare_column(self, sources)
-            for n, seed in zip(entries, seeds, strict=True):
-                self._reach(n, seed, 1.0)
-            self._pull(max(entries))
+            for k, n in enumerate(entries):
+                self._reach(n, seeds[k], 1.0)
+            self._pull(highest(entries))
             self.reached_leaves()
             return [self.flow[n] for n in sources]
         finally:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import ContextDecorator
 from typing import Any, NamedTuple
 
-from miniflow.tape.core import Table, Value, here, thawed
+from miniflow.tape.core import Value, here, thawed
 from miniflow.tape.pullback import pullback
-from miniflow.tape.quick import short_gradient
+from miniflow.tape.quick import Stretch, short_gradient
 from miniflow.util import trees
 from miniflow.util.notebook import InNotebook
 from miniflow.util.words import dialect
@@ -26,7 +26,7 @@ class Entry(NamedTuple):
     label: str
 
 
-class Tape(InNotebook):
+class Tape(Stretch, InNotebook):
     """What is recorded on this thread while the ``with`` block runs, entry by entry.
 
     A scope on the one tape that records anyhow: nothing needs it, but it keeps its
@@ -45,54 +45,20 @@ class Tape(InNotebook):
         6.0
     """
 
-    def __init__(self) -> None:
-        self._open()
-
-    def _open(self) -> None:
-        table = self._table = here.table
-        with table.hold():
-            self._scope = table.opened = table.opened + 1
-            table.scopes[self._scope] = (table.count, None)
-            table.version += 1
-
-    def __enter__(self) -> "Tape":
-        self._close()
-        self._open()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        table = self._table
-        with table.hold():
-            start, _ = table.scopes[self._scope]
-            table.scopes[self._scope] = (start, table.count)
-            table.version += 1
-
     def __reduce__(self) -> Any:
         raise TypeError("a Tape cannot be copied or pickled; keep list(tape), its entries")
 
-    def _close(self) -> None:
-        del self._table.scopes[self._scope]
-        self._table.version += 1
-
-    def __del__(self) -> None:
-        self._close()
-
-    @property
-    def table(self) -> Table:
-        """The table that its entries are in."""
-        return self._table
-
     def numbers(self) -> range:
         """The numbers of its entries in the table; hold the table as long as they are used."""
-        start, stop = self._table.scopes[self._scope]
-        return range(start, self._table.count if stop is None else stop)
+        start, stop = self.table.scopes[self._scope]
+        return range(start, self.table.count if stop is None else stop)
 
     def __len__(self) -> int:
         return len(self.numbers())
 
     def __iter__(self) -> Iterator[Entry]:
         thawed("reading a Tape")
-        table, entries = self._table, []
+        table, entries = self.table, []
         with table.hold():
             numbers = self.numbers()
             for n in numbers:

@@ -128,29 +128,6 @@ static int handle_setattro(PyObject *v, PyObject *name, PyObject *number)
     return -1;
 }
 
-/* Entries above the last one that has a Value are needed by nobody: they are unused again at
-   once, down to those that side tables tell of. */
-static void give_up(TableHead *t)
-{
-    Py_ssize_t n = t->count, k;
-    int arity;
-    if (t->held || PyDict_GET_SIZE(t->scopes)) return;
-    while (n > t->noted && t->owner[n - 1] == NULL) n--;
-    for (k = n; k < t->count && t->pooled; k++) {
-        arity = ARITY[t->operation[k]];
-        if (arity < 0 || arity > 2) {
-            t->pooled = t->left[k];
-            break;
-        }
-    }
-    memset(t->operation + n, 0, (t->count - n) * sizeof(int));
-    memset(t->adjoint + n, 0, (t->count - n) * sizeof(double));
-    t->count = n;
-    if (t->checked > n) t->checked = n;
-    if (t->changed > n) t->changed = n;
-    if (t->fresh >= n) t->fresh = -1;
-}
-
 static inline void put_by(HandleHead *v)
 {
 #ifdef Py_TRACE_REFS

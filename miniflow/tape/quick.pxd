@@ -2,7 +2,7 @@
 
 cimport cython
 
-from miniflow.tape.core cimport Table, Value
+from miniflow.tape.core cimport Table, Value, current
 
 
 @cython.locals(table=Table, leaves=list, muted=Py_ssize_t, slopes=list)
@@ -14,6 +14,12 @@ cdef class Shortcut:
     cdef bint _both
 
 
+cdef class Stretch:
+    cdef readonly Table table
+    cdef readonly Py_ssize_t _scope
+
+
 @cython.locals(table=Table, single=bint, entries=list, found=list)
 cpdef object short_gradient(object target, object sources)
+cdef bint _is_open(Table table)
 cdef bint _all(xs, kind)

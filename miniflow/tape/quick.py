@@ -1,13 +1,13 @@
 """The short ways of `grad` and `Tape.gradient`: floats, alone or in a list, and one Value out.
 
-Python and Cython read the same file.
+What a `Tape` does at its ends is here, too. Python and Cython read the same file.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 from miniflow.ops import constant
-from miniflow.tape.core import Table, Value, here
+from miniflow.tape.core import Table, Value, current
 from miniflow.tape.muting import pausable
 
 Short = tuple[Any, Any, Any]
@@ -29,7 +29,7 @@ def short_call(
     kind = type(x)
     if kind is not float and not ((kind is list or kind is tuple) and _all(x, float)):
         return None, None, None
-    table = here.table
+    table = current()
     muted, table.muted = table.muted, 0
     try:
         leaves = [Value(x)] if kind is float else [Value(number) for number in x]
@@ -77,17 +77,44 @@ class Shortcut:
         return found if self._both else found[1]
 
 
+class Stretch:
+    """A stretch of the tape of this thread whose entries are kept.
+
+    Attributes:
+        table: the table that its entries are in.
+    """
+
+    def __init__(self) -> None:
+        self.table = current()
+        self._scope = self.table.open_scope()
+
+    def __enter__(self) -> Any:
+        """Begin, or begin anew, on the tape of the thread that asks."""
+        if self._scope:  # without it there is no table
+            self.table.drop_scope(self._scope)
+        self.table = current()
+        self._scope = self.table.open_scope()
+        return self
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if self._scope:
+            self.table.end_scope(self._scope)
+
+    def __del__(self) -> None:
+        if getattr(self, "_scope", 0):
+            self.table.drop_scope(self._scope)
+
+
 def short_gradient(target: Any, sources: Any) -> Any:
     """The gradient of a Value by one or by a list of them; None where that takes more."""
-    table = here.table
+    table = current()
     if type(target) is not Value or target._tape is not table:
         return None
     single = type(sources) is Value
     values = [sources] if single else sources
     if type(values) is not list or not _all(values, Value) or table.sweeping:
         return None
-    open_tapes = [1 for _, stop in table.scopes.values() if stop is None]
-    if table.trace is not None or open_tapes:
+    if table.trace is not None or _is_open(table):
         return None
     with table.hold():
         entries: list[int] = []
@@ -99,6 +126,17 @@ def short_gradient(target: Any, sources: Any) -> Any:
     return found[0] if single else found
 
 
+def _is_open(table: Table) -> bool:
+    """Whether a Tape is, so that gradients are recorded."""
+    for _, stop in table.scopes.copy().values():  # noqa: SIM110 - in C there is no generator
+        if stop is None:
+            return True
+    return False
+
+
 def _all(xs: Any, kind: type) -> bool:
     """Whether there are some, and all of one class."""
-    return len(xs) > 0 and all([type(x) is kind for x in xs])  # noqa: C419 - compiled, it is quicker
+    for x in xs:
+        if type(x) is not kind:
+            return False
+    return len(xs) > 0

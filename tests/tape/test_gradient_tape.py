@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniflow import Tape, Value
+from miniflow import Tape, Value, engine
 from miniflow.tape.core import here
 
 
@@ -115,3 +115,26 @@ def test_a_tape_is_not_copied():
     for copied in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match="a Tape cannot be copied or pickled"):
             copied(tape)
+
+
+def test_a_tape_that_was_never_opened_goes_quietly():
+    tape = Tape.__new__(Tape)
+    with pytest.raises((AttributeError, TypeError)):
+        len(tape)
+    del tape
+
+
+def test_entries_of_a_tape_make_room_when_it_goes():
+    here.table.compact()
+    before = here.table.count
+    with Tape() as tape:
+        y = Value(1.0)
+        for _ in range(20):
+            y = -y
+    assert len(tape) == 21
+    del y
+    assert len(tape) == 21
+    del tape
+    if engine == "python":
+        here.table.compact()
+    assert here.table.count <= before
