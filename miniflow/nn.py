@@ -19,6 +19,7 @@ from weakref import WeakValueDictionary
 from miniflow import ops
 from miniflow.losses import bce_with_logits, cross_entropy, hinge, mae, mse
 from miniflow.tape.core import Value, current, neuron
+from miniflow.tape.quick import zero_gradients
 from miniflow.tape.reading import located
 from miniflow.tape.storage import is_leaf
 from miniflow.util.files import write
@@ -89,8 +90,7 @@ class Module(InNotebook):
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to 0."""
-        for p in self.parameters():
-            p.grad = 0.0
+        zero_gradients(tuple(self.parameters()))
 
     def state_dict(self) -> dict[str, float]:
         """The parameters' numbers by name."""

@@ -171,6 +171,9 @@ class Op:
             error.add_note(self.advice())
             raise
 
+    def slopes(self, xs: Sequence[float], y: float) -> list[float] | None:
+        """dy/d(operand) for all of them at once, if it has them so; a row has not."""
+
     def advice(self) -> str:
         """What to say where a row's function raises."""
         return (

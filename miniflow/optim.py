@@ -1,14 +1,16 @@
 """Optimisers: they turn gradients into new parameters.
 
 They know nothing of Values but `.data` and `.grad`. A step computes every new number
-first and then assigns them, so that an error leaves the parameters as they were.
+first and then assigns them, so that an error leaves the parameters as they were. Formulas are
+of arrays, with a number for each parameter.
 """
 
 from collections.abc import Iterable
-from math import inf, sqrt
+from math import inf
 from numbers import Real
 from typing import Any, Protocol
 
+from miniflow.tape.quick import gradients_of, numbers_of, set_numbers, zero_gradients
 from miniflow.util.notebook import InNotebook
 from miniflow.util.words import shown
 
@@ -63,17 +65,25 @@ class Optimizer(InNotebook):
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to 0."""
-        for p in self.parameters:
-            p.grad = 0.0
+        zero_gradients(tuple(self.parameters))
 
     def step(self) -> None:
         """Move every parameter once, along its gradient."""
-        moved = self.moved([(p.data, p.grad) for p in self.parameters])
-        for p, number in zip(self.parameters, moved, strict=True):
-            p.data = number
+        import numpy
 
-    def moved(self, points: list[tuple[float, float]]) -> list[float]:
-        """The new numbers for pairs of number and gradient."""
+        parameters = tuple(self.parameters)
+        numbers, slopes = numbers_of(parameters), gradients_of(parameters)
+        if numbers is None or slopes is None:  # not all are Values of this thread
+            numbers, slopes = [p.data for p in parameters], [p.grad for p in parameters]
+        with numpy.errstate(all="ignore"):
+            moved = self.moved(numpy.array(numbers, dtype=float), numpy.array(slopes, dtype=float))
+        found = moved.tolist()
+        if not set_numbers(parameters, found):
+            for p, number in zip(parameters, found, strict=True):
+                p.data = number
+
+    def moved(self, numbers: Any, slopes: Any) -> Any:
+        """The new numbers, from arrays of the numbers and the gradients."""
         raise NotImplementedError
 
 
@@ -90,15 +100,14 @@ class SGD(Optimizer):
     ) -> None:  # fmt: skip
         super().__init__(parameters, lr, weight_decay)
         self.momentum = _rate("SGD: momentum", momentum)
-        self._velocity = [0.0] * len(self.parameters)
+        self._velocity: Any = 0.0
 
-    def moved(self, points: list[tuple[float, float]]) -> list[float]:
-        velocity = slopes = _decayed(points, self.weight_decay)
+    def moved(self, numbers: Any, slopes: Any) -> Any:
+        velocity = slopes = _decayed(numbers, slopes, self.weight_decay)
         if self.momentum:  # without it no memory: 0 * inf is nan
-            velocity = [self.momentum * v + g for v, g in zip(self._velocity, slopes, strict=True)]
-        moved = [p - self.lr * v for (p, _), v in zip(points, velocity, strict=True)]
+            velocity = self.momentum * self._velocity + slopes
         self._velocity = velocity
-        return moved
+        return numbers - self.lr * velocity
 
 
 class Adam(Optimizer):
@@ -125,28 +134,23 @@ class Adam(Optimizer):
         self.eps = _rate(f"{name}: eps", eps)
         if not self.eps:
             raise ValueError(f"{name}: eps must be above 0, got {eps!r}: it keeps a step finite")
-        self._moments = [(0.0, 0.0)] * len(self.parameters)
+        self._moments: Any = 0.0, 0.0
         self._steps = 0
 
-    def moved(self, points: list[tuple[float, float]]) -> list[float]:
-        slopes = _decayed(points, self.weight_decay)
-        return self.adapted([(p, g) for (p, _), g in zip(points, slopes, strict=True)])
+    def moved(self, numbers: Any, slopes: Any) -> Any:
+        return self.adapted(numbers, _decayed(numbers, slopes, self.weight_decay))
 
-    def adapted(self, points: list[tuple[float, float]]) -> list[float]:
+    def adapted(self, p: Any, g: Any) -> Any:
         """Adam's step without weight decay."""
+        import numpy
+
         first, second = self.betas
+        m, v = self._moments
         steps = self._steps + 1
-        moments = [
-            (first * m + (1 - first) * g, second * v + (1 - second) * g * g)
-            for (m, v), (_, g) in zip(self._moments, points, strict=True)
-        ]
+        m, v = first * m + (1 - first) * g, second * v + (1 - second) * g * g
         rise, spread = 1 - first**steps, 1 - second**steps
-        moved = [
-            p - self.lr * (m / rise) / (sqrt(v / spread) + self.eps)
-            for (p, _), (m, v) in zip(points, moments, strict=True)
-        ]
-        self._moments, self._steps = moments, steps
-        return moved
+        self._moments, self._steps = (m, v), steps
+        return p - self.lr * (m / rise) / (numpy.sqrt(v / spread) + self.eps)
 
 
 class AdamW(Adam):
@@ -161,13 +165,13 @@ class AdamW(Adam):
     ) -> None:  # fmt: skip
         super().__init__(parameters, lr, betas, eps, weight_decay=weight_decay)
 
-    def moved(self, points: list[tuple[float, float]]) -> list[float]:
-        return self.adapted([(p * (1 - self.lr * self.weight_decay), g) for p, g in points])
+    def moved(self, numbers: Any, slopes: Any) -> Any:
+        return self.adapted(numbers * (1 - self.lr * self.weight_decay), slopes)
 
 
-def _decayed(points: list[tuple[float, float]], weight_decay: float) -> list[float]:
+def _decayed(numbers: Any, slopes: Any, weight_decay: float) -> Any:
     """The gradients with weight decay, if there is any: 0 * inf is nan."""
-    return [g + weight_decay * p if weight_decay else g for p, g in points]
+    return slopes + weight_decay * numbers if weight_decay else slopes
 
 
 def _rate(what: str, number: Any) -> float:

@@ -6,6 +6,7 @@ called.py           objects whose calls lead straight to machine code; called.c 
 function.py         what both return: a function with its specializations and its machine code
 paths.py            one specialization for each path: guards, side exits
 evaluators.py       how a program is computed: replayed, as Python, as machine code
+captured.py         the numbers of captured Values
 entries.py          results as entries on the tape
 batch_arguments.py  the arguments of a batch, taken apart
 batch_run.py        all elements on the first one's path, those that leave it on others

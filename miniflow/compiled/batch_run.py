@@ -13,8 +13,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from miniflow.compiled.batch_arguments import BatchArguments, BatchColumns, axes_for, batch_number
+from miniflow.compiled.captured import CapturedNumbers, captured_numbers
 from miniflow.compiled.function import CompiledFunction
-from miniflow.compiled.paths import Chain, Specialization, SpecializationCache, captured_numbers
+from miniflow.compiled.paths import Chain, Specialization, SpecializationCache
 from miniflow.program.ir import Code, PathError
 from miniflow.program.schedule import BLOCK, PARTIALS, Shape
 from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf, flatten_numbers, treedef_key
@@ -133,7 +134,7 @@ class BatchRun:
 
     def __init__(
         self, cache: SpecializationCache, chain: Chain, arguments: BatchArguments, same: Any,
-        live: dict[int, float] | None, options: BatchOptions, owner: CompiledFunction | None = None,
+        live: CapturedNumbers | None, options: BatchOptions, owner: CompiledFunction | None = None,
     ) -> None:  # fmt: skip
         self.cache = cache
         self.chain = chain
@@ -153,6 +154,8 @@ class BatchRun:
     @property
     def captured(self) -> tuple[Value, ...]:
         """The captured Values of all paths."""
+        if len(self.paths) == 1:
+            return next(iter(self.paths)).program.captured
         found = {id(v): v for path in self.paths for v in path.program.captured}
         return tuple(found.values())
 
@@ -176,15 +179,15 @@ class BatchRun:
 
     def _places(self, path: Specialization) -> Any:
         """Which outputs those of a path are: partials by the captured Values come in one order."""
-        if not self.chain:
+        live, count = self.live, self.arguments.size
+        if not self.chain or live is None or path.program.captured is live.values:
             return slice(None)
-        order = {name: k for k, name in enumerate(self.live or ())}
-        count = self.arguments.size
-        return [*range(count), *[count + order[id(v)] for v in path.program.captured]]
+        return [*range(count), *[count + k for k in live.places(path.program)]]
 
     def _output_count(self, outputs: int) -> int:
         """How many outputs there are, whatever the path."""
-        return self.arguments.size + len(self.live or ()) if self.chain else outputs
+        live = () if self.live is None else self.live.values
+        return self.arguments.size + len(live) if self.chain else outputs
 
     def _none(self) -> None:
         """The structure of no elements' results."""
@@ -248,7 +251,7 @@ class BatchRun:
 
         total = self.options.total
         captured = captured_numbers(path.program, self.live)
-        uniform = numpy.concatenate([self.same, captured]) if captured else self.same
+        uniform = numpy.concatenate([self.same, captured]) if len(captured) else self.same
         shape = Shape(columns.layout + (None,) * len(captured), total)
         code = self._code(path, shape)
         self._enter(path, code.outputs)

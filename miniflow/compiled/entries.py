@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from miniflow.compiled.captured import CapturedNumbers
 from miniflow.compiled.paths import Chain, Specialization, SpecializationCache, jit_number
 from miniflow.ops import Op
 from miniflow.tape.core import Value, here
@@ -67,6 +68,11 @@ class EntryOp(Op):
             self.memory = xs, y, self._partials(xs, y), []
         return self.memory[2][k]
 
+    def slopes(self, xs: Sequence[float], y: float) -> list[float]:
+        """dy/d(operand) for all of them."""
+        self._partial(0, xs, y)
+        return self.memory[2]
+
     def condition(self, k: int, operands: Sequence[Any], partial: Any) -> Any:
         """What is 0 where operand k, whose partial was asked for just now, was not reached."""
         if partial.__class__ is not Value and partial != 0.0:
@@ -98,7 +104,7 @@ class OutputOp(EntryOp):
         self, chain: Chain, numbers: Sequence[float]
     ) -> tuple[Specialization, list[float], list[float]]:
         start = len(numbers) - len(self.captured)
-        live = {id(v): x for v, x in zip(self.captured, numbers[start:], strict=True)}
+        live = CapturedNumbers(self.captured, numbers[start:])
         found = self.cache.find(chain, list(numbers[:start]), live)
         if found is None:
             raise RuntimeError(f"{self.name}: it takes too many paths; call the function itself")
@@ -118,7 +124,7 @@ class OutputOp(EntryOp):
         numbers = [plain(x) if x.__class__ is Value else x for x in xs]
         path, _, partials = self._find(chain, numbers)
         captured = path.program.captured
-        recorded = any(x.__class__ is Value for x in xs)
+        recorded = Value in map(type, xs)
         if captured is self.captured and not recorded:
             return partials
         order = {id(v): k for k, v in enumerate(captured, start)}

@@ -15,11 +15,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from miniflow.compiled.captured import CapturedNumbers, captured_numbers
 from miniflow.compiled.evaluators import LARGEST, PATIENCE, Evaluator, caller_level, in_background
 from miniflow.program.freeze import freeze
 from miniflow.program.ir import Code, PathError
 from miniflow.program.structures import NUMBER_LEAF, treedef_key
-from miniflow.tape.core import Value, current, here
+from miniflow.tape.core import Value, current
 from miniflow.tape.pullback import pullback
 from miniflow.util.functions import Function
 
@@ -158,7 +159,7 @@ class SpecializationCache:
         self.on_new_path: Callable[[Specialization, Specialization | None, int], None] | None = None
 
     def find(
-        self, chain: Chain, inputs: list[float], live: dict[int, float] | None = None
+        self, chain: Chain, inputs: list[float], live: CapturedNumbers | None = None
     ) -> tuple[Specialization, list[float], list[float]] | None:
         """The path taken at a point, its numbers there and the outputs of a chain.
 
@@ -257,16 +258,7 @@ def jit_number(x: Any) -> float:
     return current().number(x, "jit")
 
 
-def captured_numbers(program: Code, live: dict[int, float] | None) -> list[float]:
-    """The numbers of a program's captured Values."""
-    table, known = here.table, live or {}
-    return [known[id(v)] if id(v) in known else table.number(v, "jit") for v in program.captured]
-
-
-def _check_captured(program: Code, live: dict[int, float] | None) -> None:
+def _check_captured(program: Code, live: CapturedNumbers | None) -> None:
     """Refuse to lose the gradients of Values that an entry on the tape does not know."""
-    if live is not None and not all(id(v) in live for v in program.captured):
-        raise RuntimeError(
-            f"{program.name}: it takes another path now, with Values that it did not depend on "
-            "when it was called; call it again"
-        )
+    if live is not None:
+        live.places(program)

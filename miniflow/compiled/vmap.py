@@ -7,6 +7,7 @@ from typing import Any
 from miniflow import ops
 from miniflow.compiled.batch_arguments import BatchArguments
 from miniflow.compiled.batch_run import BatchOptions, BatchRun
+from miniflow.compiled.captured import CapturedNumbers
 from miniflow.compiled.entries import EntryOp, OutputOp, call_specialized
 from miniflow.compiled.evaluators import choose_backend
 from miniflow.compiled.function import CompiledFunction
@@ -47,7 +48,7 @@ class SumOp(EntryOp):
         import numpy
 
         start = len(xs) - len(self.captured)
-        live = {id(v): x for v, x in zip(self.captured, xs[start:], strict=True)}
+        live = CapturedNumbers(self.captured, xs[start:])
         same = numpy.array(xs[:start], dtype=float)
         run = BatchRun(self.cache, chain, self.arguments, same, live, self.options)
         with numpy.errstate(all="ignore"):
@@ -57,13 +58,14 @@ class SumOp(EntryOp):
         return float(self._run((), xs)[self.output])
 
     def _partials(self, xs: Sequence[Any], y: Any, *, which: bool = False) -> list[Any]:
-        recorded = any(x.__class__ is Value for x in xs)
+        recorded = Value in map(type, xs)
         return self._recorded(xs, y, which) if recorded else self._totals(xs, which)
 
     def _totals(self, xs: Sequence[float], which: bool) -> list[float]:
         """The partials by the numbers that all elements have, and by captured Values."""
         out = self._run((~self.output if which else self.output,), xs)
-        return out[self._places()].tolist()  # type: ignore[no-any-return]
+        uniform, captured = self.arguments.uniform, out[self.arguments.size :].tolist()
+        return [*(x for k, xs in uniform for x in out[k : k + len(xs)].tolist()), *captured]
 
     def _places(self) -> list[int]:
         """Where those are among the partials by an element's numbers and captured Values."""

@@ -23,7 +23,7 @@ from threading import get_ident
 from typing import Any
 from weakref import ref
 
-from miniflow.ops import BUILTIN, BY_CODE, Op, constant, leaf, shared
+from miniflow.ops import BUILTIN, BY_CODE, OTHER, Op, constant, leaf, shared
 from miniflow.tape.muting import pausable, running
 
 __all__ = [
@@ -380,7 +380,25 @@ def gather(table: Any, operands: list[Any]) -> int:
 
 def pull_wide(table: Any, n: int) -> None:
     """Pass on the adjoint of an entry of any kind."""
-    table._pull_any(n)
+    if not (table.operation[n] == OTHER and pull_together(table, n)):
+        table._pull_any(n)
+
+
+def pull_together(table: Any, n: int) -> bool:
+    """The same where an operation has all partials at once; whether it has."""
+    op, operands, g = table.others[n], table.operands(n), table.flow[n]
+    xs = [table.value[x] for x in operands]
+    slopes = op.slopes(xs, table.value[n])
+    if slopes is None:
+        return False
+    for k, x in enumerate(operands):
+        code, slope = table.operation[x], slopes[k]
+        if slope != 0.0 and code != CONSTANT:
+            table._reach(x, g * slope, 1.0)
+        elif ARITY[code] or g - g != 0.0:  # else it is a leaf, and nothing would change
+            condition = 0.0 if code == CONSTANT else op.condition(k, xs, slope)
+            table._reach(x, g * slope, condition)
+    return True
 
 
 # --- compaction ---------------------------------------------------------------

@@ -371,7 +371,7 @@ cdef inline int pull_wide(Table table, Py_ssize_t n) except -1:
     cdef double *value = table.value
     cdef bint three = code < BUILTINS and value3[code] != NULL
     if code != CODE_sum and code != CODE_dot and not three:
-        return table._pull_any(n)
+        return 0 if code == OTHER and pull_together(table, n) else table._pull_any(n)
     for k in range(count):
         x = pool[k]
         if table.operation[x] == CONSTANT:
@@ -388,3 +388,27 @@ cdef inline int pull_wide(Table table, Py_ssize_t n) except -1:
             slope = value[pool[k - half]]
         table._reach(x, g * slope, slope if SELECTS[code] >> k & 1 else 1.0)
     return 0
+
+
+cdef inline bint pull_together(Table table, Py_ssize_t n) except -1:
+    """The same where an operation has all partials at once; whether it has."""
+    cdef object op = table.others[n]
+    cdef Py_ssize_t k, x, count
+    cdef list xs, slopes
+    cdef double g = table.flow[n], slope, condition
+    if op.arity >= 0:
+        return False
+    count = table.right[n]
+    xs = [table.value[table.pool[table.left[n] + k]] for k in range(count)]
+    found = op.slopes(xs, table.value[n])
+    if found is None:
+        return False
+    slopes = found
+    for k in range(count):  # Python may have been asked, and have recorded: columns may move
+        x, slope = table.pool[table.left[n] + k], slopes[k]
+        if slope != 0.0 and table.operation[x] != CONSTANT:
+            table._reach(x, g * slope, 1.0)
+        elif table.arity[table.operation[x]] or g - g != 0.0:  # else nothing would change
+            condition = 0.0 if table.operation[x] == CONSTANT else op.condition(k, xs, slope)
+            table._reach(x, g * slope, condition)
+    return True

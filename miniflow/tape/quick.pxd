@@ -1,6 +1,7 @@
 # C types for quick.py.
 
 cimport cython
+from cpython.array cimport array
 
 from miniflow.tape.core cimport Table, Value, current
 
@@ -21,5 +22,15 @@ cdef class Stretch:
 
 @cython.locals(table=Table, single=bint, entries=list, found=list)
 cpdef object short_gradient(object target, object sources)
+@cython.locals(table=Table, found="array", k=Py_ssize_t, v=Value)
+cpdef object numbers_of(tuple values)
+@cython.locals(table=Table, found="array", k=Py_ssize_t, v=Value)
+cpdef object gradients_of(tuple values)
+@cython.locals(table=Table, k=Py_ssize_t, v=Value)
+cpdef bint set_numbers(tuple values, list numbers) except -1
+@cython.locals(table=Table)
+cpdef zero_gradients(tuple values)
+@cython.locals(table=Table, v=Value)
+cdef Table own_table(tuple values, bint leaves)
 cdef bint _is_open(Table table)
 cdef bint _all(xs, kind)

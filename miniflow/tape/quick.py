@@ -3,6 +3,7 @@
 What a `Tape` does at its ends is here, too. Python and Cython read the same file.
 """
 
+from array import array
 from collections.abc import Callable
 from typing import Any
 
@@ -124,6 +125,65 @@ def short_gradient(target: Any, sources: Any) -> Any:
             entries.append(v._entry)
         found = table.gradients([target._entry], [1.0], entries)
     return found[0] if single else found
+
+
+# --- many Values at once: None or False, and nothing done, if one is not of this thread --
+
+
+def numbers_of(values: tuple[Any, ...]) -> Any:
+    """The numbers of Values, as an array."""
+    table = own_table(values, False)
+    if table is None:
+        return None
+    found = array("d", bytes(8 * len(values)))
+    for k, v in enumerate(values):
+        found[k] = table.value[v._entry]
+    return found
+
+
+def gradients_of(values: tuple[Any, ...]) -> Any:
+    """Their gradients, as an array."""
+    table = own_table(values, False)
+    if table is None:
+        return None
+    found = array("d", bytes(8 * len(values)))
+    for k, v in enumerate(values):
+        found[k] = table.gradient(v)
+    return found
+
+
+def set_numbers(values: tuple[Any, ...], numbers: list[float]) -> bool:
+    """Put numbers in the place of those of leaves; whether all are some."""
+    table = own_table(values, True)
+    if table is None:
+        return False
+    for k, v in enumerate(values):
+        table.set_data(v, numbers[k])
+    return True
+
+
+def zero_gradients(values: tuple[Any, ...]) -> None:
+    """Set the gradients of whatever has some to 0."""
+    table = own_table(values, False)
+    for v in values:
+        if table is None:
+            v.grad = 0.0
+        else:
+            table.set_gradient(v, 0.0)
+
+
+def own_table(values: tuple[Any, ...], leaves: bool) -> Any:
+    """The table of here, if all are Values of it (or its `leaves`) and it is not traced."""
+    table = current()
+    if table.trace is not None:
+        return None
+    for x in values:
+        if type(x) is not Value:
+            return None
+        v = x
+        if v._tape is not table or (leaves and table.arity[table.operation[v._entry]]):
+            return None
+    return table
 
 
 def _is_open(table: Table) -> bool:
