@@ -10,6 +10,7 @@ from math import inf
 from numbers import Real
 from typing import Any, Protocol
 
+from miniflow.ops import real
 from miniflow.tape.quick import gradients_of, numbers_of, set_numbers, zero_gradients
 from miniflow.util.notebook import InNotebook
 from miniflow.util.words import shown
@@ -74,7 +75,8 @@ class Optimizer(InNotebook):
         parameters = tuple(self.parameters)
         numbers, slopes = numbers_of(parameters), gradients_of(parameters)
         if numbers is None or slopes is None:  # not all are Values of this thread
-            numbers, slopes = [p.data for p in parameters], [p.grad for p in parameters]
+            numbers = [real(p.data, "a parameter's data") for p in parameters]
+            slopes = [real(p.grad, "a parameter's grad") for p in parameters]
         with numpy.errstate(all="ignore"):
             moved = self.moved(numpy.array(numbers, dtype=float), numpy.array(slopes, dtype=float))
         found = moved.tolist()
@@ -106,8 +108,9 @@ class SGD(Optimizer):
         velocity = slopes = _decayed(numbers, slopes, self.weight_decay)
         if self.momentum:  # without it no memory: 0 * inf is nan
             velocity = self.momentum * self._velocity + slopes
+        moved = numbers - self.lr * velocity
         self._velocity = velocity
-        return numbers - self.lr * velocity
+        return moved
 
 
 class Adam(Optimizer):
@@ -149,8 +152,9 @@ class Adam(Optimizer):
         steps = self._steps + 1
         m, v = first * m + (1 - first) * g, second * v + (1 - second) * g * g
         rise, spread = 1 - first**steps, 1 - second**steps
+        moved = p - self.lr * (m / rise) / (numpy.sqrt(v / spread) + self.eps)
         self._moments, self._steps = (m, v), steps
-        return p - self.lr * (m / rise) / (numpy.sqrt(v / spread) + self.eps)
+        return moved
 
 
 class AdamW(Adam):

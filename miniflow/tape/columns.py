@@ -395,7 +395,8 @@ def pull_together(table: Any, n: int) -> bool:
         code, slope = table.operation[x], slopes[k]
         if slope != 0.0 and code != CONSTANT:
             table._reach(x, g * slope, 1.0)
-        elif ARITY[code] or g - g != 0.0:  # else it is a leaf, and nothing would change
+        elif table.flow is not table.adjoint or ARITY[code] or g - g != 0.0:
+            # else it is a leaf, whose gradient would not change
             condition = 0.0 if code == CONSTANT else op.condition(k, xs, slope)
             table._reach(x, g * slope, condition)
     return True

@@ -408,7 +408,8 @@ cdef inline bint pull_together(Table table, Py_ssize_t n) except -1:
         x, slope = table.pool[table.left[n] + k], slopes[k]
         if slope != 0.0 and table.operation[x] != CONSTANT:
             table._reach(x, g * slope, 1.0)
-        elif table.arity[table.operation[x]] or g - g != 0.0:  # else nothing would change
+        elif table.flow != table.adjoint or table.arity[table.operation[x]] or g - g != 0.0:
+            # else it is a leaf, whose gradient would not change
             condition = 0.0 if table.operation[x] == CONSTANT else op.condition(k, xs, slope)
             table._reach(x, g * slope, condition)
     return True
