@@ -425,7 +425,7 @@ def commit(
     operation += [0] * unused
     adjoint += [0.0] * unused
     owner += [nobody] * unused
-    labels, grads, homes, others, scopes, names = sides
+    labels, grads, homes, others, scopes, names, starts = sides
     pooled = len(pool)
     changed, checked = [places[min(n, count)] for n in (table.changed, table.checked)]
     # what the table was the last to know stays until the end: it may have finalizers
@@ -439,7 +439,8 @@ def commit(
         table.operation[:count], table.left[:kept], table.right[:kept] = operation, left, right
         table.value[:kept], table.adjoint[:count], table.owner[:count] = value, adjoint, owner
         table.labels, table.grads, table.homes, table.others = labels, grads, homes, others
-        table.pool, table.pooled, table.scopes, table.names = pool, pooled, scopes, names
+        table.pool, table.pooled, table.scopes = pool, pooled, scopes
+        table.names, table.places = names, starts
         table.changed, table.checked, table.fresh = changed, checked, -1
         table.count, table.version = kept, version + 1
         deque(moves, 0)

@@ -47,7 +47,7 @@ cdef class Compaction(Storage):
     @cython.locals(count=Py_ssize_t)
     cpdef bint keep(self, bytearray marks, Py_ssize_t version, Py_ssize_t held) except -1
     @cython.locals(before=Py_ssize_t, place=Py_ssize_t, n=Py_ssize_t)
-    cdef dict _renumbered_names(self, bytearray marks)
+    cdef dict _renumbered(self, dict starts, bytearray marks)
 
 
 # --- what columns.py is in Python ---------------------------------------------
@@ -108,11 +108,13 @@ cdef inline bint commit(
     cdef char *mark = PyByteArray_AS_STRING(marks)
     cdef int arity, pooled = 0, kept = 0
     cdef Py_ssize_t noted = 0
-    for side in (*sides[:4], sides[5]):
+    for side in (*sides[:4], *sides[5:]):
         for n in side:
             noted = max(noted, n + 1)
     # what the table was the last to know stays until the end: it may have finalizers
-    dropped = (table.labels, table.grads, table.homes, table.others, table.scopes, table.names)
+    dropped = (
+        table.labels, table.grads, table.homes, table.others, table.scopes, table.names, table.places
+    )
     if table.count != count or table.version != version or table.held != held:
         return False
     for n in range(count):
@@ -141,7 +143,8 @@ cdef inline bint commit(
     memset(table.operation + kept, 0, (count - kept) * sizeof(int))
     clear_numbers(table.adjoint, kept, count)
     memset(table.owner + kept, 0, (count - kept) * sizeof(void *))
-    table.labels, table.grads, table.homes, table.others, table.scopes, table.names = sides
+    table.labels, table.grads, table.homes, table.others = sides[:4]
+    table.scopes, table.names, table.places = sides[4:]
     table.changed = marks_before(mark, blocks, min(table.changed, count))
     table.checked = marks_before(mark, blocks, min(table.checked, count))
     table.fresh = -1

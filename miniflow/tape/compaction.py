@@ -192,18 +192,18 @@ class Compaction(Storage):
             k: (marks.count(1, 0, start), None if stop is None else marks.count(1, 0, stop))
             for k, (start, stop) in self.scopes.copy().items()
         }
-        names = self._renumbered_names(marks)
-        return commit(self, version, held, marks, places, (*sides, scopes, names))
+        starts = [self._renumbered(side.copy(), marks) for side in (self.names, self.places)]
+        return commit(self, version, held, marks, places, (*sides, scopes, *starts))
 
-    def _renumbered_names(self, marks: bytearray) -> dict[int, tuple[str, ...]]:
-        """From which entry on which names are open, once only the marked entries are left."""
-        names: dict[int, tuple[str, ...]] = {}
+    def _renumbered(self, starts: dict[int, Any], marks: bytearray) -> dict[int, Any]:
+        """From which entry on which names or places hold, once only marked entries are left."""
+        found: dict[int, Any] = {}
         before = place = 0
-        for n, path in self.names.copy().items():
+        for n, x in starts.items():
             place += marks.count(1, before, n)
             before = n
-            names[place] = path  # of several at one entry the last one holds
-        return names
+            found[place] = x  # of several at one entry the last one holds
+        return found
 
     def cut(self, start: int, opened: int) -> bool:
         """Drop the entries from `start` on again; False if there are Values that stand for some."""

@@ -184,7 +184,7 @@ class Table(Replaying):
         Afterwards `adjoint` holds seed x dv/dx for each computed entry x reached. If a
         partial raises, no leaf's gradient has changed.
         """
-        self.begin_sweep(self.adjoint, 0, [v._entry])
+        self.begin_sweep(self.adjoint, 0, [v._entry], [seed])
         try:
             with self.hold():
                 self._reach(v._entry, seed, 1.0)
@@ -198,7 +198,7 @@ class Table(Replaying):
 
     def gradients(self, entries: list[int], seeds: list[float], sources: list[int]) -> list[float]:
         """The sum over entries of seed x d(entry)/d(source); nobody's `.grad` changes."""
-        self.begin_sweep(self.adjoint, lowest(sources), entries)
+        self.begin_sweep(self.adjoint, lowest(sources), entries, seeds)
         try:
             self.flow = spare_column(self, sources)
             for k, n in enumerate(entries):

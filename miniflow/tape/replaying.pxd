@@ -39,7 +39,7 @@ cdef class Replaying(Reading):
     cdef object _set_last(self, Py_ssize_t n)
     @cython.locals(leaves=list, n=Py_ssize_t)
     cdef list reached_leaves(self)
-    cdef begin_sweep(self, double *column, Py_ssize_t floor, list entries)
+    cdef begin_sweep(self, double *column, Py_ssize_t floor, list entries, list seeds)
     cdef clean(self)
 
 

@@ -166,12 +166,16 @@ class Replaying(Reading):
 
     # --- marks of sweeps ----------------------------------------------------------
 
-    def begin_sweep(self, column: list[float], floor: int, entries: list[int]) -> None:
+    def begin_sweep(
+        self, column: list[float], floor: int, entries: list[int], seeds: list[float]
+    ) -> None:
         """Nothing is reached yet; adjoints go into a column, of entries from `floor` on."""
         if self.sweeping:
             raise refusals.sweep_in_sweep()
         if self.changed or self.homes:
             self.refuse_stale(entries)
+        if self.watch is not None:
+            self.watch(self, floor, entries, seeds)
         self.clean()
         self.flow, self.floor, self.chain, self.pending = column, floor, -1, 0
         self.sweeping = self.dirty = True

@@ -64,9 +64,9 @@ cdef class Storage:
     cdef double *spare  # see `spare_column`; so many numbers:
     cdef Py_ssize_t spared
     cdef public Py_ssize_t opened, version
-    cdef public dict labels, grads, homes, others, names
+    cdef public dict labels, grads, homes, others, names, places
     cdef public tuple open_names
-    cdef public object trace, swept
+    cdef public object trace, swept, watch
     cdef readonly bint sweeping
     cdef bint dirty, due, mixed
     cdef int changes
@@ -84,6 +84,7 @@ cdef class Storage:
     cpdef push(self, name)
     cpdef pop(self)
     cdef _rename(self, tuple names)
+    cpdef locate(self, place)
 
 
 cpdef double plain(Handle v)

@@ -50,8 +50,8 @@ class Storage:
         "adjoint", "arity", "capacity", "chain", "changed", "changes", "checked", "count", "dirty",
         "due", "floor", "flow", "fresh", "grads",
         "held", "homes", "labels", "left", "mark", "mixed", "muted", "names", "noted", "open_names",
-        "opened", "operation", "others", "owner", "pending", "pool", "pooled", "right", "scopes",
-        "sweeping", "swept", "thread", "trace", "value", "version",
+        "opened", "operation", "others", "owner", "pending", "places", "pool", "pooled", "right",
+        "scopes", "sweeping", "swept", "thread", "trace", "value", "version", "watch",
     )  # fmt: skip
     operation: list[int]
     left: list[int]
@@ -79,11 +79,13 @@ class Storage:
         self.opened = 0  # how many scopes there have been
         self.open_names: tuple[str, ...] = ()  # the names that are open at present
         self.names: dict[int, tuple[str, ...]] = {}  # from which entry on which were
+        self.places: dict[int, Any] = {}  # from which entry on they come from which place
         self.muted = 0  # inside how many no_grad() of ordinary functions
         self.held = 0  # inside how many loops over entries: no compaction
         self.due = False  # whether a compaction waits for them
         self.trace: Trace | None = None  # filled in while a function is traced
         self.swept: Callable[[Any], None] | None = None  # told of each sweep
+        self.watch: Callable[..., None] | None = None  # told of each sweep before it begins
         self.sweeping = False
         self.dirty = False  # whether a sweep may have left marks behind
         self.changed = 0  # how many entries there were when data was set last
@@ -167,6 +169,13 @@ class Storage:
         # atomic
         self.open_names = names
         self.names[self.count] = names
+        self.noted = self.count
+        self.version += 1
+
+    def locate(self, place: Any) -> None:
+        """The entries to come are from a place: a line of source, or None."""
+        # atomic
+        self.places[self.count] = place
         self.noted = self.count
         self.version += 1
 
