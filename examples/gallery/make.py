@@ -2,8 +2,9 @@
 
 Pages of the player (a neuron, d * d, an MLP, a training, NaN, long labels, 300 nodes) on a desk,
 a small window, a phone and in the dark, and diagrams (the default, compact, frames, folded,
-a comparison). Needs the extra test, for Playwright and Pillow, and a Chromium. Names on the
-command line choose among them, such as ``mlp`` or ``diagram_frames``.
+the MiniFlow lesson's network, a comparison). Needs the extra test, for Playwright and Pillow,
+and a Chromium. Names on the command line choose among them, such as ``mlp`` or
+``diagram_frames``.
 """
 
 import sys
@@ -12,10 +13,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from screenshots import CHROMIUM, FLAGS, smaller
 
 import miniflow.math as mm
 from miniflow import Value
+from miniflow.lesson import (
+    MSE,
+    Input,
+    Linear,
+    Sigmoid,
+    forward_and_backward,
+    topological_sort,
+)
 from miniflow.nn import MLP, mse
 from miniflow.optim import SGD
 from miniflow.util.files import write
@@ -136,6 +146,21 @@ def compared() -> Any:
     return diff(before, swept((mm.tanh(model([1.0, -2.0])) - 1.0) ** 2))
 
 
+def lesson() -> Any:
+    """The network of the MiniFlow lesson's last script, after both passes."""
+    random = np.random.default_rng(1)
+    X, y, W1, b1, W2, b2 = (Input() for _ in range(6))  # noqa: N806 - the lesson's names
+    hidden = Linear(X, W1, b1)
+    active = Sigmoid(hidden)
+    output = Linear(active, W2, b2)
+    cost = MSE(y, output)
+    sizes: dict[Any, Any] = {
+        X: (11, 10), y: 11, W1: (10, 10), b1: 10, W2: (10, 1), b2: 1,
+    }  # fmt: skip
+    forward_and_backward(topological_sort({x: random.normal(size=n) for x, n in sizes.items()}))
+    return draw_dot(cost)
+
+
 def fifty_thousand() -> Any:
     """A network on so many samples that its graph has 50,000 nodes."""
     model = MLP(2, [8, 8, 1], seed=1)
@@ -148,6 +173,7 @@ DRAWN: dict[str, Callable[[], Any]] = {
     "diagram_compact": lambda: draw_dot(swept(neuron()), compact=True),
     "diagram_frames": lambda: draw_dot(swept(mlp()), compact=True),
     "diagram_folded": fifty_thousand,
+    "diagram_lesson": lesson,
     "diagram_long": lambda: draw_dot(swept(long_labels()), theme="dark"),
     "diagram_diff": compared,
 }

@@ -5,5 +5,6 @@ files.py      files are written whole or not at all
 habits.py     what people know from other libraries by other names
 words.py      what errors say of what they were given
 functions.py  functions made of functions: refusals, names, reprs
+later.py      packages that are loaded when they are first used
 notebook.py   what a notebook shows of an object
 """
