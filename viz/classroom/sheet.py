@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
-from miniflow.micrograd.engine import taped
 from miniflow.tape.core import Value
 from miniflow.util.files import write
 from viz.classroom.numbers import varied
+from viz.diagram.graph import taped_values
 from viz.output.checks import a_path, instead, wrong_type
 from viz.output.iframe import PAGES, Page, filled
 from viz.output.text import number_text, printable
@@ -21,26 +21,31 @@ from viz.player.scene import scene_of
 from viz.player.steps import Contribution, Steps, take_steps
 from viz.player.still import BLANK, still
 
+if TYPE_CHECKING:
+    from miniflow import lesson
+
 MOST_ON_PAPER = 60  # entries of a graph on a sheet
 Seed = int | str
 
 
 @overload
 def worksheet(
-    root: Value, path: None = None, *, seed: Seed | Iterable[Seed] | None = ...,
+    root: "Value | lesson.Node", path: None = None, *,
+    seed: Seed | Iterable[Seed] | None = ...,
     title: str = ..., key: bool = ...,
 ) -> Page: ...  # fmt: skip
 
 
 @overload
 def worksheet(
-    root: Value, path: str | os.PathLike[str], *, seed: Seed | Iterable[Seed] | None = ...,
+    root: "Value | lesson.Node", path: str | os.PathLike[str], *,
+    seed: Seed | Iterable[Seed] | None = ...,
     title: str = ..., key: bool = ...,
 ) -> Path: ...  # fmt: skip
 
 
 def worksheet(
-    root: Value,
+    root: "Value | lesson.Node",
     path: str | os.PathLike[str] | None = None,
     *,
     seed: Seed | Iterable[Seed] | None = None,
@@ -82,9 +87,9 @@ def worksheet(
     seeds = _seeds(seed)
     if path is not None:
         path = a_path("worksheet", path, PAGES)
-    root = taped(root)
-    steps = _checked(root)
-    sheets = [steps] if seed is None else varied(root, steps, seeds)
+    (value,) = taped_values([root])
+    steps = _checked(value)
+    sheets = [steps] if seed is None else varied(value, steps, seeds)
     title = title or f"{steps.nodes[-1].name} = {steps.nodes[-1].formula}"
     text = _sheets_page(sheets, seeds, title, key=key)
     if path is None:

@@ -8,4 +8,5 @@ cards.py    what stands in a box
 drawing.py  boxes, frames and edges as lines of DOT
 legend.py   what colours and shapes mean, below a diagram
 compare.py  diff: two recordings in one diagram
+marking.py  a graph in which some entries stand out
 """

@@ -14,18 +14,22 @@ were recorded, so the same code gives the same DOT, byte for byte.
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import graphviz  # type: ignore[import-untyped]
 
 from miniflow.util.files import write
+from miniflow.util.trees import flatten
 from viz.diagram.drawing import diagram
-from viz.diagram.graph import graph_of
+from viz.diagram.graph import graph_of, is_node
 from viz.diagram.options import GraphOptions
 from viz.output.checks import a_path
 from viz.output.options import SUFFIX_FORMATS
 from viz.output.pictures import Diagram, picture
+
+MOST_APART = 100  # numbers of a network of the lesson's nodes that have a box each
 
 
 def draw_dot(
@@ -48,7 +52,7 @@ def draw_dot(
 
     Args:
         root: a Value, several of them in nested lists, tuples, dicts and arrays, a Tape, a
-            program, or a `snapshot` of one of these.
+            program, or a `snapshot` of one of these; or nodes of `miniflow.lesson`.
         format: what `Diagram.render` and `Diagram.pipe` write: "svg", "png", "pdf" or
             another of Graphviz's formats.
         rankdir: the direction of the graph: "LR", "TB", "RL" or "BT".
@@ -58,7 +62,8 @@ def draw_dot(
         theme: "light" or "dark".
         compact: whether an operation and its result are one box.
         fold: whether scopes, then alike entries and stretches of the tape, become one box
-            each; by default where there are more entries than `limit`.
+            each; by default where there are more entries than `limit`, of the lesson's
+            nodes more than 100.
         legend: whether the colours are explained below; by default where there is an operation.
         parameters: a module or Values, nested, to be drawn as parameters besides those that
             the modules of `miniflow.nn` hold.
@@ -119,7 +124,10 @@ def _drawn(root: Any, options: GraphOptions, caller: str) -> Diagram:
     """The diagram of what `root` holds, with errors in the name of `caller`."""
     options.check(caller)
     numbers = options.detail != "structure"
-    return diagram(graph_of(root, options.parameters, caller, numbers=numbers), options)
+    graph = graph_of(root, options.parameters, caller, numbers=numbers)
+    if options.fold is None and any(map(is_node, flatten(root))):  # each node is a scope
+        options = replace(options, fold=options.limit is not None and len(graph) > MOST_APART)
+    return diagram(graph, options)
 
 
 def _content(drawn: graphviz.Digraph, form: str) -> str | bytes:

@@ -270,6 +270,9 @@ class _Drawing:
             style["style"] = "rounded,filled,dashed"
         if kind == "output" or n in self.graph.outputs:
             style["peripheries"] = "2"
+        if n in self.graph.marked:
+            fill = mix(theme.background, theme.wrong, 0.3)
+            style |= {"fillcolor": fill, "color": theme.wrong, "penwidth": "2.60"}
         return style
 
     def _operation_box(self, n: int, names: Sequence[str]) -> str:

@@ -29,6 +29,7 @@ from viz.output.names import neuron_of
 
 Names = tuple[str, ...]
 FORWARD, REVERSE = "forward", "reverse sweep"
+MOST_OF_NODES = 20_000  # numbers of the lesson's nodes that are recorded for a picture
 DEEPEST_FRAME = 8  # frames in frames
 
 
@@ -49,6 +50,7 @@ class Graph(InNotebook):
         status: in a comparison what became of an entry: same, moved, flipped, new, gone.
         before: in a comparison the data and gradient that an entry had.
         former: in a comparison the edges that are gone, from entries that are.
+        marked: entries that stand out.
     """
 
     ops: list[Op] = field(default_factory=list)
@@ -66,6 +68,7 @@ class Graph(InNotebook):
     status: dict[int, str] = field(default_factory=dict)
     before: dict[int, tuple[float | None, float | None]] = field(default_factory=dict)
     former: list[tuple[int, int]] = field(default_factory=list)
+    marked: set[int] = field(default_factory=set)
 
     def __len__(self) -> int:
         return len(self.ops)
@@ -165,8 +168,9 @@ def snapshot(root: Any, *, parameters: Any = None) -> Graph:
 
 
 def graph_of(
-    root: Any, parameters: Any, caller: str, name: str = "root", *, numbers: bool = True
-) -> Graph:
+    root: Any, parameters: Any, caller: str, name: str = "root", *, numbers: bool = True,
+    marked: Iterable[Value] = (),
+) -> Graph:  # fmt: skip
     """`snapshot`, with errors in the name of `caller`, whose argument is called `name`.
 
     Stale results are refused, unless `numbers` says that none will be shown.
@@ -180,12 +184,12 @@ def graph_of(
     if isinstance(root, Tape):
         with _held({root.table}):
             reader.tape(root)
-            reader.mark(known_parameters(parameters, caller))
+            reader.mark(known_parameters(parameters, caller), marked)
     else:
         roots = _roots(root, caller, name)
         with _held({located(v)[0] for v in roots}):
             reader.values(roots)
-            reader.mark(known_parameters(parameters, caller))
+            reader.mark(known_parameters(parameters, caller), marked)
     if not len(reader.graph):
         raise ValueError(f"{caller}: there is nothing to draw in an empty Tape")
     return reader.graph
@@ -202,13 +206,28 @@ def _held(tables: set[Table]) -> Iterator[None]:
 
 def _roots(root: object, caller: str, name: str) -> list[Value]:
     """What to draw, as a list of Values."""
-    roots = list(map(taped, flatten(root)))
+    roots = taped_values(flatten(root))
     if not roots:
         raise ValueError(f"{caller}: there is nothing to draw in an empty list")
     for x in roots:
         if not isinstance(x, Value):
             raise wrong_type(caller, name, "made of Values", x, instead(x, "draw"))
     return roots
+
+
+def taped_values(leaves: list[Any], most: int = MOST_OF_NODES) -> list[Any]:
+    """Values of micrograd's as Values, and after all others those of the lesson's nodes.
+
+    Of nodes with more than `most` numbers they are those of one sample.
+    """
+    nodes = [x for x in leaves if is_node(x)]
+    found = [taped(x) for x in leaves if not is_node(x)]
+    return found + (type(nodes[0]).taped_together(nodes, most) if nodes else [])
+
+
+def is_node(x: Any) -> bool:
+    """Whether `x` is a node of `miniflow.lesson`, which is not imported for that."""
+    return hasattr(type(x), "taped_together")
 
 
 def known_parameters(given: Any, caller: str) -> dict[Value, str]:
@@ -295,9 +314,10 @@ class _Reader:
         table, entry = located(v)
         return self.foreign.get(v, self.places.get(table, {}).get(entry))
 
-    def mark(self, parameters: dict[Value, str]) -> None:
-        """Note which entries are parameters, and what they are called."""
+    def mark(self, parameters: dict[Value, str], marked: Iterable[Value]) -> None:
+        """Note which entries are parameters, and what they are called; and which stand out."""
         graph = self.graph
+        graph.marked |= {n for n in map(self.known, marked) if n is not None}
         graph.parameters |= {n for n, x in graph.names.items() if type(x) is ParameterName}
         for v, name in parameters.items():
             n = self.known(v)

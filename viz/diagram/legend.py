@@ -6,7 +6,7 @@ from viz.diagram.cards import Look, edge_of, kind_fill
 from viz.diagram.folding import Group
 from viz.diagram.graph import Graph
 from viz.output.names import TIMES
-from viz.output.palette import signed
+from viz.output.palette import mix, signed
 
 KIND_NAMES = {
     "input": "input",
@@ -70,7 +70,11 @@ def _kinds(graph: Graph, entries: Iterable[int], look: Look) -> Iterator[str]:
             colour = status_fill(status, look)
             yield _cell(STATUS[status], look, colour, edge_of(colour, theme))
         return
+    entries = list(entries)
     found = {graph.kind(n) for n in entries}
+    if graph.marked.intersection(entries):
+        fill = mix(theme.background, theme.wrong, 0.3)
+        yield _cell("marked", look, fill, theme.wrong)
     if found & {"computed", "output"}:
         found.add("operation")
     for kind in [x for x in KIND_NAMES if x in found]:

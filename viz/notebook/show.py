@@ -13,6 +13,7 @@ from textwrap import dedent
 from typing import Any
 
 from miniflow.compiled.function import CompiledFunction
+from miniflow.debug.answers import Answer
 from miniflow.micrograd import nn as micrograd
 from miniflow.micrograd.engine import Value as Micrograd
 from miniflow.micrograd.engine import taped
@@ -23,8 +24,9 @@ from miniflow.tape.core import Value, current
 from miniflow.tape.gradient_tape import Tape
 from miniflow.tape.reading import located
 from miniflow.util.functions import Derived
+from miniflow.util.trees import flatten
 from viz.diagram.dot import draw_dot
-from viz.diagram.graph import Graph
+from viz.diagram.graph import Graph, is_node
 from viz.model.network import draw_network
 from viz.notebook.highlight import highlighted
 from viz.output.pictures import Diagram
@@ -49,7 +51,8 @@ def html_of(x: Any) -> str | None:
     written = getattr(type(x).__repr__, "__module__", "miniflow")
     if current().trace is not None or not written.startswith(("miniflow", "viz")):
         return None  # while a function is traced nothing may be read; a class has its own repr
-    parts = next((part for kind, part in KINDS if isinstance(x, kind)), None)
+    kinds = ((is_node(x), _of_snapshot), *((isinstance(x, kind), part) for kind, part in KINDS))
+    parts = next((part for fits, part in kinds if fits), None)
     found = "" if parts is None else "".join(parts(x))
     if not found or isinstance(x, Recording):
         return found or None
@@ -78,7 +81,7 @@ def _of_value(x: Any) -> Iterable[str]:
         yield _picture(lambda: draw_dot(x))
 
 
-def _of_snapshot(graph: Graph) -> Iterable[str]:
+def _of_snapshot(graph: Any) -> Iterable[str]:
     yield _picture(lambda: draw_dot(graph))
 
 
@@ -155,6 +158,21 @@ def _of_recording(recording: Recording) -> Iterable[str]:
         yield play(recording).embed()
 
 
+def _of_answer(answer: Answer) -> Iterable[str]:
+    yield f"<pre>{escape(answer.text)}</pre>"
+    size = len(answer.root) if isinstance(answer.root, Tape) else _graph_size(answer.root)
+    if size <= MOST_DRAWN:
+        yield _picture(answer.draw)
+
+
+def _graph_size(root: Any) -> int:
+    """How many entries there are behind Values of one tape."""
+    found = list(map(located, flatten(root)))
+    table = found[0][0]
+    with table.hold():
+        return len(table.reached([n for _, n in found]))
+
+
 # --- tables ---------------------------------------------------------------------
 
 
@@ -204,4 +222,5 @@ KINDS: list[tuple[Any, Callable[[Any], Iterable[str]]]] = [
     (Program, _of_traced),
     ((Derived, CompiledFunction), _of_callable),
     (Recording, _of_recording),
+    (Answer, _of_answer),
 ]

@@ -14,12 +14,13 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from miniflow.tape.core import Value
 from miniflow.tape.gradient_tape import Tape
 from miniflow.util.files import write
 from miniflow.util.trees import children, flatten
+from viz.diagram.graph import taped_values
 from viz.output.checks import a_path, one_of, some_limit, wrong_type
 from viz.output.iframe import PAGES, Page, dense, filled
 from viz.output.palette import DARK, DARK_DIRECTIONS, LIGHT, LIGHT_DIRECTIONS, THEMES
@@ -28,32 +29,35 @@ from viz.player.scene import scene_of, scene_of_recording
 from viz.player.steps import MOST_NODES, PLAYED, take_steps
 from viz.player.still import still_of
 
+if TYPE_CHECKING:
+    from miniflow import lesson
+
 HERE = Path(__file__).parent
 
 # The parts of style and script, in the order in which they are joined and best read.
 STYLE_PARTS = ("page", "steps", "graph", "controls", "training", "whatif", "media", "sharing")
 SCRIPT_PARTS = (
-    "state", "steps", "quiz", "card", "graph", "training", "trouble", "playing", "whatif", "live",
-    "latex", "sharing", "keys",
+    "state", "steps", "quiz", "card", "why", "graph", "training", "trouble", "playing", "whatif",
+    "live", "latex", "sharing", "keys",
 )  # fmt: skip
 
 
 @overload
 def play(
-    root: Value | Recording, path: None = None, *, theme: str = ..., title: str = ...,
-    limit: int | None = ..., parameters: Any = ...,
+    root: "Value | Recording | lesson.Node", path: None = None, *, theme: str = ...,
+    title: str = ..., limit: int | None = ..., parameters: Any = ...,
 ) -> Page: ...  # fmt: skip
 
 
 @overload
 def play(
-    root: Value | Recording, path: str | os.PathLike[str], *, theme: str = ..., title: str = ...,
-    limit: int | None = ..., parameters: Any = ...,
+    root: "Value | Recording | lesson.Node", path: str | os.PathLike[str], *, theme: str = ...,
+    title: str = ..., limit: int | None = ..., parameters: Any = ...,
 ) -> Path: ...  # fmt: skip
 
 
 def play(
-    root: Value | Recording,
+    root: "Value | Recording | lesson.Node",
     path: str | os.PathLike[str] | None = None,
     *,
     theme: str = "auto",
@@ -70,7 +74,8 @@ def play(
 
     Args:
         root: the Value that `backward` is or could be called on, alone, in a list or as the
-            one result of a Tape; or a recording.
+            one result of a Tape; or a recording; or a node of `miniflow.lesson`, of whose batch
+            the first sample is played where all of them are too many.
         path: the file to write, a ".html"; it is replaced as a whole. Any browser opens it.
             Without a path nothing is written: a notebook shows the page.
         theme: "light", "dark", or "auto" for what the reader's system prefers.
@@ -132,7 +137,7 @@ def _only(root: Any) -> Any:
     """The one Value in a structure or a tape, or what is none."""
     root = _results(root) if isinstance(root, Tape) else root
     whole = type(root) in PLAYED or children(root) is None
-    leaves = [root] if whole else flatten(root)
+    leaves = taped_values([root] if whole else flatten(root), MOST_NODES)
     if len(leaves) != 1:
         raise ValueError(
             f"play: root must be one Value, got {len(leaves)}; a sweep begins at one: play one of "

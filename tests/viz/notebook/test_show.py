@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import viz
-from miniflow import Tape, Value, grad, jacobian, jit, math, nn, no_grad, optim, trace, vmap
+from miniflow import Tape, Value, debug, grad, jacobian, jit, math, nn, no_grad, optim, trace, vmap
 from miniflow.micrograd import engine
 from miniflow.micrograd import nn as micrograd
 from support.profiles import scaled
@@ -155,6 +155,19 @@ def test_snapshots_recordings_and_micrograds_values():
     assert cells(shown(engine.Value(2) * 3))[:2] == ["mul", "6.0000"]
     for number in (1 + 2j, 10**400):
         assert (engine.Value(number) * 2)._repr_html_() is None
+
+
+def test_answers_are_their_text_and_the_graph_with_what_was_found():
+    x = Value(0.0, label="x")
+    shown = debug.kinks(math.relu(x))._repr_html_()
+    assert "<pre>1 kink\n  relu(0.0)" in shown
+    assert shown.count("<svg") == 1
+    assert "marked" in shown
+    y = x
+    for _ in range(100):
+        y = y * 1.0
+    shown = debug.why(y, x)._repr_html_()
+    assert "<svg" not in shown  # it is too large to be drawn without being asked for
 
 
 def test_nothing_changes_and_nothing_raises_anywhere():

@@ -184,6 +184,7 @@ function gradientReasons(box, n) {
   if (parts.length > 1) make(box, "p", {}, "The whole gradient is the sum of:");
   const list = make(box, "ul");
   parts.forEach(([x, k]) => reason(make(list, "li"), x, k));
+  if (now >= 0 && !isPartial(n, state.step)) routeReasons(box, n);
   if (isParameter(graph().nodes[n]) && !state.quiz && isHeldBesides(n)) {
     make(box, "p", {}, heldText(n));
   }

@@ -6,7 +6,7 @@
    data only ever become textContent.
 
    viz/player/page.py joins the files of this folder into one module, in the order in which one
-   reads them: state, steps, quiz, card, graph, training, trouble, playing, whatif, live, latex,
+   reads them: state, steps, quiz, card, why, graph, training, trouble, playing, whatif, live, latex,
    sharing, keys. This one has the data, what is shown of them, and small things that all parts
    use. */
 
