@@ -52,7 +52,7 @@ _LATER = {
     "trace": "miniflow.program.trace",
     "vmap": "miniflow.compiled.vmap",
 }
-_MODULES = ("nn", "optim")
+_MODULES = ("debug", "lesson", "nn", "optim")
 
 
 def __getattr__(name: str) -> _typing.Any:

@@ -24,6 +24,10 @@ SHARED_NAMES = {
     # micrograd's names: as miniflow has them, and in micrograd's own way
     "Value": {"miniflow.micrograd.engine", "miniflow.tape.core"},
     **{x: {"miniflow.micrograd.nn", "miniflow.nn"} for x in MODULES_OF_BOTH},
+    # the lesson's names: its node is a layer, too, and a neuron
+    "Layer": {"miniflow.lesson.node", "miniflow.micrograd.nn", "miniflow.nn"},
+    "Neuron": {"miniflow.lesson.node", "miniflow.micrograd.nn", "miniflow.nn"},
+    "Node": {"miniflow.lesson.node", "viz.player.steps"},
     # one function: as a row of the table, and with the arguments that `math` has
     **{x: {"miniflow.math", "miniflow.ops"} for x in FUNCTIONS},
 }
