@@ -5,7 +5,7 @@ nodes.py     Add, Mul, Linear, Sigmoid, MSE: each with its forward and its backw
 passes.py    topological_sort, forward_pass, forward_and_backward, sgd_update
 values.py    a network's numbers as Values on the tape, for pictures and checks
 
-NodeList hold numbers and NumPy's arrays, and compute at NumPy's speed. Fed with miniflow's Values
+Nodes hold numbers and NumPy's arrays, and compute at NumPy's speed. Fed with miniflow's Values
 they record on the tape, and so they do where `viz.draw_dot` or `viz.play` is given a node.
 """
 

@@ -87,7 +87,7 @@ class Linear(Node):
 
     Args:
         X, W, b: of an (m, n) batch, (n, k) weights and (k,) biases it makes (m, k) numbers; of
-            n numbers, n weights and a bias one number. PlainNumbers may be in lists. Or
+            n numbers, n weights and a bias one number. Numbers may be in lists. Or
             `Linear([x, y], [w1, w2], b)`: lists of as many nodes; or `Linear(W, b)`, which makes
             a layer when it is called with X.
         name: what pictures and errors call it, as the last argument or by its name.
@@ -281,7 +281,7 @@ def paired_columns(y: Any, a: Any) -> Any:
 
 
 def column(x: Any) -> Any:
-    """PlainNumbers as a column; not as ints, whose differences may not be ints of their kind."""
+    """Numbers as a column; not as ints, whose differences may not be ints of their kind."""
     x = np.asarray(x).reshape(-1, 1)
     return x.astype(float) if x.dtype.kind in "biu" else x
 

@@ -61,7 +61,7 @@ def _check_feed(feed_dict: Any) -> None:
 
 
 def closure(nodes: Iterable[Node], following: Callable[[Node], NodeList]) -> dict[Node, None]:
-    """NodeList with all that follow them, in a dict's order."""
+    """Nodes with all that follow them, in a dict's order."""
     found = dict.fromkeys(nodes)
     waiting = deque(found)
     while waiting:
@@ -73,7 +73,7 @@ def closure(nodes: Iterable[Node], following: Callable[[Node], NodeList]) -> dic
 
 
 def sorted_nodes(nodes: Iterable[Node]) -> NodeList:
-    """NodeList, each after those of its inbound nodes that are among them (Kahn's algorithm).
+    """Nodes, each after those of its inbound nodes that are among them (Kahn's algorithm).
 
     Raises:
         ValueError: there is a circle.
