@@ -1,7 +1,6 @@
 """A derivative is the sum of its routes and the remainder, and the routes are the largest."""
 
 import random
-import threading
 from fractions import Fraction
 from itertools import pairwise
 from math import inf, isfinite
@@ -15,6 +14,7 @@ from miniflow.debug.contributions import rest_of
 from miniflow.tape.reading import located
 from support.drawn_graphs import drawn_graph
 from support.profiles import scaled
+from support.threads import on_another_thread
 
 ALL = 3000  # routes
 
@@ -171,23 +171,14 @@ def test_a_rest_is_exact():
 # --- whose tape, and when ------------------------------------------------------
 
 
-def elsewhere(make):
-    """What another thread makes."""
-    found = []
-    thread = threading.Thread(target=lambda: found.append(make()))
-    thread.start()
-    thread.join()
-    return found[0]
-
-
 @pytest.mark.parametrize("ask", [lambda y: why(y, y), rounding, kinks])
 def test_what_another_thread_computed_is_refused(ask):
     with pytest.raises(RuntimeError, match="another thread"):
-        ask(elsewhere(lambda: Value(1.0) * 2.0))
+        ask(on_another_thread(lambda: Value(1.0) * 2.0))
 
 
 def test_leaves_may_be_another_threads():
-    x = elsewhere(lambda: Value(2.0, label="x"))
+    x = on_another_thread(lambda: Value(2.0, label="x"))
     y = x * x
     assert why(y, x).total() == 4.0
     assert rounding(y).value.bound == 0.0

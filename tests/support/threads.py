@@ -1,4 +1,4 @@
-"""Jobs on threads of their own, all at the same time."""
+"""Jobs on threads of their own."""
 
 import threading
 
@@ -21,3 +21,10 @@ def run_all(jobs):
         thread.join()
     if errors:
         raise errors[0]
+
+
+def on_another_thread(make):
+    """What another thread makes."""
+    found = []
+    run_all([lambda: found.append(make())])
+    return found[0]

@@ -8,7 +8,6 @@ import gc
 import importlib.util
 import math
 import operator
-import threading
 from functools import reduce
 
 import pytest
@@ -20,6 +19,7 @@ import miniflow
 from miniflow import Tape, Value, no_grad, ops
 from miniflow.tape import columns, storage
 from miniflow.tape import core as tape
+from support.threads import on_another_thread
 
 LIMIT = 1e6  # results beyond are not recorded: sums of gradients stay exact
 
@@ -135,14 +135,6 @@ def is_right(root):
 
 def same(a, b):
     return a == b or (a != a and b != b)
-
-
-def on_another_thread(f):
-    results = []
-    thread = threading.Thread(target=lambda: results.append(f()))
-    thread.start()
-    thread.join()
-    return results[0]
 
 
 class Interrupted(Exception):  # noqa: N818 - it stands for KeyboardInterrupt

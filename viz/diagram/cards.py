@@ -178,6 +178,12 @@ def _sign_cell(symbol: str, names: Sequence[str], look: Look) -> str:
     )
 
 
+def marked_style(theme: Theme) -> dict[str, str]:
+    """How a box looks that stands out."""
+    fill = mix(theme.background, theme.wrong, 0.3)
+    return {"fillcolor": fill, "color": theme.wrong, "penwidth": "2.60"}
+
+
 def edge_of(colour: str, theme: Theme) -> str:
     """The border of a box in that colour."""
     return mix(colour, theme.ink, 0.45)

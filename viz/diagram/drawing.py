@@ -15,6 +15,7 @@ from viz.diagram.cards import (
     group_card,
     group_gradients,
     kind_fill,
+    marked_style,
     operand_places,
     sign_card,
 )
@@ -270,10 +271,7 @@ class _Drawing:
             style["style"] = "rounded,filled,dashed"
         if kind == "output" or n in self.graph.outputs:
             style["peripheries"] = "2"
-        if n in self.graph.marked:
-            fill = mix(theme.background, theme.wrong, 0.3)
-            style |= {"fillcolor": fill, "color": theme.wrong, "penwidth": "2.60"}
-        return style
+        return style | marked_style(theme) if n in self.graph.marked else style
 
     def _operation_box(self, n: int, names: Sequence[str]) -> str:
         theme, symbol = self.look.theme, shown_sign(self.graph.ops[n].symbol)

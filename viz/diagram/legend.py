@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from viz.diagram.cards import Look, edge_of, kind_fill
+from viz.diagram.cards import Look, edge_of, kind_fill, marked_style
 from viz.diagram.folding import Group
 from viz.diagram.graph import Graph
 from viz.output.names import TIMES
-from viz.output.palette import mix, signed
+from viz.output.palette import signed
 
 KIND_NAMES = {
     "input": "input",
@@ -73,8 +73,8 @@ def _kinds(graph: Graph, entries: Iterable[int], look: Look) -> Iterator[str]:
     entries = list(entries)
     found = {graph.kind(n) for n in entries}
     if graph.marked.intersection(entries):
-        fill = mix(theme.background, theme.wrong, 0.3)
-        yield _cell("marked", look, fill, theme.wrong)
+        style = marked_style(theme)
+        yield _cell("marked", look, style["fillcolor"], style["color"])
     if found & {"computed", "output"}:
         found.add("operation")
     for kind in [x for x in KIND_NAMES if x in found]:
