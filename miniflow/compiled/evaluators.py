@@ -4,8 +4,6 @@ An `Evaluator` replays a program at first; what is called again and again is com
 backend "auto" in the background.
 """
 
-import os
-import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -17,9 +15,10 @@ from miniflow.program.python import FLAT, is_foreign, python_text
 from miniflow.program.replay import Replay
 from miniflow.tape.core import engine
 from miniflow.util.functions import Function
+from miniflow.util.words import caller_level
 
 PATIENCE = 3  # calls of a program that are replayed before it is worth compiling
-LARGEST = 300_000  # instructions; beyond, "auto" replays
+LARGEST = 300_000  # operands of instructions; beyond, "auto" replays
 BACKENDS = ("auto", "native", "source", "tape")
 
 
@@ -49,13 +48,9 @@ def _warn_once() -> None:
     )
 
 
-def caller_level() -> int:
-    """How many frames up the code is that called the library."""
-    folder = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - quick
-    here, frame, level = folder + os.sep, sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(here):
-        frame, level = frame.f_back, level + 1
-    return level
+def is_too_large(program: Code) -> bool:
+    """Whether compiling a program would take too long."""
+    return sum(max(1, len(step.operands)) for step in program.instructions) > LARGEST
 
 
 class PythonSource:
@@ -122,10 +117,11 @@ class Evaluator:
 
     def _ask(self) -> None:
         """Queue its compilation, once."""
-        if self.asked or not self.after.is_set() or len(self.program) > LARGEST:
+        if self.asked or not self.after.is_set():
             return
         self.asked = True
-        in_background(self._finish)
+        if not is_too_large(self.program):
+            in_background(self._finish)
 
     def _finish(self) -> None:
         self.compiled = self._compile()
@@ -143,3 +139,10 @@ def in_background(job: Callable[[], None]) -> None:
     from miniflow.native import tiers
 
     tiers.worker.put(job)
+
+
+def go_on_in_background() -> None:
+    """Have the background compiler do what it was to do: after a fork it waits to be asked."""
+    from miniflow.native import tiers
+
+    tiers.worker.start()

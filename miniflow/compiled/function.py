@@ -2,20 +2,27 @@
 
 import threading
 import time
+import warnings
 from functools import update_wrapper
+from itertools import count
 from types import MethodType
 from typing import Any
 
 from miniflow.compiled.called import Called
+from miniflow.compiled.evaluators import go_on_in_background
 from miniflow.compiled.paths import SpecializationCache
 from miniflow.program.structures import treedef_key
-from miniflow.util.functions import Function
-from miniflow.util.notebook import InNotebook
+from miniflow.util.functions import Function, named
+from miniflow.util.pickles import ByName
+from miniflow.util.words import caller_level
 
 LINKED = 16  # structures of arguments that machine code takes without asking
+MOST_STRUCTURES = 128  # of arguments, static ones included, whose programs are kept
+
+_calls = count()  # that machine code has not answered alone
 
 
-class CompiledFunction(Called, InNotebook):
+class CompiledFunction(Called, ByName):
     """What `jit` and `vmap` return: call it like the function.
 
     Attributes:
@@ -35,6 +42,7 @@ class CompiledFunction(Called, InNotebook):
         self.lock = threading.RLock()
         self.last: Any = None  # the last of the built-in functions that are tried in turn
         self.linked = 0
+        self.warned = False
 
     def cache_for(self, arguments: Any) -> SpecializationCache:
         """The specializations for arguments of that structure."""
@@ -48,8 +56,26 @@ class CompiledFunction(Called, InNotebook):
                         self.f, arguments, backend=self.backend, fma=self.fma
                     )
                     self.adopt(found)
+                    self._forget()
                     self.caches[name] = found
+        found.used = next(_calls)
         return found
+
+    def _forget(self) -> None:
+        """Make room for one more structure of arguments: what was not used for longest goes."""
+        others = {x: c for x, c in self.caches.items() if not c.linked}
+        if len(self.caches) < MOST_STRUCTURES or not others:
+            return
+        del self.caches[min(others, key=lambda x: others[x].used)]
+        if not self.warned:
+            self.warned = True
+            warnings.warn(
+                f"{named(self.f)} was called with more than {MOST_STRUCTURES} structures of "
+                "arguments or static arguments: programs that were not used for longest are "
+                "forgotten; pass lists of one length, and numbers instead of settings",
+                RuntimeWarning,
+                stacklevel=caller_level(),
+            )
 
     def adopt(self, cache: SpecializationCache) -> None:
         """Called with each new cache, before it is used."""
@@ -64,15 +90,28 @@ class CompiledFunction(Called, InNotebook):
 
         for path in paths:
             path.compile()
+        if paths and self.backend in ("native", "auto"):
+            go_on_in_background()
         made = all(wait(path.linked) for path in paths)
         return made and all(wait(code.final) for path in paths for code in path.codes())
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         return self if instance is None else MethodType(self, instance)
 
-    def __reduce__(self) -> str:
-        """Copied and pickled as functions are: itself, by its name."""
-        return str(getattr(self, "__qualname__", self))
+    def __copy__(self) -> Any:
+        """Itself, as of a function."""
+        return self
+
+    def __deepcopy__(self, _: Any) -> Any:
+        return self
+
+    def recipe(self) -> tuple[Any, ...]:
+        """What makes another one like it, and of what."""
+        raise NotImplementedError
+
+    def become(self, twin: Any) -> None:
+        """Be what another object is, that was made just now."""
+        vars(self).update(vars(twin))
 
     @property
     def full(self) -> bool:

@@ -1,5 +1,6 @@
 """`jit`: functions of scalars as compiled programs, one for each path that calls take."""
 
+from functools import partial
 from typing import Any
 
 from miniflow.compiled.entries import call_specialized
@@ -13,7 +14,18 @@ from miniflow.util.functions import Function, a_function, named
 
 
 class Jitted(CompiledFunction):
-    """A function as programs."""
+    """A function as programs.
+
+    `asked` is the backend that was asked for: another process may have others.
+    """
+
+    def __init__(self, f: Function, *, fma: bool, asked: str) -> None:
+        super().__init__(f, backend=choose_backend(asked, "jit"), fma=fma)
+        self.asked = asked
+
+    def recipe(self) -> tuple[Any, ...]:
+        """What makes another one like it, and of what."""
+        return partial(jit, fma=self.fma, backend=self.asked), self.f
 
     def __repr__(self) -> str:
         return f"<jit of {named(self.f)}>"
@@ -94,4 +106,4 @@ def jit(f: Function, *, fma: bool = False, backend: str = "auto") -> Any:
         (8.0, 2.0, 12.0)
     """
     a_function("jit", f)
-    return Jitted(f, backend=choose_backend(backend, "jit"), fma=bool(fma))
+    return Jitted(f, fma=bool(fma), asked=backend)

@@ -16,13 +16,20 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from miniflow.compiled.captured import CapturedNumbers, captured_numbers
-from miniflow.compiled.evaluators import LARGEST, PATIENCE, Evaluator, caller_level, in_background
+from miniflow.compiled.evaluators import (
+    PATIENCE,
+    Evaluator,
+    go_on_in_background,
+    in_background,
+    is_too_large,
+)
 from miniflow.program.freeze import freeze
 from miniflow.program.ir import Code, PathError
 from miniflow.program.structures import NUMBER_LEAF, treedef_key
 from miniflow.tape.core import Value, current
 from miniflow.tape.pullback import pullback
 from miniflow.util.functions import Function
+from miniflow.util.words import caller_level
 
 Chain = tuple[int, ...]
 
@@ -88,14 +95,16 @@ class Specialization:
         """Have the path's built-in function made in the background, once."""
         link, self.link = self.link, None
         if link is None:
+            if not self.linked.is_set():
+                go_on_in_background()
             return
         try:
             if self.parent is not None:
                 self.parent.compile()  # it leads here
-            if len(self.program) <= LARGEST:
-                in_background(link)
-            else:
+            if is_too_large(self.program):
                 self.linked.set()
+            else:
+                in_background(link)
         except BaseException:  # interrupted: the next call asks again
             self.link = link
             raise
@@ -156,7 +165,13 @@ class SpecializationCache:
         self.specializations: list[Specialization] = []
         self.lock = threading.RLock()
         self.warned = False
+        self.used = 0  # when it was last asked: a number that grows
         self.on_new_path: Callable[[Specialization, Specialization | None, int], None] | None = None
+
+    @property
+    def linked(self) -> bool:
+        """Whether machine code answers calls without asking, and nobody knows when."""
+        return self.root is not None and self.root.builtin is not None
 
     def find(
         self, chain: Chain, inputs: list[float], live: CapturedNumbers | None = None

@@ -91,13 +91,20 @@ class Vmapped(CompiledFunction):
     """A function over a batch."""
 
     def __init__(
-        self, f: Function, in_axes: Any, reduce: str | None, *, precise: bool, backend: str,
-        fma: bool, threads: int | None,
+        self, f: Function, in_axes: Any, reduce: str | None, *, precise: bool, fma: bool,
+        threads: int | None,
     ) -> None:  # fmt: skip
-        super().__init__(f, backend=backend, fma=fma)
+        backend = choose_backend("auto", "vmap")
+        super().__init__(f, backend="native" if backend == "auto" else backend, fma=fma)
         self.in_axes = in_axes
         self.reduce = reduce
         self.options = BatchOptions(reduce is not None, precise, threads, reduce == "mean", in_axes)
+
+    def recipe(self) -> tuple[Any, ...]:
+        """What makes another one like it, and of what."""
+        _, precise, threads, *_ = self.options
+        make = partial(vmap, precise=precise, fma=self.fma, threads=threads)
+        return make, self.f, self.in_axes, self.reduce
 
     def __repr__(self) -> str:
         return f"<vmap of {named(self.f)}>"
@@ -246,9 +253,4 @@ def vmap(
         raise ValueError(f"vmap: reduce must be None, 'sum' or 'mean', got {reduce!r}")
     if threads is not None and (type(threads) is not int or threads < 1):
         raise ValueError(f"vmap: threads must be None or an int from 1 on, got {threads!r}")
-    backend = choose_backend("auto", "vmap")
-    if backend == "auto":
-        backend = "native"
-    return Vmapped(
-        f, in_axes, reduce, precise=precise, backend=backend, fma=bool(fma), threads=threads
-    )
+    return Vmapped(f, in_axes, reduce, precise=precise, fma=bool(fma), threads=threads)

@@ -70,7 +70,7 @@ class Batch:
             "%tailout": self.outputs,
             "%buffer": self.outputs * 2 * self.lanes,
             "%extra": len(self.once.outputs),
-            "%work": max(self.kernel.room * self.lanes, self.first.room),
+            "%work": max(self.kernel.room * 2 * self.lanes, self.first.room),
         }.items():
             self.places[name] = offset
             offset += -(-size // 8) * 8

@@ -54,10 +54,10 @@ class BatchFunction:
         )
         self.builtin: BuiltinFunction | None = None
         if call is None:
-            self.code = MachineCode(*made)
+            self.code = MachineCode(*made, ("batch",), program.name)
         else:
             callables = [fallback, partial(new_rows, self.outputs)]
-            self.builtin = BuiltinFunction(program.name, callables, *made)
+            self.builtin = BuiltinFunction(program.name, callables, *made, ("batch", "entry"))
             self.code = self.builtin.code
         self._function: tuple[Library | None, Any] = None, None
 

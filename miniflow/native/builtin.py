@@ -3,11 +3,12 @@
 import ctypes
 import weakref
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from miniflow.native import machine, probe
 from miniflow.native.emitter import ModuleText, Target
-from miniflow.native.link import Library
+from miniflow.native.link import Library, spare_methods
 from miniflow.native.machine import lock
 from miniflow.native.python_rows import raise_error
 from miniflow.native.rows import ROWS
@@ -37,11 +38,20 @@ _new.restype = ctypes.py_object
 _new.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
 
 
+def _new_method() -> _Method:
+    """One that no function uses, or any more."""
+    with suppress(IndexError):
+        return spare_methods.pop()  # type: ignore[no-any-return]
+    method = _Method(flags=FASTCALL_KEYWORDS)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(method))  # it is never freed
+    return method
+
+
 def new_builtin(library: Library, callables: list[Any], name: str) -> Callable[..., Any]:
     """The function ``entry`` of a library as a built-in function that leads to these callables."""
-    method = _Method(name.encode(), library["entry"], FASTCALL_KEYWORDS, None)
-    # a function reads its own even when it goes, at the very end of the interpreter too
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(method))
+    method = _new_method()
+    method.name, method.function = name.encode(), library["entry"]
+    library.methods.append(method)  # to be used again
     callables.append(library.ticket)  # the code lives as long as the function
     found: Callable[..., Any] = _new(ctypes.addressof(method), callables, None)
     return found
@@ -56,14 +66,15 @@ class BuiltinFunction:
 
     def __init__(
         self, name: str, callables: list[Any], key: str, modules: Callable[[], list[ModuleText]],
-        ops: Iterable[Op],
+        ops: Iterable[Op], functions: tuple[str, ...] = ("entry",),
     ) -> None:  # fmt: skip
         self.name = name
         self.callables = callables
         self.listeners: list[Callable[[Callable[..., Any]], None]] = []
+        self.function: Any = None
         mine = weakref.WeakMethod(self._swapped)
-        with lock:  # better code must not come in between
-            self.code = MachineCode(key, modules, ops, lambda: _call_alive(mine))
+        self.code = MachineCode(key, modules, ops, functions, name, lambda: _call_alive(mine))
+        with lock:
             self.function = new_builtin(self.code.library, self.callables, self.name)
 
     def set_side_exit(self, guard: int, function: Callable[..., Any]) -> None:
@@ -84,6 +95,8 @@ class BuiltinFunction:
 
     def _swapped(self) -> None:
         with lock:
+            if self.function is None:  # it will be of the better code at once
+                return
             before = self.function  # it is freed once the lock is released
             callables = self.callables[:-1]  # without what keeps the old code alive
             self.function = new_builtin(self.code.library, callables, self.name)

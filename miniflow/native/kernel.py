@@ -6,15 +6,19 @@ holds some inputs or outputs; what later pieces need goes through the base ``%wo
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from miniflow.native.emitter import Emitter, Imports, ModuleText, Target
-from miniflow.native.rows import CONDITIONS, ROWS, knows
+from miniflow.native.layout import Location
+from miniflow.native.rows import CONDITIONS, FOLDS, ROWS, Fold, knows
 from miniflow.native.vector_math import FUNCTIONS
 from miniflow.ops import Op
 from miniflow.program.ir import Code, Guard, Instruction, Step
 
 STRETCH = 200  # instructions in one basic block
+MOST_AT_HAND = 64  # operands of one instruction; more are kept in memory
+SHORTEST_LOOP = 8  # numbers for which no loop is worth it
 PIECE = 1000  # instructions of a program in one function, if it has more than twice as many
 
 
@@ -24,6 +28,7 @@ class Access(NamedTuple):
     bases: tuple[tuple[str, str], ...]  # types and names
     load: Callable[[Emitter, int], str]  # of an input slot
     store: Callable[[Emitter, int, str], None]  # of an output by its number
+    where: Callable[[int], Location] | None = None  # an input is, if it has one place in memory
 
 
 def _cut(program: Code) -> list[list[Step]]:
@@ -68,8 +73,11 @@ class Kernel:
         return any(not knows(self.target, step.op.name) for step in self.program.instructions)
 
     def _shared(self) -> tuple[dict[int, int], int]:
-        """For each number that a later piece needs its place in ``%work``; how many places."""
-        last = self._last()
+        """For each number that is kept in memory its place in ``%work``; how many places.
+
+        These are numbers that a later piece needs, and operands of rows that have very many.
+        """
+        last, many = self._last(), self._of_many()
         places: dict[int, int] = {}
         free: list[int] = []
         ends: dict[int, list[int]] = {}
@@ -77,13 +85,18 @@ class Kernel:
         for k, piece in enumerate(self.pieces):
             free += ends.pop(k, [])  # of numbers that nothing needs from here on
             for slot, step in piece:
-                if isinstance(step, Instruction) and last.get(slot, k) > k:
+                if isinstance(step, Instruction) and (last.get(slot, k) > k or slot in many):
                     if not free:
                         free.append(count)
                         count += 1
                     places[slot] = free.pop()
                     ends.setdefault(last[slot] + 1, []).append(places[slot])
         return places, count
+
+    def _of_many(self) -> set[int]:
+        """The operands of rows that have very many."""
+        steps = self.program.instructions
+        return {x for op, xs in steps if op.name in FOLDS and len(xs) > MOST_AT_HAND for x in xs}
 
     def _last(self) -> dict[int, int]:
         """For each slot the last piece that needs it."""
@@ -174,7 +187,7 @@ class Piece:
                 continue
             if (slot - first) % STRETCH == 0:
                 self.pause()
-            self.known[slot] = self.row(step.op, [self.get(x) for x in step.operands])
+            self.known[slot] = self.row(step.op, step.operands)
             if slot in self.kernel.shared:
                 self.e.line(
                     f"store {self.e.type} {self.known[slot]}, ptr {self.place(slot)}, align 8"
@@ -203,6 +216,70 @@ class Piece:
                 self.known[slot] = e(f"load {e.type}, ptr {self.place(slot)}, align 8")
         return self.known[slot]
 
+    def fold(self, row: Fold, operands: Sequence[int]) -> str:
+        """A row of very many operands: as loops, where they stand in memory."""
+        heads, *columns = row.parts(operands)
+        fixed = [self.get(x) for x in heads]
+        turns = list(zip(*columns, strict=True))
+        first, total = turns[0], ""
+        for bases, run in groupby(turns[1:], lambda slots: tuple(map(self.base, slots))):
+            slots = list(run)
+            total = total or row.term(self.e, *fixed, *map(self.get, first))
+            if None in bases or len(slots) < SHORTEST_LOOP:
+                for k, xs in enumerate(slots):
+                    if k % STRETCH == STRETCH - 1:
+                        self.pause()
+                    total = row.add(self.e, total, row.term(self.e, *fixed, *map(self.get, xs)))
+            else:
+                total = self._loop(row, fixed, total, slots)
+        return total
+
+    def base(self, slot: int) -> str | None:
+        """The pointer that a number stands behind, if it does."""
+        if slot in self.kernel.shared:
+            return "%work"
+        where, inputs = self.kernel.access.where, self.program.first - len(self.program.constants)
+        return where(slot).base if where is not None and slot < inputs else None
+
+    def _offset(self, slot: int) -> int:
+        if slot in self.kernel.shared:
+            return self.kernel.shared[slot] * self.e.lanes
+        assert self.kernel.access.where is not None
+        return self.kernel.access.where(slot).number
+
+    def _loop(self, row: Fold, fixed: list[str], total: str, turns: list[tuple[int, ...]]) -> str:
+        """Go on with numbers in memory, in their order."""
+        e, name = self.e, f"fold{self.e.count}"
+        e.count += 1
+        e.line(f"br label %{name}.in\n{name}.in:\nbr label %{name}.top\n{name}.top:")
+        e.line(f"%{name} = phi i64 [0, %{name}.in], [%{name}.next, %{name}.top]")
+        e.line(f"%{name}.x = phi {e.type} [{total}, %{name}.in], [%{name}.y, %{name}.top]")
+        xs = [self._column(f"%{name}", slots) for slots in zip(*turns, strict=True)]
+        new = row.add(e, f"%{name}.x", row.term(e, *fixed, *xs))
+        e.lines[-1] = e.lines[-1].replace(f"{new} = ", f"%{name}.y = ", 1)
+        e.line(f"%{name}.next = add i64 %{name}, 1")
+        e.line(f"%{name}.more = icmp ult i64 %{name}.next, {len(turns)}")
+        e.line(f"br i1 %{name}.more, label %{name}.top, label %{name}.out\n{name}.out:")
+        return f"%{name}.y"
+
+    def _column(self, k: str, slots: tuple[int, ...]) -> str:
+        """Number k of some in memory, wherever they stand behind one pointer."""
+        e = self.e
+        offsets = [self._offset(x) for x in slots]
+        step = offsets[1] - offsets[0]
+        if all(x == offsets[0] + n * step for n, x in enumerate(offsets)):
+            place = e(f"add i64 {e(f'mul i64 {k}, {step}')}, {offsets[0]}")
+        else:
+            table, numbers = (
+                f"@offsets{len(e.module.declarations)}",
+                ", ".join([f"i64 {x}" for x in offsets]),
+            )
+            kind = f"[{len(offsets)} x i64]"
+            e.module.define(f"{table} = private constant {kind} [{numbers}]")
+            place = e(f"load i64, ptr {e(f'getelementptr i64, ptr {table}, i64 {k}')}")
+        where = e(f"getelementptr double, ptr {self.base(slots[0])}, i64 {place}")
+        return e(f"load {e.type}, ptr {where}, align 8")
+
     def place(self, slot: int) -> str:
         """Where a number stands that several pieces need."""
         offset = self.kernel.shared[slot] * self.e.lanes
@@ -213,9 +290,12 @@ class Piece:
         for output in self.kernel.stores.get(slot, ()):
             self.kernel.access.store(self.e, output, self.get(slot))
 
-    def row(self, op: Op, xs: list[str]) -> str:
+    def row(self, op: Op, operands: Sequence[int]) -> str:
         """One instruction."""
         target = self.kernel.target
+        if op.name in FOLDS and len(operands) > MOST_AT_HAND:
+            return self.fold(FOLDS[op.name], operands)
+        xs = [self.get(x) for x in operands]
         if op.name in target.inline:
             return FUNCTIONS[op.name](self.e, *xs)
         return ROWS[op.name](self.e, *xs) if knows(target, op.name) else self.e.python(op.name, xs)

@@ -17,15 +17,48 @@ from miniflow.ops import TABLE, Op
 POINTER = ctypes.sizeof(ctypes.c_void_p)
 
 
-@cache
-def linker() -> Any:
-    """What puts compiled code into memory."""
-    target = llvm().Target.from_default_triple()
-    return llvm().create_lljit_compiler(target.create_target_machine(jit=True))
+LIBRARIES = 64  # that one loader takes: what it knows of each stays for as long as it does
 
 
-_library_numbers = count()
-_loaded: dict[int, Any] = {}  # code in memory, by the numbers of tickets
+class Loader:
+    """What puts compiled code into memory; it goes with the last code that it has put there."""
+
+    def __init__(self) -> None:
+        target = llvm().Target.from_default_triple()
+        self.compiler = llvm().create_lljit_compiler(target.create_target_machine(jit=True))
+        self.count = 0
+
+    def link(self, objects: Sequence[bytes], exports: Iterable[str]) -> Any:
+        """Load some objects: what keeps them in memory and knows where they are."""
+        builder = llvm().JITLibraryBuilder().add_current_process()
+        for code in objects:
+            builder.add_object_img(code)
+        for name in exports:
+            builder.export_symbol(name)
+        self.count += 1
+        return builder.link(self.compiler, f"miniflow{self.count}")
+
+
+_ticket_numbers = count()
+_newest: list[Loader] = []
+_loaded: dict[int, list[Any]] = {}  # by the numbers of tickets: what goes, in this order
+_dropped: list[int] = []  # numbers of tickets that are gone
+
+# CPython's PyMethodDefs that no function uses any more. They are never freed: a function reads
+# its own even while it goes, and at the very end of the interpreter.
+spare_methods: list[Any] = []
+
+
+def free_dropped(
+    dropped: list[int] = _dropped, loaded: dict[int, list[Any]] = _loaded,
+    spare: list[Any] = spare_methods,
+) -> None:  # fmt: skip
+    """Free code that nobody can call any more; the caller has the lock."""
+    while dropped:
+        parts = loaded.pop(dropped.pop(), [])
+        spare += parts.pop() if parts else []
+        while parts:
+            del parts[0]
 
 
 class Ticket(int):
@@ -40,9 +73,16 @@ class Ticket(int):
     def __init__(self, _: int) -> None:
         ctypes.pythonapi.PyObject_GC_UnTrack(ctypes.py_object(self))
 
-    def __del__(self, lock: Any = lock, drop: Callable[..., Any] = _loaded.pop) -> None:
-        with lock:
-            drop(int(self), None)
+    def __del__(
+        self, lock: Any = lock, dropped: list[int] = _dropped,
+        free: Callable[[], None] = free_dropped,
+    ) -> None:  # fmt: skip
+        dropped.append(int(self))
+        if lock.acquire(blocking=False):  # else it is freed when the next code is loaded
+            try:
+                free()
+            finally:
+                lock.release()
 
 
 class Library:
@@ -50,20 +90,18 @@ class Library:
 
     def __init__(self, objects: Sequence[bytes], header: Any, ops: Iterable[Op] = ()) -> None:
         rows = {op.name: op for op in ops}
-        with lock:
-            builder = llvm().JITLibraryBuilder().add_current_process()
-            for code, (_, exports) in zip(objects, header, strict=True):
-                builder.add_object_img(code)
-                for name in exports:
-                    builder.export_symbol(name)
-            number = next(_library_numbers)
-            tracker = builder.link(linker(), f"miniflow{number}")
-            del builder
         names = [name for _, exports in header for name in exports]
+        self.kept: list[Any] = []
+        self.methods: list[Any] = []
+        with lock:
+            free_dropped()
+            if not _newest or _newest[0].count >= LIBRARIES:
+                _newest[:] = [Loader()]
+            tracker = _newest[0].link(objects, names)
+            number = next(_ticket_numbers)
+            _loaded[number] = [tracker, self.kept, _newest[0], self.methods]
         self.addresses: dict[str, int] = {name: tracker[name] for name in names}
         self.ticket = Ticket(number)
-        self.kept: list[Any] = []
-        _loaded[number] = tracker, self.kept
         for imports, exports in header:
             table = (ctypes.c_void_p * len(imports)).from_address(self[exports[-1]])
             for k, name in enumerate(imports):

@@ -144,7 +144,7 @@ class PackedPiece(Piece):
                 self.pause()
             op, operands = self.program.instructions[pack[0] - self.program.first]
             if len(pack) == 1:
-                self.known[pack[0]] = self.row(op, [self.get(x) for x in operands])
+                self.known[pack[0]] = self.row(op, operands)
             else:
                 xs = [self.vector(slots) for slots in self.packs.operands(pack)]
                 self.vectors[pack] = ROWS[op.name](self.wide, *xs)
@@ -169,6 +169,10 @@ class PackedPiece(Piece):
             lane, t = pack.index(slot), self.wide.type
             self.known[slot] = self.e(f"extractelement {t} {self.vectors[pack]}, i32 {lane}")
         return super().get(slot)
+
+    def base(self, slot: int) -> str | None:
+        """Computed numbers are not kept in memory: there is one piece."""
+        return super().base(slot) if slot < self.program.first else None
 
     def vector(self, slots: Pack) -> str:
         """The numbers in some slots, in one register."""

@@ -3,9 +3,12 @@
 from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from math import nan
+from typing import NamedTuple, TypeVar
 
 from miniflow.native.emitter import Emitter, Target
 from miniflow.ops import BUILTIN
+
+T = TypeVar("T")
 
 
 def _where(e: Emitter, c: str, a: str, b: str) -> str:
@@ -74,27 +77,6 @@ def _floordiv(e: Emitter, a: str, b: str) -> str:
     return e.select(e.compare("oeq", b, zero), ratio, found)
 
 
-def _sum(e: Emitter, *xs: str) -> str:
-    total, *rest = xs
-    for x in rest:
-        total = e.binary("fadd", total, x)
-    return total
-
-
-def _dot_text(e: Emitter, *xs: str) -> str:
-    half = len(xs) // 2
-    return _sum(e, *[e.binary("fmul", a, b) for a, b in zip(xs[:half], xs[half:], strict=True)])
-
-
-def _of(extreme: Callable[..., str]) -> Callable[..., str]:
-    return lambda e, *xs: reduce(partial(extreme, e), xs)
-
-
-def _tally(e: Emitter, x: str, *xs: str) -> str:
-    one, zero = e.number(1.0), e.number(0.0)
-    return _sum(e, zero, *[e.select(e.compare("oeq", x, other), one, zero) for other in xs])
-
-
 def _take(e: Emitter, i: str, *xs: str) -> str:
     if not xs:
         return e.number(nan)
@@ -137,16 +119,61 @@ def _remainder(e: Emitter, a: str, b: str) -> str:
     return e.select(e.compare("oeq", rest, e.number(0.0)), nothing, rest)
 
 
-def _binary(what: str) -> Callable[..., str]:
-    return lambda e, a, b: e.binary(what, a, b)
-
-
 def _intrinsic(name: str) -> Callable[..., str]:
     return lambda e, *xs: e.intrinsic(name, *xs)
 
 
 def _libm(name: str) -> Callable[..., str]:
     return lambda e, *xs: e.libm(name, *xs)
+
+
+def _binary(what: str) -> Callable[..., str]:
+    return lambda e, a, b: e.binary(what, a, b)
+
+
+# --- rows of any number of operands -------------------------------------------
+
+
+class Fold(NamedTuple):
+    """A row that adds up terms, from the first to the last.
+
+    Operands are first the `heads`, which every term is made with, then columns of one length:
+    a term is made of the heads and one number from each column.
+    """
+
+    heads: int
+    columns: int
+    term: Callable[..., str]
+    add: Callable[[Emitter, str, str], str]
+
+    def __call__(self, e: Emitter, *xs: str) -> str:
+        """The row, of operands that are all at hand."""
+        heads, *columns = self.parts(xs)
+        terms = (self.term(e, *heads, *numbers) for numbers in zip(*columns, strict=True))
+        return reduce(partial(self.add, e), terms) if columns else e.number(0.0)
+
+    def parts(self, operands: Sequence[T]) -> list[Sequence[T]]:
+        """The heads, and each of the columns."""
+        size = (len(operands) - self.heads) // self.columns
+        starts = range(self.heads, len(operands), max(size, 1))
+        return [operands[: self.heads], *[operands[k : k + size] for k in starts]]
+
+
+def _unchanged(_: Emitter, x: str) -> str:
+    return x
+
+
+def _found(e: Emitter, x: str, other: str) -> str:
+    return e.select(e.compare("oeq", x, other), e.number(1.0), e.number(0.0))
+
+
+FOLDS: dict[str, Fold] = {
+    "sum": Fold(0, 1, _unchanged, _binary("fadd")),
+    "dot": Fold(0, 2, _binary("fmul"), _binary("fadd")),
+    "tally": Fold(1, 1, _found, _binary("fadd")),
+    "max_of": Fold(0, 1, _unchanged, _extreme("oge")),
+    "min_of": Fold(0, 1, _unchanged, _extreme("ole")),
+}
 
 
 ROWS: dict[str, Callable[..., str]] = {
@@ -171,18 +198,14 @@ ROWS: dict[str, Callable[..., str]] = {
     "where": _where,
     "maximum": _extreme("oge"),
     "minimum": _extreme("ole"),
-    "max_of": _of(_extreme("oge")),
-    "min_of": _of(_extreme("ole")),
-    "tally": _tally,
     "take": _take,
     "relu": lambda e, x: e.select(e.compare("ugt", x, e.number(0.0)), x, e.number(0.0)),
     "step": _step,
     "sign": _sign,
-    "sum": _sum,
-    "dot": _dot_text,
     "degrees": lambda e, x: e.binary("fmul", x, e.number(180.0 / 3.141592653589793)),
     "radians": lambda e, x: e.binary("fmul", x, e.number(3.141592653589793 / 180.0)),
 }
+ROWS |= {name: row.__call__ for name, row in FOLDS.items()}
 # Rows that are functions of the C library.
 C_LIBRARY = {op.c for op in BUILTIN if op.c and op.name not in ROWS} | {"pow", "remainder"}
 ROWS |= {name: _libm(name) for name in C_LIBRARY} | {"pow": _pow, "remainder": _remainder}

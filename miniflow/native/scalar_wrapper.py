@@ -34,7 +34,10 @@ class ScalarWrapper(Wrapper):
         self.sources = list(locations_of(program.arguments[0], "%in", "%a"))
         self.sinks = list(locations_of(result, "%out", "%r"))
         bases = dict.fromkeys(["%in", "%out", *[x.base for x in (*self.sources, *self.sinks)]])
-        access = Access(tuple([("ptr noalias", base) for base in bases]), self._load, self._store)
+        access = Access(
+            tuple([("ptr noalias", base) for base in bases]), self._load, self._store,
+            self.sources.__getitem__,
+        )  # fmt: skip
         self.kernel = Kernel(program, target, access)
         if width > 1 and self.kernel.whole and not program.guards:
             packs = Packs(program, width, self.sources, self.sinks)

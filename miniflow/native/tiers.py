@@ -20,6 +20,7 @@ import threading
 import warnings
 import weakref
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import chain
@@ -32,61 +33,85 @@ from miniflow.native.emitter import ModuleText
 from miniflow.native.layout import LAYOUT
 from miniflow.native.link import Library
 from miniflow.native.machine import OPTIMISED, QUICK, lock
-from miniflow.ops import Op
+from miniflow.ops import BUILTIN, Op
+from miniflow.program.expand import expanded
 from miniflow.program.ir import Code
 
+BUILTIN_NAMES = frozenset(op.name for op in BUILTIN)
 SHORT = 50_000  # characters of code that is optimised at once, if no caller waits for it
 
 
-class Worker:
-    """The thread in the background; it ends with the program that uses it."""
+Job = Callable[[], None]
 
-    def __init__(self) -> None:
-        self.jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+
+class Worker:
+    """The thread in the background, for which nobody waits: no call, no fork, no exit."""
+
+    def __init__(self, jobs: Iterable[Job] = ()) -> None:
+        self.jobs = deque(jobs)  # the first one is being done, once the thread runs
         self.thread: threading.Thread | None = None
         self.stopping = False
+        self._more: SimpleQueue[None] = SimpleQueue()  # one for each job, and for the end
+        self._starting = threading.RLock()
 
-    def put(self, job: Callable[[], None]) -> None:
+    def put(self, job: Job) -> None:
         """Queue a job."""
-        with lock:
+        self.jobs.append(job)
+        self.start()
+        self._more.put(None)
+
+    def start(self) -> None:
+        """Have the thread run if there is something to do: after a fork it does not."""
+        if self.thread is not None or not self.jobs or self.stopping:
+            return
+        with self._starting:
             if self.thread is None:
-                self.thread = threading.Thread(target=self._work, name="miniflow", daemon=True)
-                self.thread.start()
                 atexit.register(self.stop)
-        self.jobs.put(job)
+                self.thread = threading.Thread(target=self._work, name="miniflow", daemon=True)
+                try:
+                    self.thread.start()
+                except RuntimeError:  # the interpreter ends
+                    self.stopping = True
 
     def _work(self) -> None:
-        while (job := self.jobs.get()) is not None and not self.stopping:
-            try:
-                with suppress(Warning):  # where warnings are errors, no caller could catch them
-                    job()
-            except Exception:  # reported; the next job is done all the same
-                threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), self.thread)))
+        while not self.stopping:
+            if self.jobs:
+                self._do(self.jobs[0])
+                self.jobs.popleft()
+            else:
+                self._more.get()
+
+    def _do(self, job: Job) -> None:
+        try:
+            with suppress(Warning):  # where warnings are errors, no caller could catch them
+                job()
+        except Exception:  # reported; the next job is done all the same
+            threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), self.thread)))
 
     def stop(self) -> None:
-        """Let the job that is being done come to an end, and no other one begin."""
+        """Let no other job begin; the one that is being done ends with the process."""
         self.stopping = True
-        self.jobs.put(None)
-        if self.thread is not None:
-            self.thread.join()
+        self._more.put(None)
 
 
 worker = Worker()
 
 
 def _forked() -> None:
-    """A forked child has no thread in the background."""
+    """A forked child has no thread in the background: a new one does what was to be done."""
     global worker
-    worker = Worker()
+    worker = Worker(worker.jobs)
     lock.release()
 
 
-if hasattr(os, "register_at_fork"):  # nothing is being compiled while a process forks
+if hasattr(os, "register_at_fork"):  # nothing is being loaded or linked while a process forks
     os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=_forked)
 
 
 class MachineCode:
     """The machine code of one program for one purpose.
+
+    `functions` names those that are called; `label` says to people what they are.
 
     Attributes:
         library: the code in memory.
@@ -95,21 +120,22 @@ class MachineCode:
 
     def __init__(
         self, key: str, modules: Callable[[], list[ModuleText]], ops: Iterable[Op],
-        swapped: Callable[[], None] | None = None,
+        functions: tuple[str, ...], label: str, swapped: Callable[[], None] | None = None,
     ) -> None:  # fmt: skip
         self.key = key
         self.ops = tuple(ops)
+        self.functions = functions
+        self.label = label
         self.final = threading.Event()
         self.swapped = swapped
-        kept = cache.load_code(key)
-        if kept is not None:
-            header, objects = kept
-            self.library = Library(objects, header, self.ops)
+        awaited = threading.current_thread() is not worker.thread
+        found = self._kept(key, awaited)
+        if found is not None:
+            self.library = found
             self.final.set()
             return
         texts = modules()
         header = [(x.imports, x.exports) for x in texts]
-        awaited = threading.current_thread() is not worker.thread
         if awaited or sum(len(x.text) for x in texts) > SHORT:
             self.library = Library([machine.compiled(x, QUICK) for x in texts], header, self.ops)
             mine = weakref.ref(self)
@@ -118,7 +144,24 @@ class MachineCode:
             objects = [machine.compiled(x, OPTIMISED) for x in texts]
             self.library = Library(objects, header, self.ops)
             self.final.set()
-            cache.store_code(key, header, objects)
+            cache.store_code(key, header, objects, label)
+
+    def _kept(self, key: str, awaited: bool) -> Library | None:
+        """The code in memory that is kept on disk, if it is there and good for anything."""
+        try:
+            found = cache.load_code(key)
+        except Warning:  # it is an error to the user, who can catch it only if he waits
+            if awaited:
+                raise
+            return None
+        if found is None:
+            return None
+        header, objects = found
+        try:
+            library = Library(objects, header, self.ops)
+        except Exception:  # a right checksum over nonsense
+            return None
+        return library if {*self.functions} <= library.addresses.keys() else None
 
 
 def _optimise(
@@ -133,7 +176,7 @@ def _optimise(
             objects.append(machine.compiled(module, OPTIMISED))
         code = reference()
         if code is not None:
-            cache.store_code(code.key, header, objects)
+            cache.store_code(code.key, header, objects, code.label)
             code.library = Library(objects, header, code.ops)
             if code.swapped is not None:
                 code.swapped()
@@ -160,7 +203,8 @@ def _version() -> bytes:
 
 
 def digest(program: Code, *what: Any) -> str:
-    """A name for a program's code and what it is for."""
+    """A name for a program's code, formulas of users' rows included, and what it is for."""
+    program = expanded(program, BUILTIN_NAMES)
     found = hashlib.sha256(_version())
     steps = program.instructions
     found.update(array("q", chain.from_iterable([x.operands for x in steps])).tobytes())

@@ -1,12 +1,11 @@
 """Functions made of functions: what may be transformed, and what the result is called."""
 
-import sys
 from collections.abc import Callable
 from functools import update_wrapper
 from types import MethodType
 from typing import Any
 
-from miniflow.util.notebook import InNotebook
+from miniflow.util.pickles import ByName
 from miniflow.util.words import shown
 
 Function = Callable[..., Any]
@@ -41,7 +40,7 @@ def named(f: Any) -> str:
     return str(getattr(f, "__name__", f)) if type(f).__module__ == "builtins" else repr(f)
 
 
-class Derived(InNotebook):
+class Derived(ByName):
     """A function that a transform has made of another: named as that one, its repr says how.
 
     Attributes:
@@ -50,7 +49,7 @@ class Derived(InNotebook):
 
     def __init__(self, call: Function, transform: Function, f: Function, options: Any) -> None:
         update_wrapper(self, f)
-        self._call, self._made = call, (transform, (f, *options))
+        self._call, self._transform, self._arguments = call, transform, (f, *options)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._call(*args, **kwargs)
@@ -59,16 +58,20 @@ class Derived(InNotebook):
         return self if instance is None else MethodType(self, instance)
 
     def __repr__(self) -> str:
-        transform, (f, *_) = self._made
-        return f"<{transform.__name__} of {named(f)}>"
+        return f"<{self._transform.__name__} of {named(self._arguments[0])}>"
 
-    def __reduce__(self) -> Any:
-        """By name where the name leads here, else as it was made."""
-        found: Any = sys.modules.get(str(getattr(self, "__module__", "")))
-        name = getattr(self, "__qualname__", "")
-        for part in name.split("."):
-            found = getattr(found, part, None)
-        return name if found is self else self._made
+    def recipe(self) -> tuple[Any, ...]:
+        """What it was made by, and of what."""
+        return self._transform, *self._arguments
+
+    def become(self, twin: Any) -> None:
+        """Be what another object is, that was made just now."""
+        type(self).__init__(self, twin._call, twin._transform, *twin._parts())
+
+    def _parts(self) -> tuple[Function, tuple[Any, ...]]:
+        """The function, and the options of the transform."""
+        f, *options = self._arguments
+        return f, tuple(options)
 
 
 def derived(

@@ -1,5 +1,7 @@
 """What errors say of what they were given."""
 
+import os
+import sys
 from typing import Any
 
 MOST_SHOWN = 60  # characters of a repr
@@ -23,3 +25,12 @@ def shown(x: Any) -> str:
 def dialect(x: Any) -> str:
     """What to do with a number of another dialect, where only miniflow's own are taken."""
     return getattr(type(x), "_dialect", "")
+
+
+def caller_level() -> int:
+    """How many frames up the code is that called the library."""
+    folder = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - quick
+    here, frame, level = folder + os.sep, sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(here):
+        frame, level = frame.f_back, level + 1
+    return level

@@ -25,7 +25,7 @@ from miniflow.ops import TABLE
 from support.dual_numbers import assert_close, programs, recorded
 from support.jitted import BACKENDS, COMPILED, entries, slopes, smooth
 from support.machine_code import bits
-from support.random_programs import anything, randoms
+from support.random_programs import anything, randoms, total
 
 
 def test_a_call_with_values_is_one_entry(compiled):
@@ -87,10 +87,10 @@ def test_gradients_of_an_entry_are_the_eager_ones(x, y):
 def test_gradients_of_random_programs_through_an_entry(program_and_points, native_):
     """Those of the program that the function becomes, to the last bit."""
     program, points = program_and_points
-    g = jit(program.total, backend="native" if native_ else "source")
-    everything = tuple(range(program.inputs))
+    g = jit(total(program), backend="native" if native_ else "source")
+    everything = tuple(range(program.count))
     for xs in points:
-        traced = trace(program.total, *xs)
+        traced = trace(total(program), *xs)
         expected = grad(traced, argnums=everything)(*xs)
         assert bits(grad(g, argnums=everything)(*xs)) == bits(expected)
 

@@ -108,6 +108,7 @@ SWAPPING = """
     class Bench:
         stopping, thread, jobs = False, None, []
         put = jobs.append
+        start = staticmethod(lambda: None)
 
     tiers.worker = Bench
     sys.setswitchinterval(1e-5)
@@ -148,6 +149,7 @@ SWAPPED = """
     class Bench:
         stopping, thread, jobs = False, None, []
         put = jobs.append
+        start = staticmethod(lambda: None)
 
     tiers.worker = Bench
     f = jit(lambda x: x * 2 if x > 0 else x - 1, backend="native")

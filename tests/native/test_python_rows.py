@@ -8,9 +8,10 @@ import weakref
 import numpy as np
 import pytest
 
-from miniflow import grad, jit, vmap
+from miniflow import grad, jit, ops, vmap
 from miniflow import math as m
 from miniflow.native import tiers
+from miniflow.program.expand import decomposition
 from support.machine_code import CUTS, assert_same, bits, blocks
 from support.random_programs import EDGES
 
@@ -31,6 +32,47 @@ def test_a_row_that_can_be_traced(row):
     points = [(x,) for x in EDGES if math.isfinite(x)]
     assert_same(f, points, [f(*xs) for xs in points])
     assert_same(grad(f), points, [grad(f)(*xs) for xs in points])
+
+
+def doubled(x):
+    return x * 2.0
+
+
+def unlike(x):
+    return x * 2.0 if type(x) is float else x
+
+
+FORMULAS = {
+    "mul mul sin add": lambda x: x * x * x + m.sin(x),
+    "abs add div neg": lambda x: -ops.div(x, 1.0 + abs(x)),
+    "sub mul mul": lambda x: doubled((x - 1) * x),
+}
+NO_FORMULAS = {
+    "a quotient, which raises": lambda x: 1.0 / x,
+    "a power, which raises": lambda x: x**0.5,
+    "a branch": lambda x: x if x > 0 else 0.0,
+    "a condition": lambda x: x and 1.0,
+    "its type": unlike,
+    "by way of another": lambda x: unlike(x) + 1.0,
+    "identity": lambda x: x * float(x is None),
+    "a method": lambda x: x * float(x.hex() == "a"),
+    "an int too large": lambda x: x * (2**53 + 1),
+    "the standard library": lambda x: math.sin(x),
+    "what may be another number later": lambda x: x * sys.float_info.max,
+    "a function made inside": lambda x: (lambda y: y * x)(x),
+}
+
+
+@pytest.mark.parametrize(("names", "value"), FORMULAS.items(), ids=FORMULAS)
+def test_a_formula_of_rows_is_compiled_like_them(row, names, value):
+    """No call of Python is left in it."""
+    code = decomposition(row("formula_", value, None))
+    assert " ".join(step.op.name for step in code.instructions) == names
+
+
+@pytest.mark.parametrize("value", NO_FORMULAS.values(), ids=NO_FORMULAS)
+def test_what_may_do_otherwise_to_a_value_is_no_formula(row, value):
+    assert decomposition(row("opaque_", value, None)) is None
 
 
 def test_a_row_that_only_python_can_compute(row):

@@ -3,12 +3,15 @@
 import os
 import stat
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from miniflow.util import files
 from miniflow.util.files import write
 
 CONTENTS = st.text(st.characters(exclude_categories=["Cs"])) | st.binary()
@@ -30,20 +33,22 @@ def test_the_file_holds_exactly_the_content_and_is_alone(before, content, as_tex
 
 
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt(), MemoryError()])
-@pytest.mark.parametrize("step", ["write_bytes", "replace"])
+@pytest.mark.parametrize("step", ["write", "replace"])
 @pytest.mark.parametrize("before", [None, b"old"])
 def test_a_failure_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, error, step, before):
     path = tmp_path / "model.json"
     if before is not None:
         path.write_bytes(before)
-    genuine = Path.write_bytes
 
-    def fail(self, *arguments):
-        if step == "write_bytes":
-            genuine(self, b"half of it")
-        raise error
+    @contextmanager
+    def failing(part, *arguments, **options):
+        part.write_bytes(b"half of it")
+        yield Mock(write=Mock(side_effect=error))
 
-    monkeypatch.setattr(Path, step, fail)
+    if step == "write":
+        monkeypatch.setattr(files, "open", failing, raising=False)
+    else:
+        monkeypatch.setattr(Path, step, Mock(side_effect=error))
     with pytest.raises(type(error)):
         write(path, "new")
     monkeypatch.undo()
