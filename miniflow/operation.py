@@ -10,6 +10,7 @@ recorded programs, to any order of differentiation.
 import builtins
 import math
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from keyword import iskeyword
 from numbers import Complex, Real
 from typing import Any
@@ -215,6 +216,7 @@ def define(
     python: str = "",
     c: str = "",
     row: type[Op] = Op,
+    check: bool = False,
 ) -> Op:
     """Add a row to the operation table and return the function that it defines.
 
@@ -240,10 +242,15 @@ def define(
         python: the function of Python's math that it is, to the last bit.
         c: the same for the C library.
         row: the class of the row.
+        check: whether the partials are proved to be the value's derivatives, or tried at points
+            of the domain where there is no proof. It needs the extra `testing` and takes a
+            second; `miniflow.testing.prove` does the same later, and says what it found.
 
     Raises:
-        ValueError: the name is taken or not an identifier, or there are no partials.
+        ValueError: the name is taken or not an identifier, or there are no partials; with
+            `check`, one of them is wrong: the message says where, and what is right.
         TypeError: a partial is neither a function nor a number nor None.
+        ImportError: `check` is asked for without the extra `testing`.
 
     Example:
         >>> cube = define("cube", lambda x: x * x * x, lambda x, y: 3 * x * x)
@@ -272,7 +279,18 @@ def define(
         commutative=commutative, packable=packable, selects=selects,
     )  # fmt: skip
     TABLE[name] = register(op)
+    if check:
+        _refuse_if_wrong(op)
     return op
+
+
+def _refuse_if_wrong(op: Op) -> None:
+    """Take a row out of the table again unless its partials are right."""
+    try:
+        import_module("miniflow.testing.proofs").prove(op)
+    except BaseException:
+        del TABLE[op.name]
+        raise
 
 
 def _evaluated(name: str, text: str, arity: int) -> Callable[..., float]:
@@ -304,6 +322,7 @@ def limited(f: Callable[..., float], limit: Callable[..., float] | float) -> Cal
         except (ValueError, OverflowError):
             return limit(*xs) if callable(limit) else limit
 
+    value.__wrapped__ = f  # type: ignore[attr-defined]  # as functools.wraps has it
     return value
 
 

@@ -6,6 +6,7 @@ ir.py           code: instructions and guards on slots, and their grammar
 check.py        whether code keeps the rules of the IR
 freeze.py       what a call has recorded, as code
 simplify.py     the builder of code: instructions simplified, and only those needed
+formulas.py     whether a user's function of floats is a formula of rows
 expand.py       an operation as simpler ones
 schedule.py     what a batch computes once, what for each element, and in which order
 structures.py   numbers apart from the lists, dicts and arrays that hold them

@@ -8,6 +8,7 @@ from typing import Any
 
 from miniflow import ops
 from miniflow.ops import Op
+from miniflow.program.formulas import is_formula
 from miniflow.program.freeze import freeze
 from miniflow.program.ir import Code, Guard
 from miniflow.program.simplify import Builder
@@ -26,15 +27,15 @@ def formula_code(f: Callable[..., Any], count: int) -> Code | None:
 
 def decomposition(op: Op) -> Code | None:
     """A row's value as code of other rows; None where it computes on floats only."""
+    # what a user's function of floats does with Values may be something else
+    if op.arity < 1 or not (op in ops.BUILTIN or is_formula(op.value)):
+        return None
     if op not in _decompositions:
         _decompositions[op] = _decomposition(op)
     return _decompositions[op]
 
 
 def _decomposition(op: Op) -> Code | None:
-    # what a user's function of floats does with Values may be something else
-    if op.arity < 1 or op not in ops.BUILTIN:
-        return None
     code = formula_code(op.value, op.arity)
     if code is None or any(step.op is op for step in code.instructions):
         return None

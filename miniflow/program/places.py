@@ -5,7 +5,7 @@ import sys
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from threading import RLock
 from types import FrameType
@@ -54,7 +54,7 @@ def _libraries() -> tuple[str, ...]:
     return str(Path(__file__).parent.parent) + os.sep, "<frozen", *found
 
 
-@cache
+@lru_cache(1024)  # cells of a notebook are files, too
 def is_library(file: str) -> bool:
     """Whether a file of code is not the user's."""
     return file.startswith(_libraries())

@@ -7,7 +7,7 @@ seen to use: in its arguments, closures, globals and attributes, and in those of
 
 import random
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from types import CodeType, FunctionType, MethodType, ModuleType
@@ -143,6 +143,8 @@ def _is_users_module(x: Any) -> bool:
 
 def _of_object(x: Any) -> Iterator[Any]:
     """An object's attributes, and the methods of its classes."""
-    yield from getattr(x, "__dict__", {}).values()
+    found = getattr(x, "__dict__", None)
+    if isinstance(found, Mapping):  # some answer every name
+        yield from found.values()
     for kind in type(x).__mro__:
         yield from (f for f in vars(kind).values() if isinstance(f, FunctionType))

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from miniflow import Value, trace
 from miniflow import math as m
 from miniflow.program.ir import PathError
+from miniflow.testing.steps import ORDER
+from miniflow.testing.strategies import EXACT, anything
 from support.bits import bits
 from support.formulas import collatz, newton
 from support.programs import names, variants
-from support.random_functions import EXACT, ORDER, anything
 
 inf, nan = math.inf, math.nan
 

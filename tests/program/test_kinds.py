@@ -17,11 +17,13 @@ from miniflow import math as m
 from miniflow.ops import TABLE
 from miniflow.program.ir import PathError
 from miniflow.tape.core import here
+from miniflow.testing.drawn import DrawnFunction
+from miniflow.testing.steps import RowStep
 from support.bits import bits
 from support.formulas import operands, polynomial
 from support.judge import JUDGE, mp, total
 from support.programs import variants
-from support.random_functions import Function, Step, functions, points
+from support.random_functions import functions, points
 
 inf, nan = math.inf, math.nan
 
@@ -182,7 +184,7 @@ def rational_steps(draw):
         except ZeroDivisionError:
             name, operands = "add", operands[:2]
             y = nodes[operands[0]] + nodes[operands[1]]
-        steps.append(Step(name, operands))
+        steps.append(RowStep(name, operands))
         nodes.append(y)
     return nodes[:count], steps, nodes
 
@@ -193,7 +195,7 @@ def test_programs_of_exact_numbers_are_exact(kind, case):
     xs, steps, nodes = case
     if kind is not Fraction and any(x.denominator & (x.denominator - 1) for x in nodes):
         return  # rounded
-    f = Function(len(xs), steps, list(range(len(nodes))))
+    f = DrawnFunction(len(xs), steps, list(range(len(nodes))))
     program = trace(f, *map(float, xs))
     for _, variant in variants(program):
         got = variant(*[as_kind(kind, x) for x in xs])

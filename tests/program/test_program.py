@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from miniflow import Value, trace
 from miniflow import math as m
+from miniflow.testing.drawn import DrawnFunction
 from support.bits import bits
 from support.formulas import polynomial
-from support.random_functions import Function, functions, points
+from support.random_functions import functions, points
 
 inf, nan = math.inf, math.nan
 
@@ -121,7 +122,7 @@ def test_captured_values_are_told_apart_by_identity():
 def test_equal_programs_compute_the_same(f, g, data):
     xs = data.draw(points(f))
     first = trace(f, *xs)
-    again = trace(Function(*f), *xs)
+    again = trace(DrawnFunction(*f), *xs)
     assert first == again
     assert hash(first) == hash(again)
     if f.count == g.count:

@@ -464,14 +464,24 @@ def test_expanded_programs_have_a_text():
 # --- rows of users ------------------------------------------------------------
 
 
-def test_a_row_of_the_users_is_asked_for(row):
-    """What its function of floats does with anything else is not for us to say."""
+def test_a_row_of_the_users_that_is_a_formula_is_written_out(row):
     cube = row("cube", lambda x: x * x * x, lambda x, y: 3.0 * x * x)
     program = trace(lambda x: cube(x) + cube(x + 1), 2.0)
-    assert is_foreign(cube)
-    assert program.source().startswith("# cube: a function of floats, to be supplied by its author")
-    assert function(program, cube=cube.value)(2.0) == program(2.0) == 35.0
-    assert function(trace(grad(cube), 2.0))(3.0) == 27.0  # its partials are formulas
+    assert not is_foreign(cube)
+    assert "to be supplied by its author" not in program.source()
+    assert function(program)(2.0) == program(2.0) == 35.0
+    assert function(trace(grad(cube), 2.0))(3.0) == 27.0
+
+
+def test_a_row_of_the_users_is_asked_for(row):
+    """What its function of floats does with anything else is not for us to say."""
+    whole = row("whole", lambda x: float(int(x)) * x, lambda x, y: 3.0 * x * x)
+    program = trace(lambda x: whole(x) + whole(x + 1), 2.5)
+    assert is_foreign(whole)
+    text = program.source()
+    assert text.startswith("# whole: a function of floats, to be supplied by its author")
+    assert function(program, whole=whole.value)(2.5) == program(2.5) == 15.5
+    assert function(trace(grad(whole), 2.0))(3.0) == 27.0  # its partials are formulas
 
 
 OPAQUE = {

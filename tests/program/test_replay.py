@@ -155,7 +155,7 @@ def test_auto_compiles_the_path_that_leads_to_another_one_first(monkeypatch):
 
 
 def test_auto_replays_what_is_too_large(monkeypatch):
-    set_both(monkeypatch, "LARGEST", 10)
+    monkeypatch.setattr(evaluators, "LARGEST", 10)
     set_both(monkeypatch, "in_background", None)
     f = jit(lambda x: m.prod([x + k for k in range(50)]))
     g = jit(lambda x: m.prod([x + k for k in range(50)]), backend="source")

@@ -336,17 +336,3 @@ def reach(measure, x):
 def raised(i, n):
     """The index of the derivative's derivative."""
     return tuple([x + (k == n) for k, x in enumerate(i)])
-
-
-# --- what docs/accuracy.md prints -----------------------------------------------
-
-
-def table():
-    """The bounds as a table of Markdown."""
-    lines = [
-        "| row | measured at | order 1 | order 2 | order 3 | order 4 |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name, bound in sorted(BOUNDS.items()):
-        lines.append(f"| `{name}` | {bound.measure} | {' | '.join(map(str, bound.ulps))} |")
-    return "\n".join(lines) + "\n"

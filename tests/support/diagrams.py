@@ -15,7 +15,7 @@ def edges(diagram):
 
 def nodes(diagram):
     """How often each node is drawn."""
-    return Counter(re.findall(r"^\t+((?:v|op)\d+) \[", diagram.source, re.M))
+    return Counter(re.findall(r"^\t+((?:v|op)\d+(?:_\d+)?) \[", diagram.source, re.M))
 
 
 def line(diagram, node):

@@ -5,7 +5,7 @@ from collections import namedtuple
 
 from miniflow import math as m
 from miniflow.ops import TABLE
-from support.random_functions import EDGES
+from miniflow.testing.strategies import EDGES
 
 
 def operands(name, count=24):

@@ -1,16 +1,16 @@
-"""Random programs for machine code: branches, shared parts, nested results."""
+"""Random programs for machine code: branches, loops, shared parts, nested results."""
 
 import functools
 import math
-import operator
 from collections import namedtuple
-from typing import NamedTuple
 
 from hypothesis import strategies as st
 
 from miniflow import math as m
 from miniflow.ops import TABLE
-from support.strategies import either, node, points, recent, several
+from miniflow.testing.steps import ORDER
+from miniflow.testing.strategies import programs
+from support.strategies import points, several
 
 ROWS = list(TABLE.values())
 EDGES = [
@@ -20,6 +20,8 @@ EDGES = [
     *(math.nextafter(1.0, 0.0), math.nextafter(1.0, 2.0), math.inf, -math.inf, math.nan, -math.nan),
 ]
 anything = st.floats() | st.sampled_from(EDGES) | st.floats(-4, 4) | st.integers(-40, 40).map(float)
+RELATIONS = list(ORDER.values())
+Pair = namedtuple("Pair", "first second")
 
 
 def sizes(op):
@@ -29,79 +31,15 @@ def sizes(op):
     return [2, 4, 6] if op.name == "dot" else [1, 2, 3, 7]
 
 
-class Step(NamedTuple):
-    """A row on operands: a node's number (int) or a constant (float)."""
-
-    name: str
-    operands: tuple
-
-
-class Fork(NamedTuple):
-    """One of two steps, by a comparison."""
-
-    relation: object
-    left: object
-    right: object
-    steps: tuple
-
-
-RELATIONS = [operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne]
-BASIC = ["add", "sub", "mul", "div", "maximum", "where", "sum", "dot", "fsum", "tanh", "sin"]
-Pair = namedtuple("Pair", "first second")
-
-
-names = st.sampled_from(BASIC) | st.sampled_from([op.name for op in ROWS])
-
-
 @functools.cache
 def numbers(wild):
     tame = st.floats(-3, 3) | st.integers(-3, 3).map(float)
     return tame | anything if wild else tame
 
 
-@st.composite
-def steps(draw, count, wild):
-    name = draw(names)
-    n = draw(st.sampled_from(sizes(TABLE[name])))
-    nodes = either(node(count), recent(count, 4))
-    operands = draw(several(either(nodes, nodes, numbers(wild)), n))
-    return Step(name, tuple(operands))
-
-
-class Random(NamedTuple):
-    """A program with branches, shared parts and a nested result."""
-
-    inputs: int
-    steps: list
-    result: object  # a structure of nodes' numbers
-
-    def __call__(self, *xs):
-        nodes = list(xs)
-        for step in self.steps:
-            if isinstance(step, Fork):
-                left, right = self.operands(nodes, (step.left, step.right))
-                step = step.steps[bool(step.relation(left, right))]
-            nodes.append(TABLE[step.name](*self.operands(nodes, step.operands)))
-        return self.filled(self.result, nodes)
-
-    @staticmethod
-    def operands(nodes, operands):
-        return [nodes[x] if isinstance(x, int) else x for x in operands]
-
-    def filled(self, tree, nodes):
-        if isinstance(tree, int):
-            return nodes[tree]
-        if isinstance(tree, dict):
-            return {name: self.filled(part, nodes) for name, part in tree.items()}
-        if isinstance(tree, Pair):
-            return Pair(*[self.filled(part, nodes) for part in tree])
-        if isinstance(tree, (list, tuple)):
-            return type(tree)([self.filled(part, nodes) for part in tree])
-        return tree  # None, a string
-
-    def total(self, *xs):
-        """One number that depends on all outputs."""
-        return m.sum([0.0, *flat(self(*xs))])
+def total(program):
+    """The function whose result is one number that depends on all results of a program."""
+    return lambda *xs: m.sum([0.0, *flat(program(*xs))])
 
 
 def flat(tree):
@@ -130,14 +68,7 @@ def results(count):
 @st.composite
 def randoms(draw, longest=25, wild=True):
     """A random program and points to call it at."""
-    inputs = draw(st.integers(1, 4))
-    found = []
-    for count in range(inputs, inputs + draw(st.integers(1, longest))):
-        step = draw(steps(count, wild))
-        if draw(st.integers(0, 4)) == 0:
-            relation, a = draw(st.sampled_from(RELATIONS)), draw(node(count))
-            b = draw(either(node(count), numbers(wild)))
-            step = Fork(relation, a, b, (step, draw(steps(count, wild))))
-        found.append(step)
-    result = draw(results(inputs + len(found)))
-    return Random(inputs, found, result), draw(several(points(numbers(wild), inputs), 1, 5))
+    program = draw(programs(wild=True, max_size=longest, inputs=4, literals=numbers(wild)))
+    result = draw(results(program.count + len(program.steps)))
+    at = draw(several(points(numbers(wild), program.count), 1, 5))
+    return program._replace(result=result), at

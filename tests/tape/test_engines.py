@@ -39,10 +39,11 @@ from miniflow import (
 from miniflow import math as m
 from miniflow.ops import TABLE
 from miniflow.tape import core as tape
+from miniflow.testing.steps import carried_out
 from support.bits import bits
 from support.other_engine import agree, answered, which
 from support.profiles import examples
-from support.random_functions import computed, functions, points
+from support.random_functions import functions, points
 from support.scripts import ran
 
 inf, nan = math.inf, math.nan
@@ -140,17 +141,17 @@ def graph(f, xs, others):
     leaves = [Value(x, f"x{k}") for k, x in enumerate(xs)]
     nodes = list(leaves)
     for step in f.steps:
-        nodes.append(computed(step, nodes, []))
+        nodes.append(carried_out(step, nodes))
     values = [v for v in nodes if v.__class__ is Value]
     found = [bits(nodes), [v.op for v in values], [len(v.inputs) for v in values]]
-    for k in f.outputs:
+    for k in f.result:
         y = nodes[k]
         if y.__class__ is Value:
             y.backward(1.5)
             found.append(bits([v.grad for v in values]))
     for leaf, x in zip(leaves, others, strict=True):
         leaf.data = x
-    for k in f.outputs:
+    for k in f.result:
         if nodes[k].__class__ is Value:
             nodes[k].forward()
     return [*found, bits(nodes), bits([v.grad for v in values])]

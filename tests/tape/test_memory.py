@@ -1,13 +1,13 @@
 """What recording costs in bytes and in rows visited: neither depends on the machine."""
 
 import gc
-import re
 import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from miniflow import Value, define, engine, ops
+from support.memory import resident
 
 
 def chain(x, operations):
@@ -79,12 +79,6 @@ def test_a_sweep_visits_only_what_the_result_comes_from():
     assert visited == [4.0, 2.0]
     assert x.grad == 4.0
     assert {v.grad for v in older} == {0.0}
-
-
-def resident():
-    """Memory of this process that is in use, and the most that was, in bytes."""
-    status = Path("/proc/self/status").read_text()
-    return [1024 * int(re.search(rf"{key}:\s+(\d+)", status)[1]) for key in ("VmRSS", "VmHWM")]
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="asks Linux")
