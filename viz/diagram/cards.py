@@ -14,7 +14,8 @@ from viz.output.text import escape_html, literal, number_text, range_text
 # What the places of operands are called that cannot change them.
 PLACES = {"where": ("if", "then", "else")}
 
-Lines = Iterable[tuple[str, str, str]]  # a caption, a text, the colour behind it
+# A caption, a text, the colour behind it; or, where there is no caption, that of the text.
+Lines = Iterable[tuple[str, str, str]]
 
 
 class Look(NamedTuple):
@@ -79,6 +80,8 @@ def _entry_lines(graph: Graph, n: int, look: Look) -> Lines:
     status = graph.status.get(n, "")
     if status and status != "same":
         yield "", status, ""
+    for text in graph.marks.get(n, ()):
+        yield "", text, look.theme.ink
     x, gradient = graph.data[n], graph.grads[n]
     if look.detail == "structure" or x is None:
         return
@@ -111,6 +114,8 @@ def group_card(graph: Graph, group: Group, look: Look) -> str:
     if group.kind == "scope":
         lines.append(("", operations(graph, members), ""))
     lines.append(("", _how_many(graph, group), ""))
+    ink = look.theme.ink
+    lines += [("", text, ink) for n in members for text in graph.marks.get(n, ())]
     status = graph.status
     changed = [status[n] for n in members if status[n] != "same"] if status else []
     lines += [("", f"{changed.count(x):,} {x}", "") for x in dict.fromkeys(changed)]
@@ -178,10 +183,10 @@ def _sign_cell(symbol: str, names: Sequence[str], look: Look) -> str:
     )
 
 
-def marked_style(theme: Theme) -> dict[str, str]:
-    """How a box looks that stands out."""
+def marked(theme: Theme) -> dict[str, str]:
+    """How a box looks that is to be seen first."""
     fill = mix(theme.background, theme.wrong, 0.3)
-    return {"fillcolor": fill, "color": theme.wrong, "penwidth": "2.60"}
+    return {"fillcolor": fill, "color": theme.wrong, "penwidth": "3"}
 
 
 def edge_of(colour: str, theme: Theme) -> str:
@@ -217,9 +222,10 @@ def _table(rows: list[str]) -> str:
 
 
 def _card_line(caption: str, text: str, colour: str, look: Look) -> str:
-    small = f'<font point-size="10" color="{look.theme.muted}">'
     if not caption:
+        small = f'<font point-size="10" color="{colour or look.theme.muted}">'
         return f'<td colspan="2">{small}{escape_html(text)}</font></td>'
+    small = f'<font point-size="10" color="{look.theme.muted}">'
     behind = f' bgcolor="{colour}"' if colour else ""
     return (
         f'<td align="left" width="48">{small}{caption}</font></td>'

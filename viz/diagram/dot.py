@@ -56,7 +56,8 @@ def draw_dot(
         format: what `Diagram.render` and `Diagram.pipe` write: "svg", "png", "pdf" or
             another of Graphviz's formats.
         rankdir: the direction of the graph: "LR", "TB", "RL" or "BT".
-        limit: more entries than that are folded; None for any number.
+        limit: more entries than that are folded; None for any number that Graphviz can draw
+            in ten seconds, three up to 1,000 entries: the legend says what it takes besides.
         detail: "full" shows numbers, gradients and local derivatives; "values" numbers and
             gradients; "structure" neither.
         theme: "light" or "dark".

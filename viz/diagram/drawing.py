@@ -5,6 +5,7 @@ op1 ..., those that stand for several entries g0, g1 ..., and a program's guards
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import log10
 
 from viz.diagram import folding
@@ -15,7 +16,7 @@ from viz.diagram.cards import (
     group_card,
     group_gradients,
     kind_fill,
-    marked_style,
+    marked,
     operand_places,
     sign_card,
 )
@@ -24,86 +25,81 @@ from viz.diagram.graph import Graph, Names, common_names
 from viz.diagram.legend import legend as legend_of
 from viz.diagram.legend import status_fill
 from viz.diagram.options import GraphOptions
+from viz.diagram.reach import REACH, Means, crossed, first_ranks, means_for, ranks_of, uses
+from viz.output.labels import raised
 from viz.output.names import TIMES, shown_sign, within
 from viz.output.options import DIRECTIONS
 from viz.output.palette import FONT, Theme, extent, mix
-from viz.output.pictures import Diagram
+from viz.output.pictures import Diagram, time_for
 from viz.output.text import escape, escape_html, number_text, quote
 
-# Graphviz takes its time for long edges. Where those of leaves cross more ranks in all, leaves
-# have a box of their own again after REACH ranks; where others do, edges have no labels.
-LONGEST_LEAVES, LONGEST_OTHERS, REACH = 250, 700, 6
 Attributes = dict[str, str]
+
+CAREFUL = 300  # boxes up to which a layout is improved at leisure
+TEXTS = ("dot", "gv")  # formats that need no layout
 
 
 def diagram(graph: Graph, options: GraphOptions) -> Diagram:
     """The diagram of a graph; it knows a plainer one, for where Graphviz takes too long."""
-    theme, rankdir = options.colours, options.rankdir
-    groups = folding.fold(graph) if options.folds(len(graph)) else folding.apart(graph)
     scale = extent(filter(None, graph.grads))
-    look = Look(theme, options.detail, options.compact, rankdir, scale)
-    explained = options.legend if options.legend is not None else any(graph.operands)
-    ranks = _ranks(graph)
-
-    def drawn(look: Look, ranks: list[int]) -> Diagram:
-        drawing = _Drawing(graph, groups, look, ranks)
-        body = list(drawing.lines())
-        attributes = {**_graph_attributes(theme), "rankdir": rankdir}
-        if explained:
-            text = legend_of(
-                graph, groups, look, stacked=rankdir in ("TB", "BT"), copied=drawing.copied
-            )
-            attributes |= {"label": f"<{text}>", "labelloc": "b"}
-        return Diagram(
-            format=options.format,
-            graph_attr=attributes,
-            node_attr=_node_attributes(theme),
-            edge_attr={**_edge_attributes(theme), "tailport": DIRECTIONS[rankdir][1]},
-            body=body,
+    look = Look(options.colours, options.detail, options.compact, options.rankdir, scale)
+    asked = options.folds(len(graph))
+    ranks = ranks_of(graph.operands)
+    text = options.format in TEXTS
+    means = Means(folded=True)
+    if not asked:
+        means = means_for(
+            graph, ranks, labels=look.detail == "full", compact=look.compact, whole=text
         )
+    return _diagram_by(graph, options, look, ranks, means, asked)
 
-    leaves, others = _lengths(graph, groups, ranks)
-    plain = look._replace(detail="values") if options.detail == "full" else look
-    found = drawn(
-        plain if others > LONGEST_OTHERS else look, ranks if leaves > LONGEST_LEAVES else []
+
+def _diagram_by(
+    graph: Graph, options: GraphOptions, look: Look, ranks: list[int], means: Means, asked: bool
+) -> Diagram:
+    """The diagram that is so plain; `asked` tells whether it is folded in any case."""
+    groups = folding.fold(graph) if means.folded else folding.apart(graph)
+    full = look.detail == "full"
+    drawing = _Drawing(
+        graph, groups, look if means.labels or not full else look._replace(detail="values"),
+        ranks, means.again,
+    )  # fmt: skip
+    rankdir = options.rankdir
+    attributes = {**_graph_attributes(look.theme, len(groups)), "rankdir": rankdir}
+    body = list(drawing.lines())
+    if options.legend if options.legend is not None else any(graph.operands):
+        notes = list(_plainness(means, drawing, full=full, asked=asked))
+        text = legend_of(
+            graph, groups, drawing.look, stacked=rankdir in ("TB", "BT"), plainness=notes
+        )
+        attributes |= {"label": f"<{text}>", "labelloc": "b"}
+    found = Diagram(
+        format=options.format,
+        graph_attr=attributes,
+        node_attr=_node_attributes(look.theme),
+        edge_attr={**_edge_attributes(look.theme), "tailport": DIRECTIONS[rankdir][1]},
+        body=body,
     )
-    found.plainer = lambda: drawn(plain, ranks)
+    found.seconds = time_for(len(graph), crossed(graph.operands))
+    plainer = means.plainer()
+    if plainer:
+        found.plainer = lambda: _diagram_by(graph, options, look, ranks, plainer, asked)
     return found
 
 
-def _ranks(graph: Graph) -> list[int]:
-    """For each entry how far before the end it is drawn: as near to what uses it as can be."""
-    ranks = [0] * len(graph)
-    for n in range(len(graph) - 1, -1, -1):
-        for x in graph.operands[n]:
-            ranks[x] = min(ranks[x], ranks[n] - 1)
-    return ranks
+def _plainness(means: Means, drawing: "_Drawing", *, full: bool, asked: bool) -> Iterator[str]:
+    """What the legend says where a graph is drawn more plainly than asked for."""
+    if means.folded and not asked:
+        yield f"folded: all {len(drawing.graph):,} entries would take too long to draw"
+    if full and not means.labels:
+        yield "no local derivatives on edges: these are too many or too long"
+    if drawing.copies:
+        what = "leaf" if means.again == "leaves" else "number"
+        yield f"a {what} that is used far away is drawn again there"
 
 
-def _first_ranks(graph: Graph, ranks: list[int]) -> dict[int, int]:
-    """For each leaf that is used the rank of what uses it first."""
-    first: dict[int, int] = {}
-    for n, operands in enumerate(graph.operands):
-        for x in operands:
-            if not graph.operands[x]:
-                first[x] = min(first.get(x, ranks[n]), ranks[n])
-    return first
-
-
-def _lengths(graph: Graph, groups: list[Group], ranks: list[int]) -> tuple[int, int]:
-    """How many ranks the edges of leaves cross in all, and those of computed entries."""
-    first = _first_ranks(graph, ranks)
-    leaves = others = 0
-    for n in [group.members[0] for group in groups if group.kind == "entry"]:
-        for x in graph.operands[n]:
-            if x in first:
-                leaves += ranks[n] - first[x]
-            else:
-                others += ranks[n] - ranks[x] - 1
-    return leaves, others
-
-
-def _graph_attributes(theme: Theme) -> Attributes:
+def _graph_attributes(theme: Theme, boxes: int) -> Attributes:
+    care = "1" if boxes <= CAREFUL else "0.1"
     return {
         "bgcolor": theme.background,
         "fontname": FONT,
@@ -112,8 +108,8 @@ def _graph_attributes(theme: Theme) -> Attributes:
         "nodesep": "0.3",
         "ranksep": "0.35",
         # so often is the layout improved; without a limit it may take hours
-        "nslimit": "1",
-        "nslimit1": "1",
+        "nslimit": care,
+        "nslimit1": care,
     }
 
 
@@ -143,9 +139,11 @@ def _edge_attributes(theme: Theme) -> Attributes:
 
 
 class _Drawing:
-    """The lines of DOT for a graph in groups; with `ranks`, leaves are near what uses them."""
+    """The lines of DOT for a graph in groups; what `again` says is drawn near what uses it."""
 
-    def __init__(self, graph: Graph, groups: list[Group], look: Look, ranks: list[int]) -> None:
+    def __init__(
+        self, graph: Graph, groups: list[Group], look: Look, ranks: list[int], again: str
+    ) -> None:
         self.graph = graph
         self.groups = groups
         self.look = look
@@ -158,27 +156,30 @@ class _Drawing:
                 self.boxes[n] = f"v{n}" if group.kind == "entry" else f"g{k}"
         self.enter, _ = DIRECTIONS[look.rankdir]
         self.ranks = ranks
-        self.first = _first_ranks(graph, ranks) if ranks else {}
-        self.copies = self._copies()
-        self.copied = bool(self.copies)
+        first = first_ranks(graph, ranks) if again else {}
+        self.reach = REACH.get(again, 1)
+        self.first = {x: k for x, k in first.items() if again == "all" or not graph.operands[x]}
+        self.copies: dict[int, dict[str, int]] = {}  # by what uses them first, and of what
+        self._copy()
 
-    def _copies(self) -> dict[int, list[str]]:
-        """For each leaf the boxes that it has besides its own."""
-        found: dict[int, dict[str, None]] = {}
-        for n, operands in enumerate(self.graph.operands):
-            for x in operands:
-                box = self._tail(x, n)
-                if box != self.boxes[x]:
-                    found.setdefault(x, {})[box] = None
-        return {x: list(boxes) for x, boxes in found.items()}
+    def _copy(self) -> None:
+        """Find what is drawn again; where it is a result without a name, it gets one."""
+        names, seen = dict(self.graph.names), set(self.boxes)
+        for x, rank, n in uses(self.graph, self.ranks):
+            box = self._tail(x, rank, n)
+            if box not in seen:
+                seen.add(box)
+                self.copies.setdefault(n, {})[box] = x
+                if self.graph.operands[x]:
+                    names.setdefault(x, f"#{x}")
+        if self.copies:
+            self.graph = replace(self.graph, names=names)
 
-    def _tail(self, x: int, n: int) -> str:
-        """The box of operand x that is nearest to entry n."""
-        single = self.boxes[x] == f"v{x}" and self.boxes[n] == f"v{n}"
-        if x not in self.first or not single:
-            return self.boxes[x]
-        k = (self.ranks[n] - self.first[x]) // REACH
-        return f"v{x}_{k}" if k else self.boxes[x]
+    def _tail(self, x: int, rank: int, n: int | None = None) -> str:
+        """The box of x that is nearest to a rank."""
+        single = self.boxes[x] == f"v{x}" and (n is None or self.boxes[n] == f"v{n}")
+        k = (rank - self.first[x]) // self.reach if x in self.first else 0
+        return f"v{x}_{k}" if single and k > 0 else self.boxes[x]
 
     def lines(self) -> Iterator[str]:
         """Boxes in their frames, then edges."""
@@ -190,7 +191,7 @@ class _Drawing:
             yield from self._merged_edges()
         for x, n in self.graph.former:
             if self.boxes[n] == f"v{n}":
-                yield _edge_line(self.boxes[x], self._head(n), {"style": "dashed"})
+                yield _edge_line(self._tail(x, self.ranks[n]), self._head(n), {"style": "dashed"})
         yield from self._guards()
 
     # --- boxes ----------------------------------------------------------------
@@ -245,7 +246,13 @@ class _Drawing:
 
     def _entry_boxes(self, n: int) -> Iterator[str]:
         names = self._places(n)
-        computed = bool(self.graph.operands[n])
+        yield self._entry_box(f"v{n}", n, names)
+        for box, x in self.copies.get(n, {}).items():
+            yield self._entry_box(box, x, self._places(x))
+        if self.graph.operands[n] and not self.look.compact:
+            yield self._operation_box(n, names)
+
+    def _entry_box(self, box: str, n: int, names: Sequence[str]) -> str:
         frame = self.groups[self.of[n]].frame
         card = entry_card(self.graph, n, self.look, names, frame)
         blank = {"label": '""', "shape": "circle", "width": "0.14", "height": "0.14"}
@@ -253,10 +260,7 @@ class _Drawing:
         name = self.graph.names.get(n, "")
         if n in self.graph.parameters and within(name, frame) != name:
             attributes["tooltip"] = quote(escape(name))
-        for name in (f"v{n}", *self.copies.get(n, ())):
-            yield _node_line(name, {**attributes, **self._box_style(n)})
-        if computed and not self.look.compact:
-            yield self._operation_box(n, names)
+        return _node_line(box, {**attributes, **self._box_style(n)})
 
     def _box_style(self, n: int) -> Attributes:
         """The fill of an entry's box by its kind, the border by its gradient."""
@@ -271,13 +275,15 @@ class _Drawing:
             style["style"] = "rounded,filled,dashed"
         if kind == "output" or n in self.graph.outputs:
             style["peripheries"] = "2"
-        return style | marked_style(theme) if n in self.graph.marked else style
+        return style | marked(theme) if n in self.graph.marks else style
 
     def _operation_box(self, n: int, names: Sequence[str]) -> str:
         theme, symbol = self.look.theme, shown_sign(self.graph.ops[n].symbol)
         style = {"fillcolor": theme.operation, "color": edge_of(theme.operation, theme)}
         if self.graph.status.get(n) == "gone":
             style |= {"fillcolor": theme.gone, "style": "rounded,filled,dashed"}
+        if n in self.graph.marks:
+            style |= marked(theme)
         if names:
             card = sign_card(symbol, names, self.look)
             return _node_line(f"op{n}", {"label": f"<{card}>", "margin": "0.03", **style})
@@ -295,6 +301,8 @@ class _Drawing:
         gradients = group_gradients(self.graph, group)
         if gradients:  # of several the largest one, and of all those that are none
             style |= self.look.flow(max(gradients, key=lambda x: (x != x, abs(x))))
+        if not self.graph.marks.keys().isdisjoint(group.members):
+            style |= marked(theme)
         shape = {"shape": "box3d", "style": "filled"} if group.kind == "alike" else {}
         card = group_card(self.graph, group, self.look)
         return _node_line(f"g{k}", {"label": f"<{card}>", **shape, **style})
@@ -326,7 +334,7 @@ class _Drawing:
             if self.boxes[x] == f"v{x}":
                 head = f"{self._head(n)}:{k}" if names else self._head(n)
                 style = self._edge_style(gradient, partials[k]) | self._gap(self.of[x], self.of[n])
-                yield _edge_line(self._tail(x, n), head, style)
+                yield _edge_line(self._tail(x, self.ranks[n], n), head, style)
 
     def _edge_style(self, gradient: float | None, partial: float | None) -> Attributes:
         """An edge by what flows back along it, with the local derivative."""
@@ -334,7 +342,7 @@ class _Drawing:
             return {}
         style = self.look.flow(gradient * partial)
         if self.look.detail == "full":
-            style["label"] = _raised(f"∂ {number_text(partial)}")
+            style["label"] = raised(f"∂ {number_text(partial)}")
         return style
 
     def _gap(self, tail: int, head: int) -> Attributes:
@@ -351,7 +359,7 @@ class _Drawing:
                 end = self._head(last.members[0])
             style = {"penwidth": f"{1 + 0.3 * log10(count):.2f}"}
             if count > 1:
-                style["label"] = _raised(f"{TIMES} {count:,}")
+                style["label"] = raised(f"{TIMES} {count:,}")
             yield _edge_line(start, end, style | self._gap(tail, head))
 
     # --- guards ---------------------------------------------------------------
@@ -366,8 +374,9 @@ class _Drawing:
             return
         for k, (text, left, right) in enumerate(guards):
             yield self._hexagon(f"guard{k}", text)
+            rank = 1 + max(self.ranks[left], self.ranks[right])
             for x in (left, right):
-                yield _edge_line(f"v{x}", f"guard{k}", {"style": "dashed"})
+                yield _edge_line(self._tail(x, rank), f"guard{k}", {"style": "dashed"})
 
     def _hexagon(self, name: str, text: str) -> str:
         colour = self.look.theme.operation
@@ -386,11 +395,6 @@ def _node_line(name: str, attributes: Attributes) -> str:
 
 def _edge_line(tail: str, head: str, attributes: Attributes) -> str:
     return f"\t{tail} -> {head}{_attributes(attributes)}\n"
-
-
-def _raised(text: str) -> str:
-    """The label of an edge, a little above it."""
-    return f'< {text} <br/><font point-size="4"> </font>>'
 
 
 def _attributes(attributes: Attributes) -> str:

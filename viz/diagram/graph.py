@@ -9,7 +9,7 @@ what the caller says is one; all other leaves are *inputs*, and so are plain num
 parameters are multiplied with in a `dot`: a neuron's.
 """
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -50,7 +50,7 @@ class Graph(InNotebook):
         status: in a comparison what became of an entry: same, moved, flipped, new, gone.
         before: in a comparison the data and gradient that an entry had.
         former: in a comparison the edges that are gone, from entries that are.
-        marked: entries that stand out.
+        marks: lines of text for entries that are to be seen first: they are red.
     """
 
     ops: list[Op] = field(default_factory=list)
@@ -68,7 +68,7 @@ class Graph(InNotebook):
     status: dict[int, str] = field(default_factory=dict)
     before: dict[int, tuple[float | None, float | None]] = field(default_factory=dict)
     former: list[tuple[int, int]] = field(default_factory=list)
-    marked: set[int] = field(default_factory=set)
+    marks: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ops)
@@ -169,11 +169,12 @@ def snapshot(root: Any, *, parameters: Any = None) -> Graph:
 
 def graph_of(
     root: Any, parameters: Any, caller: str, name: str = "root", *, numbers: bool = True,
-    marked: Iterable[Value] = (),
+    marks: Mapping[Value, tuple[str, ...]] | None = None,
 ) -> Graph:  # fmt: skip
     """`snapshot`, with errors in the name of `caller`, whose argument is called `name`.
 
-    Stale results are refused, unless `numbers` says that none will be shown.
+    Stale results are refused, unless `numbers` says that none will be shown. Values in `marks` are
+    to be seen first, with those lines of text.
     """
     if isinstance(root, Graph):
         return root
@@ -184,12 +185,14 @@ def graph_of(
     if isinstance(root, Tape):
         with _held({root.table}):
             reader.tape(root)
-            reader.mark(known_parameters(parameters, caller), marked)
+            reader.mark(known_parameters(parameters, caller))
+            reader.red(marks or {})
     else:
         roots = _roots(root, caller, name)
         with _held({located(v)[0] for v in roots}):
             reader.values(roots)
-            reader.mark(known_parameters(parameters, caller), marked)
+            reader.mark(known_parameters(parameters, caller))
+            reader.red(marks or {})
     if not len(reader.graph):
         raise ValueError(f"{caller}: there is nothing to draw in an empty Tape")
     return reader.graph
@@ -314,10 +317,9 @@ class _Reader:
         table, entry = located(v)
         return self.foreign.get(v, self.places.get(table, {}).get(entry))
 
-    def mark(self, parameters: dict[Value, str], marked: Iterable[Value]) -> None:
-        """Note which entries are parameters, and what they are called; and which stand out."""
+    def mark(self, parameters: dict[Value, str]) -> None:
+        """Note which entries are parameters, and what they are called."""
         graph = self.graph
-        graph.marked |= {n for n in map(self.known, marked) if n is not None}
         graph.parameters |= {n for n, x in graph.names.items() if type(x) is ParameterName}
         for v, name in parameters.items():
             n = self.known(v)
@@ -326,6 +328,13 @@ class _Reader:
                 if name:
                     graph.names.setdefault(n, name)
         _mark_neurons(graph)
+
+    def red(self, marks: Mapping[Value, tuple[str, ...]]) -> None:
+        """Note which entries are to be seen first."""
+        for v, lines in marks.items():
+            n = self.known(v)
+            if n is not None:
+                self.graph.marks[n] = lines
 
 
 def neuron_inputs(

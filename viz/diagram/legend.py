@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from viz.diagram.cards import Look, edge_of, kind_fill, marked_style
+from viz.diagram.cards import Look, edge_of, kind_fill, marked
 from viz.diagram.folding import Group
 from viz.diagram.graph import Graph
 from viz.output.names import TIMES
@@ -27,16 +27,25 @@ STATUS = {
 
 
 def legend(
-    graph: Graph, groups: list[Group], look: Look, *, stacked: bool, copied: bool = False
+    graph: Graph, groups: list[Group], look: Look, *, stacked: bool, plainness: Sequence[str] = ()
 ) -> str:
-    """The legend of a diagram, as an HTML-like label; of what the diagram has."""
+    """The legend of a diagram, as an HTML-like label; of what the diagram has.
+
+    Args:
+        graph: what is drawn.
+        groups: the boxes.
+        look: how they are drawn.
+        stacked: whether the diagram is a column.
+        plainness: how it is plainer than what was asked for, one line each.
+    """
     singles = [g.members[0] for g in groups if g.kind in ("entry", "alike")]
     rows = [list(_kinds(graph, singles, look))]
     if look.detail != "structure" and any(x is not None for x in graph.grads):
         rows.append(list(_gradient_scale(look)))
     edges = any(graph.operands[n] for n in singles)
     folded = any(group.kind != "entry" for group in groups)
-    rows.append(list(_notes(graph, look, edges=edges, folded=folded, copied=copied)))
+    rows.append(list(_notes(graph, look, edges=edges, folded=folded)))
+    rows += [[_cell(text, look)] for text in plainness]
     if stacked:  # a column is narrow
         rows = [rows[0][k : k + 3] for k in range(0, len(rows[0]), 3)] + rows[1:]
     text = "".join(f"<tr><td>{_legend_row(row)}</td></tr>" for row in rows if row)
@@ -72,8 +81,8 @@ def _kinds(graph: Graph, entries: Iterable[int], look: Look) -> Iterator[str]:
         return
     entries = list(entries)
     found = {graph.kind(n) for n in entries}
-    if graph.marked.intersection(entries):
-        style = marked_style(theme)
+    if not graph.marks.keys().isdisjoint(entries):
+        style = marked(theme)
         yield _cell("marked", look, style["fillcolor"], style["color"])
     if found & {"computed", "output"}:
         found.add("operation")
@@ -98,13 +107,11 @@ def _gradient_scale(look: Look) -> Iterator[str]:
     yield _cell("NaN or infinite", look)
 
 
-def _notes(graph: Graph, look: Look, *, edges: bool, folded: bool, copied: bool) -> Iterator[str]:
+def _notes(graph: Graph, look: Look, *, edges: bool, folded: bool) -> Iterator[str]:
     """What the small print means."""
     if look.detail == "full" and edges and any(x is not None for x in graph.grads):
         yield _cell("∂ on an edge: local derivative", look)
     if folded:
         yield _cell(f"{TIMES} how many", look)
-    if copied:
-        yield _cell("a leaf that is used far away is drawn again there", look)
     if graph.guards:
         yield _cell("hexagon: holds on this path", look)

@@ -1,6 +1,9 @@
-"""A graph as a diagram in which some entries stand out: what `miniflow.debug` has found."""
+"""Diagrams in which some entries are to be seen first: they are red and say why.
 
-from collections.abc import Iterable
+Reports of `miniflow.testing` draw themselves with it.
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
 from miniflow.tape.core import Value
@@ -10,25 +13,25 @@ from viz.diagram.options import GraphOptions
 from viz.output.pictures import Diagram
 
 
-def draw_marked(root: Any, marked: Iterable[Value], **options: Any) -> Diagram:
-    """The graph of `root`, entries of `marked` red.
+def draw_marked(root: Any, marks: Mapping[Value, tuple[str, ...]], **options: Any) -> Diagram:
+    """The graph of Values as `draw_dot` draws it, with marks.
 
     Args:
-        root: what to draw, as for `draw_dot`.
-        marked: Values of that graph; others do not count.
-        **options: those of `draw_dot`.
+        root: what to draw: a Value, or several.
+        marks: for Values in the graph lines of text that their boxes show; they are red.
+        options: those of `draw_dot`.
 
     Raises:
-        TypeError: an option is unknown.
-        ValueError: an option has a value that is unknown.
+        TypeError: there is no such option, or `root` is not made of Values.
+        ValueError: an option is unknown.
 
     Example:
         >>> from miniflow import Value
-        >>> a = Value(2.0, label="a")
-        >>> draw_marked(a * 3.0, [a]).source.count("marked")
-        1
+        >>> y = Value(2.0) * 3.0
+        >>> "wrong sign" in draw_marked(y, {y: ("wrong sign",)}).source
+        True
     """
     chosen = GraphOptions(**options)
     chosen.check("draw")
-    graph = graph_of(root, chosen.parameters, "draw", marked=marked)
-    return diagram(graph, chosen)
+    lines = {v: tuple(filter(None, text)) for v, text in marks.items()}
+    return diagram(graph_of(root, chosen.parameters, "draw", marks=lines), chosen)

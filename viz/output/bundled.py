@@ -1,10 +1,11 @@
 """A stand-in for the program `dot`: the Graphviz inside the pygraphviz wheel.
 
-Run as ``python bundled.py -Kdot -Tsvg [-Gname=value ...] < graph.dot > graph.svg``, in a
-process of its own: a graph that is too deep overflows the C stack, and while Graphviz works
-Python cannot be interrupted.
+Run as ``python bundled.py 10 -Kdot -Tsvg [-Gname=value ...] < graph.dot > graph.svg``, with the
+seconds after which it ends itself, in a process of its own: a graph that is too deep overflows
+the C stack, and while Graphviz works Python cannot be interrupted.
 """
 
+import faulthandler
 import sys
 
 from pygraphviz import AGraph  # type: ignore[import-untyped]
@@ -22,4 +23,6 @@ def draw_input(engine: str, form: str, *options: str) -> None:
 
 
 if __name__ == "__main__":
-    draw_input(*sys.argv[1:])
+    # where it is not ended from outside: Python itself waits for Graphviz
+    faulthandler.dump_traceback_later(float(sys.argv[1]), exit=True)
+    draw_input(*sys.argv[2:])

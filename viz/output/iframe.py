@@ -7,6 +7,7 @@ iframes show a still picture.
 """
 
 import base64
+import hashlib
 import html
 import os
 import re
@@ -38,6 +39,25 @@ def filled(path: Path, parts: Mapping[str, str]) -> str:
     """A file's text with parts in its places, such as {{title}}."""
     # in one pass: what is put in may look like a place itself
     return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], path.read_text("utf-8"))
+
+
+def title_html(title: str) -> str:
+    """A heading as HTML can hold it."""
+    return html.escape(re.sub("[\0-\x08\v-\x1f\ud800-\udfff]", "\ufffd", title))
+
+
+def whole_page(title: str, body: str, style: str, *, script: str = "", theme: str = "") -> str:
+    """A page that asks nothing of a network; the one script that it runs is that one."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    parts = {
+        "theme": f' data-theme="{theme}"' if theme else "",
+        "allowed": f"'sha256-{digest}'" if script else "'none'",
+        "title": title_html(title),
+        "style": style,
+        "body": body,
+        "script": f'<script type="module">{script}</script>\n' if script else "",
+    }
+    return filled(Path(__file__).with_name("page.html"), parts)
 
 
 @dataclass(frozen=True, repr=False)

@@ -87,6 +87,8 @@ DARK = Theme(
     positive="#ffb04d",
     wrong="#ff5577",
 )
+# for curves and classes: told apart by lightness, too (after Okabe & Ito, 2008)
+SERIES = [LIGHT.negative, LIGHT.positive, "#007a5e", "#b65f95", "#3d9bd4", "#6b5300"]
 THEMES = {"light": LIGHT, "dark": DARK}
 
 # Of pages, besides: values going forward, gradients coming back.

@@ -11,6 +11,7 @@ import graphviz
 import pytest
 
 import viz.output.bundled
+import viz.output.pictures
 from miniflow import Value
 from support.diagrams import texts
 from support.drawn import chain, leaf, neuron
@@ -53,6 +54,28 @@ def test_the_png_is_sharp(no_dot, tmp_path):
     assert pixels == pytest.approx(2 * points, abs=3)
 
 
+def test_a_png_that_would_be_huge_has_fewer_pixels_for_an_inch(no_dot, tmp_path):
+    y = Value(1.0)
+    for _ in range(150):
+        y = y.tanh()
+    content = render(y, tmp_path / "x.png", limit=None).read_bytes()
+    width, height = (int.from_bytes(content[k : k + 4], "big") for k in (16, 20))
+    assert 10_000 < width <= viz.output.pictures.LONGEST_SIDE + 99
+    assert width * height < 1.1 * viz.output.pictures.PIXELS
+
+
+@pytest.mark.parametrize(
+    ("size", "dpi"), [((100, 50), 144), ((14400, 7200), 17), ((1_000_000, 20), 2), ((0, 0), 144)]
+)
+def test_the_resolution_fits_the_size(size, dpi):
+    resolution, svg_size = viz.output.pictures._resolution, viz.output.pictures.SVG_SIZE
+    width, height = size
+    svg = f'<svg width="{width}pt" height="{height}pt"\n viewBox="0 0 1 1">'
+    assert resolution(svg, svg_size) == dpi
+    assert resolution(f'bb="0,0,{width}.5,{height}"', viz.output.pictures.BOUNDS) == dpi
+    assert resolution("no picture", svg_size) == 144
+
+
 def test_a_finished_diagram_can_be_rendered(no_dot, tmp_path):
     diagram = draw_dot(neuron(), rankdir="TB")
     other = graphviz.Digraph(body=["\ta -> b\n"], engine="circo")
@@ -70,7 +93,7 @@ def test_other_suffixes_are_refused(tmp_path, name):
 
 def test_the_program_dot_is_used_where_there_is_one(fake_dot, tmp_path):
     log = fake_dot()
-    y = neuron()
+    y = leaf()
     for form, options in [("svg", []), ("pdf", []), ("png", ["-Gdpi=144"])]:
         assert render(y, tmp_path / f"x.{form}").read_text() == "drawn by dot"
         assert log.read_text("utf-8") == repr(["-Kdot", f"-T{form}", *options]) + draw_dot(y).source
