@@ -12,6 +12,13 @@ def no_dot(monkeypatch, tmp_path_factory):
     monkeypatch.setenv("PATH", str(tmp_path_factory.mktemp("bin")))
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """Time enough for Graphviz, however busy the machine is."""
+    for limit in ("SECONDS", "QUICK_SECONDS"):
+        monkeypatch.setattr(f"viz.output.pictures.{limit}", 300.0)
+
+
 @pytest.fixture
 def fake_dot(monkeypatch, tmp_path_factory):
     """A machine with a program `dot`; a function that says what the program does.

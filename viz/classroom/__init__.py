@@ -2,6 +2,5 @@
 
 sheet.py    worksheet: a graph to be computed by hand, with a key
 numbers.py  the same graph with other numbers, for each student
-sheet.html  the page, with places for style and sheets
 sheet.css   how it looks on paper
 """

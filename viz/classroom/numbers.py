@@ -95,13 +95,14 @@ def _steps(values: list[Value], steps: Steps) -> Steps:
     for v, node in pairs:
         if node.label:
             v.label = node.label
-    return take_steps(
+    found = take_steps(
         pairs[-1][0],
         steps.seed,
         names={v: node.name for v, node in pairs if not node.label and node.kind != "constant"},
         parameters=[v for v, node in pairs if node.kind == "parameter"],
         limit=None,
     )
+    return found._replace(frames=steps.frames)  # no scope is entered here
 
 
 def _other(x: float, rng: random.Random, k: int) -> float:

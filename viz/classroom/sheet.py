@@ -15,7 +15,7 @@ from miniflow.util.files import write
 from viz.classroom.numbers import varied
 from viz.diagram.graph import taped_values
 from viz.output.checks import a_path, instead, wrong_type
-from viz.output.iframe import PAGES, Page, filled
+from viz.output.iframe import PAGES, Page, whole_page
 from viz.output.text import number_text, printable
 from viz.player.scene import scene_of
 from viz.player.steps import Contribution, Steps, take_steps
@@ -139,13 +139,8 @@ def _sheets_page(sheets: list[Steps], seeds: Sequence[Seed], title: str, *, key:
     articles = [_task(steps, graph, head) for steps, head in zip(sheets, heads, strict=True)]
     if key:
         articles += [_key(steps, graph, head) for steps, head in zip(sheets, heads, strict=True)]
-    here = Path(__file__)
-    parts = {
-        "title": _words(title),
-        "style": here.with_name("sheet.css").read_text("utf-8"),
-        "sheets": "\n".join(articles),
-    }
-    return filled(here.with_name("sheet.html"), parts)
+    style = Path(__file__).with_name("sheet.css").read_text("utf-8")
+    return whole_page(title, "<main>\n" + "\n".join(articles) + "\n</main>", style)
 
 
 def _words(text: str) -> str:

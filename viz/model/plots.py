@@ -6,27 +6,23 @@ them. It shows nothing, saves nothing and leaves matplotlib's settings alone.
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from miniflow.nn import Module
-from miniflow.ops import real
-from miniflow.tape.core import Value
 from miniflow.tape.grad_mode import no_grad
 from miniflow.util.trees import flatten
 from viz.output.checks import at_least, wrong_type
-from viz.output.palette import LIGHT, mix
+from viz.output.palette import LIGHT, SERIES, mix
+from viz.output.samples import as_number, checked_samples, class_numbers, items_of, reach
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# for curves and classes: told apart by lightness, too (after Okabe & Ito, 2008)
-SERIES = [LIGHT.negative, LIGHT.positive, "#007a5e", "#b65f95", "#3d9bd4", "#6b5300"]
 MARKERS = ["o", "^", "s", "D", "v", "P"]
 STYLES = ["-", "--", "-.", ":"]
 DOTS = 2000  # of a layer's gradients that are drawn at most
-MARGIN = 0.12  # around the points, as a share of their range
 HISTORIES = "a sequence of numbers, a mapping of names to such, or an object with .losses"
 # in one line within the margin, so that a legend covers no point
 IN_MARGIN = {"loc": "upper center", "ncols": 6, "borderpad": 0.25, "borderaxespad": 0.3}
@@ -96,15 +92,16 @@ def plot_decision_boundary(
         TypeError: a feature, label or score is not a number.
         ImportError: matplotlib is missing.
     """
-    points, labels = _checked_samples(x, y)
-    at_least("plot_decision_boundary", "resolution", resolution, 2)
+    caller = "plot_decision_boundary"
+    points, labels = checked_samples(caller, x, y)
+    at_least(caller, "resolution", resolution, 2)
     ax = _axes_for(ax, "plot_decision_boundary")
     import numpy as np
 
     across, up = (_span([p[k] for p in points], resolution) for k in (0, 1))
     scores = _scores(model, [[a, b] for b in up for a in across])
     grids = scores.reshape(len(scores), resolution, resolution)
-    classes = _classes(labels, len(grids))
+    classes = class_numbers(caller, labels, len(grids))
     if len(grids) == 1:
         _paint_score(ax, across, up, grids[0] - threshold)
     else:
@@ -185,15 +182,6 @@ def _legend(ax: "Axes", handles: list[Any], names: list[str], **place: Any) -> N
         text.set_text(name)
 
 
-def _as_number(x: Any, what: str) -> float:
-    return x.data if isinstance(x, Value) else real(x, what)
-
-
-def _items(x: Any) -> list[Any] | None:
-    """What a sequence or an array holds; None for anything else."""
-    return None if isinstance(x, (str, bytes, Value)) or not isinstance(x, Iterable) else list(x)
-
-
 # --- history ------------------------------------------------------------------
 
 
@@ -204,10 +192,10 @@ def _curves(history: Any) -> dict[str, list[float]]:
         named = {"loss": named}
     curves = {}
     for name, sequence in named.items():
-        items = _items(sequence)
+        items = items_of(sequence)
         if items is None:
             raise wrong_type("plot_history", "history", HISTORIES, sequence)
-        curves[str(name)] = [_as_number(x, f"plot_history: {name}") for x in items]
+        curves[str(name)] = [as_number(x, f"plot_history: {name}") for x in items]
     if not any(curves.values()):
         raise ValueError("plot_history: there are no numbers to draw; train for a step first")
     return curves
@@ -235,29 +223,9 @@ def _plot_curve(ax: "Axes", k: int, name: str, numbers: list[float]) -> Any:
 # --- decision boundary --------------------------------------------------------
 
 
-def _checked_samples(x: Any, y: Any) -> tuple[list[list[float]], list[float]]:
-    """The points and labels as numbers."""
-    caller = "plot_decision_boundary"
-    rows, labels = _items(x) or [], _items(y) or []
-    if len(rows) != len(labels) or not rows:
-        raise ValueError(
-            f"{caller}: x and y must be samples and as many labels, at least one, "
-            f"got {len(rows)} and {len(labels)}"
-        )
-    points = [[_as_number(v, f"{caller}: x") for v in _items(row) or [row]] for row in rows]
-    for point in points:
-        if len(point) != 2 or not all(map(math.isfinite, point)):
-            raise ValueError(
-                f"{caller}: a sample in x must be two finite numbers, got {point!r:.60}"
-            )
-    return points, [_as_number(label, f"{caller}: y") for label in labels]
-
-
 def _span(values: list[float], count: int) -> list[float]:
     """So many numbers over the range of `values` and a margin."""
-    low, high = min(values), max(values)
-    room = (high - low) * MARGIN or max(1.0, abs(low) / 100)
-    low, high = low - room, high + room
+    low, high = reach(values)
     return [low + (high - low) * k / (count - 1) for k in range(count)]
 
 
@@ -275,28 +243,9 @@ def _scores(model: Callable[[list[Any]], Any], points: list[list[float]]) -> Any
                 return np.array(every, dtype=float).reshape(-1, len(points))
             except Exception:
                 pass
-        rows = [[_as_number(s, "plot_decision_boundary: score") for s in flatten(model(p))]
+        rows = [[as_number(s, "plot_decision_boundary: score") for s in flatten(model(p))]
                 for p in points]  # fmt: skip
     return np.array(rows).T
-
-
-def _classes(labels: list[float], count: int) -> list[int]:
-    """The number of each sample's class, from 0."""
-    if count == 1:
-        if len(set(labels)) > 2:
-            raise ValueError(
-                "plot_decision_boundary: y must have at most two different labels where the model "
-                f"returns one score, got {len(set(labels))}; return one score for each class"
-            )
-        low = min(labels) if len(set(labels)) == 2 else 0.0
-        return [int(label > low) for label in labels]
-    for label in labels:
-        if label not in range(count):
-            raise ValueError(
-                f"plot_decision_boundary: a label in y must be an int from 0 to {count - 1}, the "
-                f"number of one of the model's scores, got {label:g}"
-            )
-    return [int(label) for label in labels]
 
 
 def _paint_score(ax: "Axes", across: list[float], up: list[float], score: Any) -> None:

@@ -23,6 +23,7 @@ from miniflow.program.program import Program
 from miniflow.tape.core import Value, current
 from miniflow.tape.gradient_tape import Tape
 from miniflow.tape.reading import located
+from miniflow.testing.report import Report
 from miniflow.util.functions import Derived
 from miniflow.util.trees import flatten
 from viz.diagram.dot import draw_dot
@@ -153,6 +154,12 @@ def _source_html(text: str) -> str:
     return f"<pre>{highlighted(text)}</pre>"
 
 
+def _of_report(report: Report) -> Iterable[str]:
+    yield f"<pre>{escape(str(report))}</pre>"
+    if report.outputs:
+        yield _picture(report.draw)
+
+
 def _of_recording(recording: Recording) -> Iterable[str]:
     if recording.iterations:
         yield play(recording).embed()
@@ -223,4 +230,5 @@ KINDS: list[tuple[Any, Callable[[Any], Iterable[str]]]] = [
     ((Derived, CompiledFunction), _of_callable),
     (Recording, _of_recording),
     (Answer, _of_answer),
+    (Report, _of_report),
 ]

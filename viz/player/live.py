@@ -4,7 +4,6 @@ The function is called with Values at some points of the ranges. Each path that 
 one graph of the page, with its guards as a program: the page asks them before it shows a number.
 """
 
-import html
 import inspect
 import itertools
 import os
@@ -20,19 +19,18 @@ from miniflow.program.program import Program
 from miniflow.program.trace import trace
 from miniflow.tape.core import Value
 from miniflow.tape.reading import located
-from miniflow.util.files import write
 from miniflow.util.functions import a_function
 from viz.output.checks import a_path, one_of, wrong_type
-from viz.output.iframe import PAGES
+from viz.output.iframe import PAGES, Page
 from viz.output.palette import THEMES
 from viz.player.page import page
 from viz.player.scene import scene_of_paths
 from viz.player.steps import Steps, take_steps
+from viz.player.still import still_of
 from viz.player.whatif import JSON
 
 SAMPLES = 200  # of the ranges, at which paths are looked for, and the same along each of them
 PATHS = 6  # on one page
-FRAME_HEIGHT = 780  # of the frame in a notebook, in pixels
 
 
 class Slider(NamedTuple):
@@ -77,13 +75,12 @@ class Live:
         ranges = ", ".join(f"{x.name}={x.low:g} to {x.high:g}" for x in self.sliders)
         return f"<Live page of {self.name}: {ranges}; {len(self.routes)} paths>"
 
+    def embed(self) -> str:
+        """HTML that shows the page within another page: paste it there."""
+        return self._page().embed()
+
     def _repr_html_(self) -> str:
-        text = html.escape(page(self._scene, theme="auto", title=self._title()))
-        style = f"width: 100%; height: {FRAME_HEIGHT}px; border: 0"
-        return (
-            f'<iframe sandbox="allow-scripts" style="{style}" title="{html.escape(self._title())}" '
-            f'srcdoc="{text}"></iframe>'
-        )
+        return self.embed()
 
     def save(self, path: str | os.PathLike[str], *, theme: str = "auto", title: str = "") -> Path:
         """Write the page as a file, for any browser.
@@ -102,8 +99,12 @@ class Live:
         """
         one_of("live", "theme", theme, ("auto", *THEMES))
         path = a_path("live", path, PAGES)
-        write(path, page(self._scene, theme=theme, title=title or self._title()))
-        return path
+        return self._page(theme, title).save(path)
+
+    def _page(self, theme: str = "auto", title: str = "") -> Page:
+        title = title or self._title()
+        text = page(self._scene, theme=theme, title=title)
+        return Page(text, title, f"{len(self.routes)} paths", still_of(self._scene))
 
     def _title(self) -> str:
         return f"{self.name}({', '.join(x.name for x in self.sliders)})"

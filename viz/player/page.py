@@ -1,17 +1,13 @@
 """The player: one self-contained page that steps through a tape.
 
-The page is `player.html` with the parts of its style and of its script (the folders beside this
-file) and the data of `viz.player.scene` put into it. It asks nothing of a network or a server.
-Its script runs by its hash alone, and the data is JSON in which no character means anything to
-HTML, so nothing in a label can execute.
+The page is `player.html` with the data of `viz.player.scene` put into it, and with the parts of
+its style and of its script (the folders beside this file). It asks nothing of a network or a
+server. Its script runs by its hash alone, and the data is JSON in which no character means
+anything to HTML, so nothing in a label can execute.
 """
 
-import base64
-import hashlib
-import html
 import json
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -22,7 +18,7 @@ from miniflow.util.files import write
 from miniflow.util.trees import children, flatten
 from viz.diagram.graph import taped_values
 from viz.output.checks import a_path, one_of, some_limit, wrong_type
-from viz.output.iframe import PAGES, Page, dense, filled
+from viz.output.iframe import PAGES, Page, dense, filled, title_html, whole_page
 from viz.output.palette import DARK, DARK_DIRECTIONS, LIGHT, LIGHT_DIRECTIONS, THEMES
 from viz.player.recording import Recording
 from viz.player.scene import scene_of, scene_of_recording
@@ -35,10 +31,12 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 
 # The parts of style and script, in the order in which they are joined and best read.
-STYLE_PARTS = ("page", "steps", "graph", "controls", "training", "whatif", "media", "sharing")
+STYLE_PARTS = (
+    "page", "steps", "graph", "controls", "training", "whatif", "folding", "media", "sharing",
+)  # fmt: skip
 SCRIPT_PARTS = (
-    "state", "steps", "quiz", "card", "why", "graph", "training", "trouble", "playing", "whatif",
-    "live", "latex", "sharing", "keys",
+    "state", "steps", "quiz", "card", "why", "folding", "graph", "training", "boundary", "trouble",
+    "playing", "whatif", "live", "latex", "sharing", "keys",
 )  # fmt: skip
 
 
@@ -167,16 +165,14 @@ def _title(scene: dict[str, Any]) -> str:
 def page(scene: dict[str, Any], *, theme: str, title: str) -> str:
     """The page that shows a scene."""
     data = {name: x for name, x in scene.items() if name != "script"}
-    script = scene["script"] + joined("script/{}.js", SCRIPT_PARTS)
-    parts = {
-        "theme": f' data-theme="{theme}"' if theme != "auto" else "",
-        "title": html.escape(re.sub("[\0-\x08\v-\x1f\ud800-\udfff]", "\ufffd", title)),
-        "hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        "style": f"{colours()}\n{joined('style/{}.css', STYLE_PARTS)}",
-        "data": embedded(data),
-        "script": script,
-    }
-    return filled(HERE / "player.html", parts)
+    parts = {"title": title_html(title), "data": embedded(data)}
+    return whole_page(
+        title,
+        filled(HERE / "player.html", parts),
+        f"{colours()}\n{joined('style/{}.css', STYLE_PARTS)}",
+        script=scene["script"] + joined("script/{}.js", SCRIPT_PARTS),
+        theme=theme if theme != "auto" else "",
+    )
 
 
 def joined(pattern: str, names: Iterable[str]) -> str:

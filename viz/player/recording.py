@@ -1,7 +1,8 @@
 """Recording a training loop, for `play`: each `backward()` is one iteration.
 
 Kept of an iteration are its loss, the model's parameters and their gradients, and, where the
-graph is small enough to be stepped through, every step. Lines of source are noted with a
+graph is small enough to be stepped through, every step; of larger ones, at some iterations, those
+of one sample. Lines of source are noted with a
 trace function, so where a debugger or a coverage tool has set its own there are none.
 """
 
@@ -21,7 +22,11 @@ from miniflow.tape.notes import Trace
 from miniflow.tape.reading import located
 from miniflow.util.notebook import InNotebook
 from viz.output.checks import some_limit, wrong_type
+from viz.player.boundary import Boundary
+from viz.player.sample import sample_of
 from viz.player.steps import MOST_NODES, Line, Steps, take_steps
+
+KEPT_SAMPLES = 8  # iterations of which one sample's steps are kept
 
 
 class Iteration(NamedTuple):
@@ -31,8 +36,8 @@ class Iteration(NamedTuple):
         loss: the number that it was called on.
         parameters: the model's parameters, in the order of `Recording.names`.
         gradients: their `.grad` after the call.
-        steps: every step, or None where there are too many.
-        entries: how many entries of the tape the loss was computed from; 0 if not counted.
+        steps: every step, or those of one sample; None where none are kept.
+        entries: how many entries of the tape the loss was computed from, about.
     """
 
     loss: float
@@ -47,12 +52,16 @@ class Recording(InNotebook):
 
     Attributes:
         model: the model, or None.
-        names: of its parameters.
+        names, parameters: of the model.
+        boundary: the samples, and the program of what the model says; None without `data`.
         iterations: one for each call of `backward` on this thread.
         limit: how many entries a graph may have whose steps are kept; None for any number.
     """
 
-    def __init__(self, model: Module | None = None, *, limit: int | None = MOST_NODES) -> None:
+    def __init__(
+        self, model: Module | None = None, *, data: Any = None, threshold: float = 0.0,
+        limit: int | None = MOST_NODES,
+    ) -> None:  # fmt: skip
         if model is not None and not isinstance(model, Module):
             remedy = "give the model whose parameters are to be shown, or nothing"
             raise wrong_type("record", "model", "a Module", model, remedy)
@@ -62,8 +71,10 @@ class Recording(InNotebook):
         self.iterations: list[Iteration] = []
         named = list(model.named_parameters()) if model is not None else []
         self.names = [name for name, _ in named]
-        self._parameters = [v for _, v in named]
+        self.parameters = [v for _, v in named]
+        self.boundary = None if data is None else Boundary(model, data, threshold)
         self._entries = 0  # of the first graph that was too large
+        self._pace = 1  # of how many iterations one has steps of a sample
         self._watch: _Watch | None = None
         self._table: Table | None = None
 
@@ -108,58 +119,100 @@ class Recording(InNotebook):
     def _swept(self, root: Value) -> None:
         """Take down one iteration."""
         steps = self._steps(root)
+        whole = not self._entries
         self.iterations.append(
             Iteration(
                 root.data,
-                array("d", [v.data for v in self._parameters]),
-                array("d", [v.grad for v in self._parameters]),
+                array("d", [v.data for v in self.parameters]),
+                array("d", [v.grad for v in self.parameters]),
                 steps,
-                len(steps.nodes) if steps else self._entries,
+                len(steps.nodes) if steps and whole else self._entries,
             )
         )
-        if steps is None:
+        if not whole:
+            self._thin_out()
             self._stop_watching()  # lines are of no use any more, and cost time
         elif self._watch is not None:
             self._watch.start_anew()
 
     def _steps(self, root: Value) -> Steps | None:
-        if self._entries:  # the graphs of a training loop are much alike
-            return None
-        table, _ = located(root)
+        table, entry = located(root)
         with table.hold():
-            entries = table.reached([located(root)[1]])
-            if self.limit is not None and len(entries) > self.limit:
-                self._entries = len(entries)
-                return None
-            watch = self._watch
-            return take_steps(
-                root,
-                root.grad,  # of the output a sweep leaves its seed
-                names=watch.names() if watch else {},
-                parameters=self.model,
-                lines=watch.lines(entries) if watch else {},
-                limit=None,
-            )
+            entries = [] if self._entries else table.reached([entry])
+            if entries and (self.limit is None or len(entries) <= self.limit):
+                return self._all_steps(root, entries)
+            self._entries = self._entries or len(entries)  # graphs of a loop are much alike
+            return self._sample_steps(table, entry)
+
+    def _all_steps(self, root: Value, entries: list[int]) -> Steps:
+        watch = self._watch
+        return take_steps(
+            root,
+            root.grad,  # of the output a sweep leaves its seed
+            names=watch.names() if watch else {},
+            parameters=self.model,
+            lines=watch.lines(entries) if watch else {},
+            limit=None,
+        )
+
+    def _sample_steps(self, table: Table, entry: int) -> Steps | None:
+        """The steps of one sample, with the gradient that the loss passes back to it."""
+        if not self._pace or len(self.iterations) % self._pace:
+            return None
+        parameters = {located(v)[1] for v in self.parameters if located(v)[0] is table}
+        found = sample_of(table, entry, parameters)
+        if found is None:
+            self._pace = 0
+            return None
+        part = table.handle(found)
+        return take_steps(part, part.grad, parameters=self.model, limit=None)
+
+    def has_sample(self, k: int) -> bool:
+        """Whether the steps of an iteration are those of one sample."""
+        steps, entries = self.iterations[k].steps, self.iterations[k].entries
+        return steps is not None and self.limit is not None and entries > self.limit
+
+    def _thin_out(self) -> None:
+        """Keep few samples, however long a training takes: every other one goes."""
+        if self.iterations[-1].steps is None:
+            return
+        kept = [k for k in range(len(self)) if self.has_sample(k)]
+        if len(kept) > KEPT_SAMPLES:
+            self._pace *= 2
+            for k in kept:
+                if k % self._pace:
+                    self.iterations[k] = self.iterations[k]._replace(steps=None)
 
 
-def record(model: Module | None = None, *, limit: int | None = MOST_NODES) -> Recording:
+def record(
+    model: Module | None = None,
+    *,
+    data: Any = None,
+    threshold: float = 0.0,
+    limit: int | None = MOST_NODES,
+) -> Recording:
     """A ``with`` block whose calls of `backward()` are recorded, for `play`.
 
     The code in the block runs as it is: nothing has to be called, and nothing is changed.
     Of a model the parameters and gradients are kept at each call of `backward()` on this
     thread; of a graph of up to `limit` entries every step, with the lines of source that it
-    came from; the tape is not compacted then between two calls. Of larger graphs no steps are
-    kept, and memory stays flat, so the block may train anything.
+    came from; the tape is not compacted then between two calls. Of larger graphs only the steps
+    of one sample are kept, at a few iterations, and memory stays flat, so the block may train
+    anything.
 
     Args:
         model: the model that is trained in the block, if there is one.
-        limit: how many entries a graph may have whose steps are kept; None for any number.
+        data: what it is trained on, to be shown with the decision boundary: ``(x, y)``, as for
+            `plot_decision_boundary` samples of two features and their labels.
+        threshold: the model's score at the boundary; 0.5 if it returns probabilities.
+        limit: how many entries a graph may have whose steps are all kept; None for any number.
 
     Returns:
         What is recorded; it can be played after the block, too.
 
     Raises:
-        TypeError: `model` is not a Module, or `limit` is not a number.
+        TypeError: `model` is not a Module, or an option is of another type.
+        ValueError: samples and labels do not fit each other or the model, or there is no model.
         RuntimeError: on entering the block: another recording runs on this thread.
 
     Example:
@@ -173,7 +226,7 @@ def record(model: Module | None = None, *, limit: int | None = MOST_NODES) -> Re
         >>> recording.losses
         [1.0, 0.25, 0.0625]
     """
-    return Recording(model, limit=limit)
+    return Recording(model, data=data, threshold=threshold, limit=limit)
 
 
 class _Watch:

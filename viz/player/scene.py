@@ -6,10 +6,8 @@ than a picture shows.
 """
 
 import base64
-import json
 import linecache
 import math
-import unicodedata
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,9 +15,13 @@ from typing import Any
 
 from miniflow.nn import Layer, Module, Neuron, parts
 from miniflow.program.ir import Code
-from viz.output.names import holder_of, neuron_of, shown_sign
-from viz.output.pictures import SlowLayoutError, picture
+from viz.diagram.reach import crossed
+from viz.output.names import holder_of, shown_sign
+from viz.output.pictures import time_for
 from viz.output.text import number_text
+from viz.player.boundary import Boundary, boundary_script
+from viz.player.frames import closed_at_first, frames_of
+from viz.player.layout import clipped, layout
 from viz.player.recording import Iteration, Recording
 from viz.player.steps import Line, Node, Steps
 from viz.player.whatif import JSON, Changeable
@@ -28,12 +30,13 @@ GRAPHS = 6  # graphs that one page lays out at most
 RECORDS = 6000  # nodes and contributions of all runs together
 FLOATS = 48_000  # parameters and gradients of all iterations together
 CURVE = 1000  # points of a loss curve
-LABELLED = 80  # edges up to which each has room for its local derivative
 SPAN = 40  # lines of source that are shown as one piece
-WIDEST = 18  # characters of a name in a box
 
-HEIGHTS = {"constant": 30}  # of boxes, in points; of all others 68
 ROUTES = {"wide": "LR", "tall": "TB"}
+LESS_CARE = (
+    "Laid out in plain columns, with edges that may lead across boxes: there are too many long "
+    "edges for more care."
+)
 
 
 class NumberList:
@@ -80,20 +83,29 @@ def scene_of_recording(recording: Recording) -> JSON:
             "play: the recording is empty; call backward() inside of the with block, "
             "on the thread that entered it"
         )
-    shown = _shown(recording)
+    shown, samples = _shown(recording)
     notices = []
     if len(shown) < len(recording):
         notices.append(
             f"{len(shown)} of {len(recording):,} iterations are kept on this page, evenly spread."
         )
     iterations = [recording.iterations[k] for k in shown]
-    entries = max(x.entries for x in iterations)
     if all(x.steps is None for x in iterations):
+        entries = max(x.entries for x in iterations)
         notices.append(
             f"Each loss was computed from {entries:,} numbers: too many to step through "
-            f"(the limit is {recording.limit:,})."
+            f"(the limit is {recording.limit:,}), and no part of them is one sample's."
         )
-    return _scene([x.steps for x in iterations], notices, _training(recording, shown, notices))
+    runs = [
+        None if recording.has_sample(k) and k not in samples else x.steps
+        for k, x in zip(shown, iterations, strict=True)
+    ]
+    training = _training(recording, shown, notices)
+    scene = _scene(runs, notices, training, boundary=recording.boundary)
+    for run, k in zip(scene["runs"], shown, strict=True):
+        if run is not None:
+            run["whole"] = recording.iterations[k].entries if k in samples else 0
+    return scene
 
 
 def scene_of_paths(
@@ -120,32 +132,37 @@ def scene_of_paths(
 
 def _scene(
     runs: Sequence[Steps | None], notices: list[str], training: JSON | None,
-    guards: Mapping[str, Code] = {},
+    guards: Mapping[str, Code] = {}, boundary: Boundary | None = None,
 ) -> JSON:  # fmt: skip
     numbers, changeable = NumberList(), Changeable()
     structures: dict[Any, int] = {}
     found: list[JSON | None] = []
     examples: list[Steps] = []
+    skipped = False
     for steps in runs:
         key = None if steps is None else steps.structure
         if steps is None or (key not in structures and len(structures) == GRAPHS):
             found.append(None)
+            skipped = skipped or steps is not None
             continue
         if key not in structures:
             structures[key] = len(structures)
             examples.append(steps)
         found.append(_run(steps, structures[key], numbers) | changeable.add(steps))
-    if examples and None in found:
+    if skipped:
         notices.append(f"Only the first {len(examples)} different graphs are laid out.")
+    graphs = [_graph(steps, _seconds(steps) / len(examples)) for steps in examples]
+    if any(graph[name].pop("plain") for graph in graphs for name in ROUTES):
+        notices.append(LESS_CARE)
     return {
-        "graphs": [_graph(steps) for steps in examples],
+        "graphs": graphs,
         "runs": found,
         "notices": notices,
         "training": training,
         "numbers": numbers.data(),
         "whatif": changeable.plans,
         "live": None,
-        "script": changeable.script(guards),
+        "script": boundary_script(boundary) + changeable.script(guards),
     }
 
 
@@ -155,6 +172,7 @@ def _scene(
 def _run(steps: Steps, graph: int, numbers: NumberList) -> JSON:
     return {
         "graph": graph,
+        "whole": 0,  # entries of the graph that a sample's is a part of
         "seed": numbers.add(steps.seed),
         "values": [numbers.add(x.value) for x in steps.nodes],
         "held": [numbers.add(x.held) for x in steps.nodes],
@@ -172,105 +190,44 @@ def _run(steps: Steps, graph: int, numbers: NumberList) -> JSON:
 # --- graphs -------------------------------------------------------------------
 
 
-def _graph(steps: Steps) -> JSON:
+def _seconds(steps: Steps) -> float:
+    """How long Graphviz may take for one layout of a graph that has a page of its own."""
+    length = crossed([node.operands for node in steps.nodes])
+    return 0.3 * time_for(len(steps.nodes), length)
+
+
+def _graph(steps: Steps, seconds: float) -> JSON:
     code, places = _code([x.line for x in steps.nodes if x.op])
+    frames = frames_of(steps)
     return {
         "nodes": [_node(x, places) for x in steps.nodes],
         "code": code,
-        **{name: _layout(steps, rankdir) for name, rankdir in ROUTES.items()},
+        "frames": [
+            {
+                "title": x.path[-1],
+                "short": clipped(x.path[-1], 14),
+                "members": x.members,
+                "results": x.results,
+            }
+            for x in frames
+        ],
+        "closed": closed_at_first(frames, len(steps.nodes)),
+        **{name: layout(steps, rankdir, frames, seconds) for name, rankdir in ROUTES.items()},
     }
 
 
 def _node(node: Node, places: dict[Line, int]) -> JSON:
     return {
         "name": node.name,
-        "short": _clipped(node.name),
+        "short": clipped(node.name),
         "label": node.label,
         "kind": node.kind,
         "op": node.op,
-        "symbol": _clipped(shown_sign(node.symbol), 10),
+        "symbol": clipped(shown_sign(node.symbol), 10),
         "operands": node.operands,
         "formula": node.formula,
         "line": places.get(node.line, -1) if node.line else -1,
     }
-
-
-def _width_of(text: str) -> int:
-    """About how many characters wide a text is: those of East Asia and emoji count twice."""
-    return sum(1 + (unicodedata.east_asian_width(x) in "WF") for x in text)
-
-
-def _clipped(name: str, longest: int = WIDEST) -> str:
-    """What a box has room for: of a path the end says which one it is."""
-    path = neuron_of(name) != ""
-    while _width_of(name) > longest:
-        name = "…" + name.removeprefix("…")[1:] if path else name.removesuffix("…")[:-1] + "…"
-    return name
-
-
-def _box_size(node: Node) -> tuple[float, float]:
-    """A box's width and height in points."""
-    if node.kind == "constant":
-        return max(44, 8.2 * _width_of(_clipped(node.name)) + 18), HEIGHTS["constant"]
-    words = _width_of(_clipped(node.name)) + _width_of(_clipped(node.symbol, 10))
-    return max(156, 8.2 * words + 42), 68
-
-
-def _layout(steps: Steps, rankdir: str) -> JSON:
-    """Where Graphviz puts boxes, edges and their labels; the origin is at the top left."""
-    try:
-        drawn = json.loads(picture("".join(_layout_source(steps, rankdir)), "json"))
-    except SlowLayoutError:
-        drawn = json.loads(picture("".join(_layout_source(steps, rankdir, plain=True)), "json"))
-    _, _, width, height = map(float, drawn["bb"].split(","))
-    boxes = {x["name"]: x for x in drawn["objects"]}
-    nodes = [
-        [
-            *_point(boxes[f"v{n}"]["pos"], height),
-            *[round(72 * float(boxes[f"v{n}"][side]), 1) for side in ("width", "height")],
-        ]
-        for n in range(len(steps.nodes))
-    ]
-    edges = {x["id"]: x for x in drawn.get("edges", [])}
-    return {
-        "size": [round(width, 1), round(height, 1)],
-        "nodes": nodes,
-        "edges": {name: _spline(x["pos"], height) for name, x in edges.items()},
-        "labels": {name: _point(x["lp"], height) for name, x in edges.items() if "lp" in x},
-    }
-
-
-def _layout_source(steps: Steps, rankdir: str, *, plain: bool = False) -> Iterable[str]:
-    """The graph for a layout; a plain one is laid out with less care."""
-    tail, head = ("e", "w") if rankdir == "LR" else ("s", "n")
-    labels = {(x.result, x.place) for x in steps.contributions}
-    if plain or sum(len(x.operands) for x in steps.nodes) > LABELLED:
-        labels = set()
-    care = (
-        "nslimit=0.1 nslimit1=0.1 mclimit=0.1 splines=polyline" if plain else "nslimit=1 nslimit1=1"
-    )
-    yield f"digraph {{ rankdir={rankdir} ranksep=0.3 nodesep=0.26 {care}"
-    yield " node [shape=box fixedsize=true]"
-    yield f' edge [tailport={tail} headport={head} fontsize=11 fontname="Helvetica"]\n'
-    for n, node in enumerate(steps.nodes):
-        width, height = _box_size(node)
-        yield f'v{n} [label="" width={width / 72:.4f} height={height / 72:.4f}]\n'
-        for k, x in enumerate(node.operands):
-            label = ' label=" -00.0000 "' if (n, k) in labels else ""
-            yield f'v{x} -> v{n} [id="{n}_{k}"{label}]\n'
-    yield "}"
-
-
-def _point(text: str, height: float) -> list[float]:
-    x, y = text.split(",")
-    return [round(float(x), 1), round(height - float(y), 1)]
-
-
-def _spline(text: str, height: float) -> JSON:
-    """A line as an SVG path, and its arrow's tip."""
-    tip, *points = [_point(x.removeprefix("e,"), height) for x in text.split(" ")]
-    first, *others = [f"{x:g},{y:g}" for x, y in points]
-    return {"path": f"M{first}C{' '.join(others)}", "base": points[-1], "tip": tip}
 
 
 # --- source -------------------------------------------------------------------
@@ -315,19 +272,22 @@ def _evenly_spread(count: int, most: int) -> list[int]:
     return [round(k * (count - 1) / (most - 1)) for k in range(most)]
 
 
-def _shown(recording: Recording) -> list[int]:
-    """The iterations that fit onto a page."""
+def _shown(recording: Recording) -> tuple[list[int], set[int]]:
+    """The iterations that fit onto a page, and those of them that have the steps of a sample."""
     count, most = len(recording), len(recording)
+    kept = [k for k in range(count) if recording.has_sample(k)]
+    samples = {kept[k] for k in _evenly_spread(len(kept), RECORDS // _records(recording, kept))}
     floats = 2 * len(recording.names)
     if 0 < 2 * floats <= FLOATS:
-        most = min(most, FLOATS // floats)
-    records = max(
-        (len(x.steps.nodes) + len(x.steps.contributions) for x in recording.iterations if x.steps),
-        default=0,
-    )
-    if records:
-        most = min(most, RECORDS // records)
-    return _evenly_spread(count, most)
+        most = min(most, FLOATS // floats - len(samples))
+    most = min(most, RECORDS // _records(recording, set(range(count)) - set(kept)))
+    return sorted({*_evenly_spread(count, most), *samples}), samples
+
+
+def _records(recording: Recording, iterations: Iterable[int]) -> int:
+    """Nodes and contributions of the largest graph among those iterations."""
+    steps = [recording.iterations[k].steps for k in iterations]
+    return max([1, *[len(x.nodes) + len(x.contributions) for x in steps if x is not None]])
 
 
 def _training(recording: Recording, shown: list[int], notices: list[str]) -> JSON | None:
@@ -339,6 +299,9 @@ def _training(recording: Recording, shown: list[int], notices: list[str]) -> JSO
         notices.append(f"{len(recording.names):,} parameters are too many for this page.")
     names = recording.names if fits else []
     layers = _network_layers(recording.model) if names else []
+    boundary = recording.boundary
+    if boundary is not None and boundary.refused:
+        notices.append(boundary.refused)
     return {
         "shown": [k + 1 for k in shown],
         "curve": [[k + 1, _safe(recording.losses[k])] for k in _curve_iterations(recording, shown)],
@@ -348,6 +311,7 @@ def _training(recording: Recording, shown: list[int], notices: list[str]) -> JSO
         "gradients": _packed(iterations, "gradients") if names else "",
         "layers": layers,
         "groups": _parameter_groups(names, layers),
+        "data": boundary.data() if boundary is not None and names else None,
     }
 
 

@@ -17,7 +17,7 @@ from miniflow.operation import Op
 from miniflow.program.program import Program
 from miniflow.tape.core import Table, Value, thawed
 from miniflow.tape.reading import located
-from viz.diagram.graph import Graph, known_parameters, neuron_inputs
+from viz.diagram.graph import Graph, Names, graph_of, known_parameters, neuron_inputs
 from viz.output.checks import instead, wrong_type
 from viz.output.text import literal, number_text
 from viz.player import formula
@@ -98,12 +98,14 @@ class Steps(NamedTuple):
         contributions: in the order in which a sweep makes them.
         seed: the output's gradient.
         rows: what each node's entry is: an operation, a leaf or a constant.
+        frames: the names of the scopes that each node is drawn in; inputs are in none.
     """
 
     nodes: tuple[Node, ...]
     contributions: tuple[Contribution, ...]
     seed: float
     rows: tuple[Op, ...]
+    frames: tuple[tuple[str, ...], ...]
 
     @property
     def computed(self) -> list[int]:
@@ -120,7 +122,8 @@ class Steps(NamedTuple):
     @property
     def structure(self) -> tuple[Any, ...]:
         """What graphs that can be drawn in one place have in common."""
-        return tuple((x.name, x.kind, x.op, x.operands, x.line) for x in self.nodes)
+        nodes = zip(self.nodes, self.frames, strict=True)
+        return tuple((x.name, x.kind, x.op, x.operands, path, x.line) for x, path in nodes)
 
 
 def take_steps(
@@ -167,7 +170,8 @@ def take_steps(
                 "it (one neuron, or one of v.inputs), or pass limit=None"
             )
         known = known_parameters(parameters, "play")
-        return _Walk(table, entries, seed, names or {}, known, lines or {}).steps()
+        frames = graph_of(root, parameters, "play").frames(inputs=True)
+        return _Walk(table, entries, seed, names or {}, known, lines or {}).steps(frames)
 
 
 def _check(root: object) -> None:
@@ -200,11 +204,12 @@ class _Walk:
         self.lines = list(map(lines.get, entries))
         self.names = self._names(names, parameters)
 
-    def steps(self) -> Steps:
+    def steps(self, frames: list[Names]) -> Steps:
         """All of them."""
         nodes = tuple(map(self._node, range(len(self.entries))))
         rows = tuple(map(self.table.op, self.entries))
-        return Steps(nodes, tuple(self._contributions()), self.seed, rows)
+        outside = [() if x.kind == "input" else y for x, y in zip(nodes, frames, strict=True)]
+        return Steps(nodes, tuple(self._contributions()), self.seed, rows, tuple(outside))
 
     def _kind(self, n: int, parameters: dict[Value, str]) -> str:
         if self.operands[n]:

@@ -109,17 +109,18 @@ def _program_code(steps: Steps, slopes: list[Slope]) -> Code:
             numbers[n] = x
         for n in steps.computed:
             numbers[n] = steps.rows[n](*[numbers[x] for x in steps.nodes[n].operands])
-        found = [_local(steps, numbers, slope) for slope in slopes]
+        known = {n: [numbers[x] for x in steps.nodes[n].operands] for n in steps.computed}
+        found = [
+            steps.rows[slope.result].partial(
+                slope.place, known[slope.result], numbers[slope.result]
+            )
+            for slope in slopes
+        ]
         return [*[numbers[n] for n in steps.computed], *found]
 
     return freeze(
         everything, [steps.nodes[n].value for n in inputs], ((NUMBER_LEAF,) * len(inputs), {})
     )
-
-
-def _local(steps: Steps, numbers: list[Any], slope: Slope) -> Any:
-    operands = [numbers[x] for x in steps.nodes[slope.result].operands]
-    return steps.rows[slope.result].partial(slope.place, operands, numbers[slope.result])
 
 
 def _all_slopes(steps: Steps) -> Iterator[Slope]:

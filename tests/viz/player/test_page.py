@@ -31,7 +31,7 @@ def test_a_page_is_one_small_file_without_a_network(tmp_path):
     path = viz.play(g, str(tmp_path / "steps.html"), title="A & B")
     text = path.read_text(encoding="utf-8")
     data = re.search(r'id="data">(.*?)</script>', text)[1]
-    assert len(text) - len(data) < 120_000
+    assert len(text) - len(data) < 140_000
     assert len(text) < 400_000
     assert "<title>A &amp; B</title>" in text
     assert set(re.findall(r"https?://[^\"' ]+", text)) == {"http://www.w3.org/2000/svg"}

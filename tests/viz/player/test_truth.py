@@ -15,7 +15,7 @@ from miniflow.ops import TABLE
 from support.browser import answer, in_browser
 from support.played import graphs
 from support.profiles import examples
-from viz.output.text import number_text
+from viz.output.text import literal, number_text
 from viz.player.recording import record
 from viz.player.steps import take_steps
 
@@ -177,9 +177,77 @@ def check_page(page, root):
             assert (" so far" in told["cards"][k]["sums"][1]) != last
             assert adds_up(f"{card['codes'][3]} = {card['amounts'][3]}")
         assert not re.search(r"[+×] -", " ".join([*card["codes"], *card["reasons"]]))
-    for words in told["sentences"][1 : first - 1]:
-        assert adds_up(words), words
-        assert not re.search(r"[-+×/] -", words), words
+        check_card(card, x, steps)
+    for n, words in zip(steps.computed, told["sentences"][1 : first - 1], strict=True):
+        check_forward(words, n, steps)
+    check_ends(told, steps, whole[len(steps.nodes) - 1])
+
+
+def shown_operand(steps, n):
+    """An operand as a formula with numbers has it."""
+    node = steps.nodes[n]
+    return literal(node.value) if node.kind == "constant" else number_text(node.value)
+
+
+def check_forward(words, n, steps):
+    """An operation with names, with numbers, and what comes out."""
+    node = steps.nodes[n]
+    assert adds_up(words), words
+    assert not re.search(r"[-+×/] -", words), words
+    name, *parts = words.removeprefix("Forward: ").removesuffix(".").split(" = ")
+    assert name == node.name
+    assert parts[-1].removesuffix(" (rounded)") == number_text(node.value), words
+    if len(parts) == 3:
+        assert parts[0] == node.formula
+    if "…" not in words and node.op in COUNTED:
+        assert close(number_text(node.value), evaluated(node.formula, steps)), words
+    if len(parts) > 1 and "…" not in words:
+        found = [written(x) for x in re.findall(NUMBER, parts[-2])]
+        operands = [shown_operand(steps, x) for x in node.operands]
+        for text in operands if parts[-2] == node.numbers else ():
+            sizes = [abs(x) for x in found]
+            assert abs(float(text)) in sizes or "n" in text, (words, text)
+
+
+COUNTED = {"add", "sub", "mul", "div", "neg", "sum", "dot", "tanh", "exp", "sin", "relu", "abs"}
+
+
+def check_card(card, x, steps):
+    """A contribution's card: its numbers, how many arrive, and the reasons below it."""
+    wanted = [x.upstream, x.local, x.amount, *([x.after] if x.before is not None else [])]
+    shown = [text.removesuffix(" (rounded)") for text in card["amounts"]]
+    assert shown == [*map(number_text, wanted)]
+    name, operand = steps.nodes[x.result].name, steps.nodes[x.operand].name
+    mine = [y for y in steps.contributions if y.operand == x.operand]
+    places = places_as_written(steps.nodes[x.result], x.operand)
+    words = f"{len(mine)} contributions arrive at {operand}, and they add up; "
+    words += f"this is number {mine.index(x) + 1}."
+    if len(places) > 1:
+        which = ORDINALS[places.index(x.place)]
+        edges = f"{len(places)} edges run from {name} to {operand}"
+        words = f"{edges}; this is the one of the {which} {operand}. {words}"
+    alone = f"Nothing else arrives at {operand}: this is its whole gradient."
+    assert card["remark"] == (words if len(mine) > 1 else alone)
+    for text, y in zip(card["reasons"], mine, strict=True):
+        done = mine.index(y) <= mine.index(x)
+        told = f"{number_text(y.upstream)} × {number_text(y.local)}{number_text(y.amount)}"
+        assert text.startswith(f"from {steps.nodes[y.result].name}")
+        assert text.replace("(", "").replace(")", "").endswith(told if done else "later")
+
+
+def check_ends(told, steps, whole):
+    """Where it starts, the seed, and where it ends."""
+    root, first = steps.nodes[-1].name, len(steps.computed) + 1
+    leaves = [(n, x) for n, x in enumerate(steps.nodes) if x.kind in ("input", "parameter")]
+    start = ", ".join(f"{x.name} = {number_text(x.value)}" for _, x in leaves)
+    assert told["sentences"][0] == f"Start. {start or 'nothing'}."
+    seed = f"Backward, from the output: ∂{root}/∂{root} = {number_text(steps.seed)}."
+    assert told["sentences"][first] == seed
+    gradients = dict(re.findall(rf"∂{re.escape(root)}/∂(\S+) = ({NUMBER})", told["sentences"][-1]))
+    reached = {x.name: whole[n] for n, x in leaves if n in steps.gradients}
+    assert gradients.keys() == reached.keys()
+    for name, truth in reached.items():
+        assert close(gradients[name], truth), name
 
 
 @pytest.mark.slow

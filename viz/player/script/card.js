@@ -27,17 +27,23 @@ function working(x) {
   if (x.kind === "seed")
     return [line(`${gradientName(x.node)} = ${text(run().seed)}`, true)];
   const places = x.kind === "start" ? run().values : gradientsAt(state.step);
-  return graph()
-    .nodes.flatMap((node, n) => {
-      if (!isParameter(node) || places[n] < 0) return [];
-      return [
-        line(
-          `${x.kind === "start" ? node.name : gradientName(n)} = ${text(places[n])}`,
-          x.kind === "end",
-        ),
-      ];
-    })
-    .slice(0, 12);
+  return leafLines(x.kind === "start", places);
+}
+
+const LEAVES = 12; // lines of a card
+
+/** The leaves with their numbers; of many the inputs come first, and the rest is counted. */
+function leafLines(start, places) {
+  const { nodes } = graph();
+  const all = nodes.flatMap((node, n) => (isParameter(node) && places[n] >= 0 ? [n] : []));
+  const most = all.length > LEAVES + 1 ? LEAVES : all.length;
+  if (most < all.length)
+    all.sort((a, b) => (nodes[a].kind === "parameter") - (nodes[b].kind === "parameter") || a - b);
+  const found = all
+    .slice(0, most)
+    .map((n) => line(`${start ? nodes[n].name : gradientName(n)} = ${text(places[n])}`, !start));
+  if (most < all.length) found.push(line(`… and ${all.length - most} more`));
+  return found;
 }
 
 function forwardLines(n) {

@@ -4,7 +4,9 @@
 
 /** The route, from left to right or from top to bottom, that can be shown larger. */
 function bestRoute() {
-  const fit = (route) => Math.min(...room().map((x, k) => x / graph()[route].size[k]));
+  const stands = standIns();
+  const size = (route) => arranged(graph()[route], stands).size;
+  const fit = (route) => Math.min(...room().map((x, k) => x / size(route)[k]));
   return fit("wide") >= 0.92 * fit("tall") ? "wide" : "tall";
 }
 
@@ -28,15 +30,19 @@ function buildKinds() {
 function buildGraph() {
   const route = bestRoute();
   if (drawn && drawn.graph === graph() && drawn.route === route) return;
-  const layout = graph()[route];
+  const stands = standIns();
+  const layout = arranged(graph()[route], stands);
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", `-6 -6 ${layout.size[0] + 12} ${layout.size[1] + 12}`);
   svg.setAttribute("role", "img");
   svg.setAttribute("aria-label", `The graph of ${rootName()}; its steps are listed as text below`);
   drawn = { graph: graph(), route, layout, svg, edges: new Map(), tags: new Map(), nodes: [] };
-  for (const name of Object.keys(layout.edges))
-    drawn.edges.set(name, edge(svg, layout.edges[name]));
-  graph().nodes.forEach((node, n) => drawn.nodes.push(box(svg, node, n, layout.nodes[n])));
+  drawn.standIns = stands;
+  drawFrames(svg);
+  drawEdges(svg);
+  graph().nodes.forEach((node, n) =>
+    drawn.nodes.push(isShown(n) ? box(svg, node, n, layout.nodes[n]) : null),
+  );
   for (const [name, place] of Object.entries(layout.labels)) drawn.tags.set(name, tag(svg, place));
   $("stage").replaceChildren(svg);
 }
@@ -58,6 +64,7 @@ function box(svg, node, n, [x, y, width, height]) {
     transform: `translate(${x - width / 2},${y - height / 2})`,
   });
   const round = { rx: 9, width, height };
+  const pile = drawPile(group, n, width, height);
   make(group, "rect", { ...round, class: "halo" });
   make(group, "rect", round);
   const title = make(group, "title");
@@ -66,13 +73,16 @@ function box(svg, node, n, [x, y, width, height]) {
     make(group, "text", { x: width / 2, y: height / 2 + 4.5, "text-anchor": "middle" }, node.short);
     return { group, title };
   }
-  make(group, "text", { x: 11, y: 19, class: "name" }, node.short);
-  make(
-    group,
-    "text",
-    { x: width - 11, y: 19, class: "symbol", "text-anchor": "end" },
-    node.op ? node.symbol : "",
-  );
+  const name = pile === null ? node.short : graph().frames[pile].short;
+  make(group, "text", { x: 11, y: 19, class: "name" }, name);
+  if (pile !== null) badge(group, width - 17, 13, pile);
+  else
+    make(
+      group,
+      "text",
+      { x: width - 11, y: 19, class: "symbol", "text-anchor": "end" },
+      node.op ? node.symbol : "",
+    );
   make(group, "line", { x1: 0, x2: width, y1: 26, y2: 26, class: "rule" });
   make(group, "text", { x: 11, y: 43, class: "small" }, "value");
   make(group, "text", { x: 11, y: 60, class: "small" }, "gradient");
@@ -104,23 +114,25 @@ const edgeName = (x) => `${x.result}_${x.place}`;
 function paintGraph() {
   const x = steps()[state.step];
   const gradients = gradientsAt(state.step);
-  drawn.nodes.forEach((node, n) => paintNode(node, n, x, gradients[n]));
+  drawn.nodes.forEach((node, n) => node && paintNode(node, n, x, gradients[n]));
   const active =
     x.kind === "forward" ? graph().nodes[x.node].operands.map((_, k) => `${x.node}_${k}`) : [];
   if (x.kind === "backward") active.push(edgeName(x));
-  for (const [name, group] of drawn.edges) group.classList.toggle("active", active.includes(name));
+  const lit = new Set(active.map((name) => drawn.edges.get(name)));
+  for (const group of new Set(drawn.edges.values())) group.classList.toggle("active", lit.has(group));
   paintTags(x);
 }
 
 function paintNode(node, n, x, gradient) {
   const info = graph().nodes[n];
   const computed = isComputedAt(n, state.step);
-  const touched = x.kind === "backward" && n === x.operand;
-  const active = x.kind === "backward" ? n === x.result : n === x.node;
+  const seen = (k) => k >= 0 && drawn.standIns[k] === n;
+  const active = seen(x.kind === "backward" ? x.result : x.node);
+  const touched = x.kind === "backward" && seen(x.operand) && !active;
   node.group.classList.toggle("waiting", !computed);
   node.group.classList.toggle("active", active);
   node.group.classList.toggle("touched", touched);
-  const aside = n === state.chosen && !active && !touched && x.kind !== "start";
+  const aside = seen(state.chosen) && !active && !touched && x.kind !== "start";
   node.group.classList.toggle("chosen", aside && info.kind !== "constant");
   const value = run().values[n];
   const label = info.label || info.name;
@@ -177,8 +189,8 @@ function follow(smooth) {
   const stage = $("stage");
   const x = steps()[state.step];
   const wanted = x.kind === "backward" ? [x.result, x.operand] : x.node >= 0 ? [x.node] : [];
-  const spots = wanted.map((n) => drawn.layout.nodes[n]);
-  if (x.kind === "start") return stage.scrollTo({ left: 0, top: 0 });
+  const spots = wanted.map((n) => drawn.layout.nodes[drawn.standIns[n]]);
+  if (x.kind === "start") return stage.scrollTo({ left: 0, top: beginning() });
   if (!spots.length) return;
   const middle = (k) => spots.reduce((sum, spot) => sum + spot[k], 0) / spots.length;
   const behavior = smooth && state.motion ? "smooth" : "auto";
@@ -187,6 +199,15 @@ function follow(smooth) {
     top: 20 + (middle(1) + 6) * drawn.scale - stage.clientHeight / 2,
     behavior,
   });
+}
+
+/** From where on the stage is seen at first: the inputs are, where they stand at the left. */
+function beginning() {
+  const inputs = drawn.layout.nodes.filter((_, n) => graph().nodes[n].kind === "input" && isShown(n));
+  const left = Math.min(...drawn.layout.nodes.filter((_, n) => isShown(n)).map((box) => box[0]));
+  if (drawn.route === "tall" || !inputs.every((box) => box[0] < left + 60)) return 0;
+  const middle = inputs.reduce((sum, box) => sum + box[1], 0) / (inputs.length || 1);
+  return 20 + (middle + 6) * drawn.scale - $("stage").clientHeight / 2;
 }
 
 function zoom(factor) {
@@ -250,7 +271,8 @@ function travel() {
 }
 
 function token(name, back, words) {
-  const path = drawn.edges.get(name).querySelector("path");
+  const path = drawn.edges.get(name)?.querySelector("path");
+  if (!path) return; // within a closed frame
   const group = make(drawn.svg, "g", { class: "token", "aria-hidden": "true" });
   if (words) {
     const width = 7.6 * words.length + 14;

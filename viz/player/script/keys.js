@@ -37,6 +37,8 @@ function keyAction(event, target) {
   if (event.key in zooms && run()) return () => zoom(zooms[event.key]);
   if (event.key === "p" && run()) return () => setPresenting(!("present" in document.documentElement.dataset));
   if (event.key === "Escape") return () => setPresenting(false);
+  if (event.key === "f" && run() && graph().frames.length)
+    return () => setAllFrames(closed().size === 0);
   if (event.key === "q" && run()) return () => setQuiz(!state.quiz);
   return null;
 }
@@ -63,6 +65,7 @@ function isDark() {
 function setDark(on) {
   document.documentElement.dataset.theme = on ? "dark" : "light";
   $("dark").setAttribute("aria-checked", String(on));
+  showTraining(); // its picture is painted in the theme's colours
 }
 
 function setMotion(on) {
@@ -103,6 +106,12 @@ function wire() {
   on("change-slider", "input", changeBySlider);
   on("restore", "click", restore);
   on("jump", "click", () => goByHand(stepOf(state.chosen)));
+  on("open-all", "click", () => setAllFrames(false));
+  on("close-all", "click", () => setAllFrames(true));
+  on("fold", "click", () => {
+    const k = Number($("fold").dataset.frame);
+    setFrame(k, !closed().has(k));
+  });
   on("zoom-in", "click", () => zoom(1.25));
   on("zoom-out", "click", () => zoom(0.8));
   on("zoom-fit", "click", () => zoom(0));
@@ -118,7 +127,10 @@ function wire() {
   document.addEventListener("keydown", keyed);
   addEventListener("beforeprint", () => ($("transcript").open = true));
   CALM.addEventListener("change", () => setMotion(!CALM.matches));
-  DARK.addEventListener("change", () => $("dark").setAttribute("aria-checked", String(isDark())));
+  DARK.addEventListener("change", () => {
+    $("dark").setAttribute("aria-checked", String(isDark()));
+    showTraining();
+  });
   new ResizeObserver(resized).observe($("stage"));
 }
 
@@ -142,6 +154,8 @@ function begin() {
   const stepping = DATA.runs.some((x) => x);
   for (const id of ["quiz", "motion"]) $(id).hidden = !stepping;
   for (const item of document.querySelectorAll(".only-steps")) item.hidden = !stepping;
+  for (const item of document.querySelectorAll(".only-frames"))
+    item.hidden = !DATA.graphs.some((x) => x.frames.length);
   for (const item of document.querySelectorAll(".only-training"))
     item.hidden = !training || !stepping;
   $("dark").setAttribute("aria-checked", String(isDark()));

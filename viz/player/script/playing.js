@@ -13,10 +13,13 @@ function showStep() {
   $("step").max = String(steps().length - 1);
   $("step").value = String(state.step);
   $("step").setAttribute("aria-valuetext", `${state.step}: ${headline(steps()[state.step])}`);
+  $("part").hidden = !run().whole;
+  $("part").textContent = partText();
   showCard();
   showSource();
   showReasons();
   showWhatIf();
+  showFolding();
   showTranscript();
   fillShared();
   paintGraph();
@@ -26,6 +29,9 @@ function showStep() {
   for (const id of ["next", "last"])
     $(id).disabled = state.step >= Math.min(firstOpen(), steps().length - 1);
 }
+
+const partText = () =>
+  `The graph of one sample. The whole loss was computed from ${run().whole.toLocaleString("en")} numbers, too many to step through.`;
 
 /** Show a run from its beginning, or at the same step as the one before it. */
 function open(iteration) {

@@ -6,9 +6,9 @@
    data only ever become textContent.
 
    viz/player/page.py joins the files of this folder into one module, in the order in which one
-   reads them: state, steps, quiz, card, why, graph, training, trouble, playing, whatif, live, latex,
-   sharing, keys. This one has the data, what is shown of them, and small things that all parts
-   use. */
+   reads them: state, steps, quiz, card, why, folding, graph, training, boundary, trouble, playing,
+   whatif, live, latex, sharing, keys. This one has the data, what is shown of them, and small
+   things that all parts use. */
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const SVG = "http://www.w3.org/2000/svg";

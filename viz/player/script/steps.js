@@ -190,8 +190,10 @@ function edgesRemark(x) {
 }
 
 function seedRemark() {
-  if (exact(run().seed) === 1)
+  if (exact(run().seed) === 1 && !run().whole)
     return `If ${rootName()} changes by a little, ${rootName()} changes by just that: 1.`;
+  if (run().whole)
+    return `Of the loss's derivative ${text(run().seed)} arrives at ${rootName()}: this sample's part.`;
   return `backward() was called with the seed ${text(run().seed)}.`;
 }
 
@@ -227,7 +229,8 @@ function isHeldBesides(n) {
 }
 
 const heldText = (n) =>
-  `.grad holds ${text(run().held[n])}: leaves add up over calls of backward().`;
+  `.grad holds ${text(run().held[n])}: ` +
+  (run().whole ? "what all samples pass back adds up." : "leaves add up over calls of backward().");
 
 /** A step in words, for those who hear it. */
 function sentence(k) {

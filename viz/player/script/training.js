@@ -31,6 +31,7 @@ function buildTraining() {
 function drawTraining() {
   training.width = document.querySelector(".panels").clientWidth;
   $("curve").replaceChildren();
+  buildField();
   if (training.layers.length) buildNetwork();
   if (training.shown.length > 1) buildCurve(); // as high as the network beside it
 }
@@ -60,7 +61,7 @@ function buildCurve() {
   const [low, high] = [marks[0], marks[marks.length - 1]];
   const [from, to] = [training.curve[0][0], training.curve[training.curve.length - 1][0]];
   const width = Math.max(220, $("curve").clientWidth);
-  const height = Math.max(220, Math.min($("curve").clientHeight, 460));
+  const height = Math.max(samples ? 160 : 220, Math.min($("curve").clientHeight, 460));
   const px = (k) => 46 + ((width - 58) * (k - from)) / Math.max(1, to - from);
   const py = (y) => height - 26 - ((height - 38) * (y - low)) / (high - low);
   const svg = document.createElementNS(SVG, "svg");
@@ -252,11 +253,29 @@ function showTraining() {
   $("iteration-text").textContent = words;
   $("loss-text").textContent = `loss ${loss}`;
   if (training.paintCurve) training.paintCurve();
+  paintField();
   if (network) paintNetwork();
   if (training.groups.length) paintParameters();
+  showKept();
   icon($("train-play"), state.playing === "training" ? "pause" : "play");
   $("train-play").setAttribute(
     "aria-label",
     state.playing === "training" ? "Pause" : "Play the iterations",
   );
+}
+
+/** Where steps are kept of some iterations only: which these are. */
+function showKept() {
+  const kept = DATA.runs.flatMap((run, k) => (run ? [k] : []));
+  $("kept").hidden = kept.length === 0 || kept.length === DATA.runs.length;
+  if ($("kept").hidden) return;
+  const whole = DATA.runs[kept[0]].whole;
+  $("kept").replaceChildren();
+  const words = whole ? "One sample, step by step, in iteration" : "Step by step in iteration";
+  make($("kept"), "span", {}, words);
+  for (const k of kept) {
+    const button = make($("kept"), "button", { type: "button" }, String(training.shown[k]));
+    button.setAttribute("aria-pressed", String(k === state.iteration));
+    button.addEventListener("click", () => openByHand(k));
+  }
 }

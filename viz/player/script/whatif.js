@@ -133,7 +133,7 @@ function showWhatIf() {
   if (!refused) showField(n);
   $("changed").hidden = changed.size === 0;
   $("changed-words").textContent = changesText();
-  drawn.nodes.forEach(({ group }, k) => group.classList.toggle("changed", changed.has(k)));
+  drawn.nodes.forEach((node, k) => node && node.group.classList.toggle("changed", changed.has(k)));
 }
 
 function showField(n) {
