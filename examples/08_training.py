@@ -1,8 +1,9 @@
 """Watching a network learn: 40 iterations of training on two moons, as a page.
 
 The loop is an ordinary one; `with record(model)` around it is all that is added. Writes
-examples/output/training.html: one slider goes through the iterations, and the loss, the
-weights and their gradients change with it.
+examples/output/training.html: one slider goes through the iterations, and the decision boundary,
+the loss, the weights and their gradients change with it. The graph of one sample can be stepped
+through; that of the whole loss is too large.
 """
 
 import random
@@ -36,7 +37,7 @@ points, classes = zip(*map(moon, range(100)), strict=True)
 model = MLP(2, [16, 16, 1], activation="tanh", seed=1)
 optimizer = Adam(model.parameters(), lr=0.03)
 
-with record(model) as recording:
+with record(model, data=(points, classes)) as recording:
     for _ in range(40):
         scores = [model(point) for point in points]
         loss = hinge(scores, classes)

@@ -6,7 +6,7 @@
 They are computed by compiled code that answers like the eager one to the last bit
 (``vmap(precise=True)``). Most are judged by long doubles with bounds of their error
 (`support.balls`), and by mpmath where these do not say enough: 100,000 points of a row take some
-seconds to some minutes. The bounds are those of docs/accuracy.md. Ends with an error if one is
+seconds to some minutes. The bounds are those of docs/operations.md. Ends with an error if one is
 exceeded, and prints the greatest error found for each row and order.
 """
 

@@ -124,7 +124,9 @@ def test_its_own_tests():
     assert alike(second) == [24.704081633, 138.833819242, 645.577259475]
 
 
-def test_what_is_stale_is_what_micrograd_gives():
+def test_what_is_stale_is_what_micrograd_gives(monkeypatch):
+    monkeypatch.setattr(engine, "_warned", True)  # it is said once, in another test
+
     def stale(kind, modules):
         w = kind(1.0)
         y = w * (w * w)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from miniflow import Value, ops
 from miniflow.nn import MLP, Layer, Module, Neuron
+from miniflow.util import files
 from support.models import Nest, numbers
 
 # --- states -------------------------------------------------------------------
@@ -195,10 +196,10 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     small().save(path)
     before = path.read_bytes()
 
-    def fail(self, data):
+    def fail(*arguments, **options):
         raise OSError("disk full")
 
-    monkeypatch.setattr(Path, "write_bytes", fail)
+    monkeypatch.setattr(files, "open", fail, raising=False)
     with pytest.raises(OSError, match="disk full"):
         MLP(3, [3], seed=2).save(path)
     monkeypatch.undo()

@@ -79,7 +79,7 @@ def training() -> Any:
     model = MLP(2, [4, 1], activation="tanh", seed=3)
     optimizer = SGD(model.parameters(), lr=0.2)
     points = [([a, b], a * b) for a in (-1.0, 1.0) for b in (-1.0, 1.0)]
-    with record(model) as recording:
+    with record(model, data=([x for x, _ in points], [t for _, t in points])) as recording:
         for _ in range(40):
             loss = mse([model(x) for x, _ in points], [t for _, t in points])
             optimizer.zero_grad()

@@ -84,9 +84,9 @@ def bell(x: Any, height: Any) -> Any:
 
 
 def smaller(picture: bytes) -> bytes:
-    """A PNG with 128 colours: on such pictures nobody sees the difference."""
+    """A PNG with 256 colours: on such pictures nobody sees the difference."""
     target = io.BytesIO()
-    Image.open(io.BytesIO(picture)).convert("RGB").quantize(128).save(target, "PNG", optimize=True)
+    Image.open(io.BytesIO(picture)).convert("RGB").quantize(256).save(target, "PNG", optimize=True)
     return target.getvalue()
 
 

@@ -33,4 +33,5 @@ class Answer(InNotebook):
             **options: those of `viz.draw_dot`.
         """
         marking: Any = import_module("viz.diagram.marking")
-        return marking.draw_marked(self.root, self.marked, **options)
+        marks = {v: (why,) for v, why in self.marked.items()}
+        return marking.draw_marked(self.root, marks, **options)

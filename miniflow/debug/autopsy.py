@@ -15,7 +15,7 @@ from miniflow.ops import constant
 from miniflow.tape.core import Table
 
 MOST_STEPS = 8
-EDGES = {"sqrt": "0", "log": "0", "log2": "0", "log10": "0", "log1p": "-1", "acosh": "1"}
+AUTOPSY_EDGES = {"sqrt": "0", "log": "0", "log2": "0", "log10": "0", "log1p": "-1", "acosh": "1"}
 
 
 class Link(NamedTuple):
@@ -123,8 +123,8 @@ def _no_value(name: str, xs: list[float], infinite: int, zero: int) -> str:
         return f"a negative base has no real power {digits(xs[1])}"
     if name in ("asin", "acos", "atanh"):
         return f"{name} takes numbers from -1 to 1, and {digits(xs[0])} is outside"
-    if name in EDGES:
-        return f"{name} takes numbers from {EDGES[name]} up, and {digits(xs[0])} is below"
+    if name in AUTOPSY_EDGES:
+        return f"{name} takes numbers from {AUTOPSY_EDGES[name]} up, and {digits(xs[0])} is below"
     if name in ("mod", "fmod", "remainder", "floordiv") and xs[1] == 0:
         return "there is no remainder of a division by 0"
     return f"{name} has no value at {', '.join(map(digits, xs))}"
@@ -133,7 +133,7 @@ def _no_value(name: str, xs: list[float], infinite: int, zero: int) -> str:
 def _why_infinite(name: str, xs: list[float], words: Words, n: int) -> str:
     if name == "div" and xs[1] == 0:
         return "a division by 0 is infinite"
-    if name in EDGES and xs[0] <= 0:
+    if name in AUTOPSY_EDGES and xs[0] <= 0:
         return f"{name} is infinite at {digits(xs[0])}"
     return f"{words.calculation(n)} is beyond the largest float, 1.8e+308"
 

@@ -29,7 +29,7 @@ from miniflow.util import trees
 UNITS = 4.0  # in the last place: what a function of the table may be off by
 WORST_SHOWN = 5
 OF_ADJOINTS = 2.0**-40  # of the sizes of all contributions: what an adjoint itself may be off by
-EXACT = frozenset((
+EXACT_ROWS = frozenset((
     "abs", "ceil", "copysign", "equal", "exponent", "floor", "fmod", "less", "max_of", "maximum",
     "min_of", "minimum", "neg", "pos", "relu", "remainder", "rint", "sign", "step",
     "stop_gradient", "take", "tally", "trunc", "where",
@@ -349,7 +349,7 @@ def _jumps(op: Op, xs: list[float], radii: list[float], y: float) -> float:
 
 def local_rounding(op: Op, xs: list[float], y: float) -> float:
     """How far the value of an operation is from the exact one, at most."""
-    if op.name in EXACT:
+    if op.name in EXACT_ROWS:
         return 0.0
     if not isfinite(y) or not all(map(isfinite, xs)):
         return inf
