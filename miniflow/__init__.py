@@ -4,6 +4,7 @@ import importlib as _importlib
 import typing as _typing
 
 from miniflow import linalg, math
+from miniflow import numpy_functions as _numpy_functions  # noqa: F401 - NumPy finds them
 from miniflow.ops import define
 from miniflow.tape.core import Value, engine
 from miniflow.tape.grad_mode import no_grad

@@ -14,11 +14,9 @@ ONE = {
     "exp": math.exp,
     "log": math.log,
     "sign": math.sign,
-    "sinc": lambda x: math.sin(math.pi * x) / (math.pi * x),
     "isnan": math.isnan,
     "isinf": math.isinf,
     "isfinite": math.isfinite,
-    "nan_to_num": lambda x: math.where(math.equal(x, x), x, 0.0),
 }
 TWO = {
     "logaddexp": math.logaddexp,
@@ -38,7 +36,7 @@ POINTS = [0.5, 1.0, 2.5, -1.5, 1e-300, 1e300]
 @np.errstate(all="ignore")
 def test_the_function_that_is_named_is_numpy_s(name):
     f = getattr(np, name)
-    points = [*POINTS, float("nan")] if name.startswith(("is", "nan")) else POINTS
+    points = [*POINTS, float("nan")] if name.startswith("is") else POINTS
     points = [(x,) for x in points] if name in ONE else [(x, y) for x in points for y in points]
     ours = (ONE | TWO)[name]
     for xs in points:
@@ -49,7 +47,7 @@ def test_the_function_that_is_named_is_numpy_s(name):
 
 
 @pytest.mark.parametrize(
-    "name", [*ONE, *TWO, "isclose", "interp", "solve", "det", "inv", "cholesky", "norm"]
+    "name", [*ONE, *TWO, "nan_to_num", "gradient", "solve", "det", "inv", "cholesky", "norm"]
 )
 def test_the_guide_names_it(name):
     starts = (f"`{name}", f"`np.{name}", f"`np.linalg.{name}")
@@ -78,7 +76,7 @@ def test_systems_are_numpy_s():
         assert np.array(ours(*args), float) == pytest.approx(getattr(np.linalg, name)(*args))
 
 
-@pytest.mark.parametrize("ask", [np.sinc, lambda v: v.dtype, lambda v: v.astype(float)])
+@pytest.mark.parametrize("ask", [lambda v: v.dtype, lambda v: v.astype(float)])
 def test_what_numpy_asks_an_array_for_is_answered_by_how_to_make_one(ask):
     with pytest.raises(AttributeError, match=r"np\.array\(\[v\]\)"):
         ask(Value(0.5))

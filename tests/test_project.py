@@ -35,7 +35,7 @@ FLOORS = [
     ["miniflow.ops"],
     ["miniflow.tape"],
     ["miniflow.math"],
-    ["miniflow.transforms", "miniflow.program", "miniflow.linalg"],
+    ["miniflow.transforms", "miniflow.program", "miniflow.linalg", "miniflow.numpy_functions"],
     ["miniflow.native"],
     ["miniflow.compiled"],
     ["miniflow.cache", "miniflow.equation", "miniflow.losses", "miniflow.optim"],

@@ -22,16 +22,30 @@ ALIASES = {
     "fabs": "abs",
 }
 
+# NumPy's functions of a Value by their names, but no ufuncs: `miniflow.numpy_functions` fills it.
+ARRAY_FUNCTIONS: dict[str, Callable[..., Any]] = {}
+
 
 def install_all(kind: type, install: Callable[[type, str, Any], None]) -> None:
     """Give the class of Values a method for each row, and keep rows off its own names."""
     install(kind, "__module__", "miniflow")  # where users and pickles find it
     install(kind, "__init_subclass__", classmethod(refusals.no_subclass))
+    install(kind, "__array_function__", array_function)
     ops.RESERVED.update(dir(kind), ALIASES)
     for name in (*ops.TABLE, *ALIASES):
         op = ops.TABLE[ALIASES.get(name, name)]
         if op.arity > 0:
             install(kind, name, method(op, name))
+
+
+def array_function(self: Any, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    """NumPy's question before any function of a Value that is not a ufunc: ours, or NumPy's own."""
+    ours = ARRAY_FUNCTIONS.get(function.__name__)
+    if ours is not None:
+        return ours(*args, **kwargs)
+    import numpy
+
+    return numpy.ndarray.__array_function__(numpy.empty(0), function, (), args, kwargs)
 
 
 def method(op: Op, name: str) -> Any:
