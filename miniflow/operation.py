@@ -362,6 +362,18 @@ def real(x: Any, what: str = "data") -> float:
         TypeError: `x` is not a real number; the message begins with `what`.
         OverflowError: `x` is an int or fraction beyond the floats.
     """
+    found = real_or_none(x, what)
+    if found is None:
+        raise TypeError(f"{what}: expected a real number, got {shown(x)}{_conversion(x)}")
+    return found
+
+
+def real_or_none(x: Any, what: str = "data") -> float | None:
+    """The real number `x` as a float; None if it is none.
+
+    Raises:
+        OverflowError: `x` is an int or fraction beyond the floats.
+    """
     try:
         if isinstance(x, (float, int, Real)):
             return float(x)
@@ -370,7 +382,7 @@ def real(x: Any, what: str = "data") -> float:
             return float(x)
     except OverflowError as error:
         raise OverflowError(f"{what}: a number too large for a float") from error
-    raise TypeError(f"{what}: expected a real number, got {shown(x)}{_conversion(x)}")
+    return None
 
 
 def _conversion(x: Any) -> str:

@@ -34,13 +34,14 @@ from miniflow.operation import (
     define,
     leaf,
     real,
+    real_or_none,
     recorded,
     shared,
 )
 
 __all__ = [
     "BUILTIN", "BY_CODE", "OTHER", "REAL", "RESERVED", "TABLE", "Op", "constant", "define", "leaf",
-    "real", "recorded", "shared",
+    "real", "real_or_none", "recorded", "shared",
 ]  # fmt: skip
 
 LOG2E = 1 / math.log(2)

@@ -4,7 +4,7 @@ from numbers import Rational
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
-from miniflow.ops import Op, real
+from miniflow.ops import Op, real, real_or_none
 from miniflow.tape import refusals
 
 REPEATED = frozenset((list, tuple, range))
@@ -24,10 +24,7 @@ def operand(x: Any, what: str) -> Any:
         raise refusals.several(what, x)
     if x is None or isinstance(x, (str, complex)) or type(x) in REFUSED:
         return real(x, what)  # raises
-    try:
-        return real(x, what)
-    except TypeError:
-        return NotImplemented
+    return _number_or_not(x, what)
 
 
 def just(exponent: Any, modulus: Any) -> Any:
@@ -45,7 +42,13 @@ def comparable(x: Any) -> Any:
     """The number to compare with; NotImplemented where it is none."""
     if isinstance(x, Rational) and not hasattr(x, "dtype"):
         return x  # Python compares floats with ints and fractions exactly
+    return _number_or_not(x, "data")
+
+
+def _number_or_not(x: Any, what: str) -> Any:
+    """The number, or NotImplemented: no words are made for what other types know."""
     try:
-        return real(x)
-    except TypeError:
+        found = real_or_none(x, what)
+    except TypeError:  # a type whose own __float__ refuses
         return NotImplemented
+    return NotImplemented if found is None else found
