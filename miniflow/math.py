@@ -338,10 +338,10 @@ def take(xs: Iterable[Scalar], i: Any) -> Scalar:
 
 def _at(items: list[Any], i: Any) -> Any:
     """The item at a position that there is; NaN at NaN."""
-    if i.__class__ is _Value:
+    if _ops.recorded(i):
         return _ops.take(i, *items)
     item = items[int(i)] if i == i else nan
-    return item if item.__class__ is _Value else _ops.real(item)
+    return item if _ops.recorded(item) else _ops.real(item)
 
 
 def _as_float(x: Any) -> float:
