@@ -133,7 +133,7 @@ class ScalarFunction:
         flat = Code(
             program.name, ("xs",), ((leaves,), {}), [NUMBER_LEAF] * len(program.outputs), (),
             program.constants, program.instructions, program.outputs, program.guards, {},
-            program.places,
+            lambda: program.places,
         )  # fmt: skip
         self.program = flat
         self.builtin = make_builtin(flat, self._fallback, fma=fma)

@@ -16,7 +16,7 @@ from typing import Any
 from miniflow.ops import real, shared
 from miniflow.program.ir import Code, in_order
 from miniflow.program.names import argument_names, function_name, input_names
-from miniflow.program.places import origins, watched
+from miniflow.program.places import Origins, watched
 from miniflow.program.randomness import Watch, refusal
 from miniflow.program.simplify import Builder
 from miniflow.program.structures import (
@@ -144,6 +144,7 @@ class Recorded:
         self._emit([x for x in (*outputs, *self._compared()) if x.__class__ is Value])
         found = [self._side(y) for y in outputs]
         called = self._names(names)
+        self.builder.places = Origins(self.table, self.notes).places
         return self.builder.code(name, parameters, arguments, result, found, called, ints)
 
     def _compared(self) -> Iterator[Any]:
@@ -155,7 +156,6 @@ class Recorded:
         table, nodes, builder = self.table, self.nodes, self.builder
         start = self.start
         entries = [n for n in table.reached([x._entry for x in wanted], start) if n >= start]
-        places = origins(table, self.notes, entries)
         entries.reverse()
         positions = [bisect_left(entries, guard[4]) for guard in self.notes.guards]
         for n in in_order(entries, self.notes.guards, positions):
@@ -164,7 +164,7 @@ class Recorded:
                 continue
             op = table.op(n)
             if op.arity:
-                builder.place = places[n]
+                builder.origin = n
                 operands = tuple(
                     [nodes[x] if x in nodes else self._leaf(x) for x in table.operands(n)]
                 )

@@ -100,6 +100,9 @@ class Place(NamedTuple):
     scope: tuple[str, ...] = ()
 
 
+Places = Iterable[Place | None] | Callable[[], Iterable[Place | None]]
+
+
 class PathError(RuntimeError):
     """A program was called where its function takes another path.
 
@@ -155,7 +158,8 @@ class Code:
         outputs: the slots of the results.
         guards: the comparisons on the way.
         names: what some slots are called.
-        places: for each instruction what it comes from, where that is known.
+        places: for each instruction what it comes from, where that is known; or a function that
+            finds it out, when it is asked for.
         ints: by their numbers the outputs that are plain ints, as the function returned them.
     """
 
@@ -163,7 +167,7 @@ class Code:
         self, name: str, parameters: Iterable[str], arguments: Any, result: Any,
         captured: Iterable[Value], constants: Iterable[float],
         instructions: Iterable[Instruction], outputs: Iterable[int], guards: Iterable[Guard],
-        names: Mapping[int, str], places: Iterable[Place | None], ints: Mapping[int, int] = {},
+        names: Mapping[int, str], places: Places, ints: Mapping[int, int] = {},
     ) -> None:  # fmt: skip
         self.name = name
         self.parameters = tuple(parameters)
@@ -175,7 +179,7 @@ class Code:
         self.outputs = tuple(outputs)
         self.guards = tuple(guards)
         self.names = dict(names)
-        self.places = tuple(places)
+        self._places = places
         self.ints = dict(ints)
         vars(self)["frozen"] = True
 
@@ -195,6 +199,12 @@ class Code:
         )  # fmt: skip
 
     # --- content ----------------------------------------------------------------
+
+    @cached_property
+    def places(self) -> tuple[Place | None, ...]:
+        """For each instruction what it comes from, where that is known."""
+        found = self._places
+        return tuple(found() if callable(found) else found)
 
     @cached_property
     def inputs(self) -> int:

@@ -3,7 +3,7 @@
 import os
 import sys
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
@@ -14,29 +14,35 @@ from typing import Any
 from miniflow.program.ir import Place
 from miniflow.tape.core import Table, Value
 from miniflow.tape.notes import Trace
+from miniflow.tape.reading import scopes_at
 
 
-def origins(table: Table, notes: Trace, entries: list[int]) -> dict[int, Place | None]:
-    """What each of `entries` (newest first) comes from."""
-    starts = [count for count, _ in notes.notes]
+class Origins:
+    """What entries of the tape come from: found out when somebody asks, also when they are gone."""
 
-    def source(n: int) -> tuple[int, Any, int]:
+    def __init__(self, table: Table, notes: Trace) -> None:
+        self.notes = notes.notes
+        self.scopes = table.names.copy()
+
+    def places(self, entries: Iterable[int]) -> list[Place | None]:
+        """What each of `entries` comes from."""
+        starts = [count for count, _ in self.notes]
+        sources = [self._source(n, starts) for n in entries]
+        scopes = scopes_at(self.scopes, [n for n, _, _ in sources])
+        return [
+            Place(*(origin or ("", 0)), sweep, scope) if sweep or origin or scope else None
+            for (_, origin, sweep), scope in zip(sources, scopes, strict=True)
+        ]
+
+    def _source(self, n: int, starts: list[int]) -> tuple[int, Any, int]:
         """The entry that an entry is the reverse of, its line, and how many sweeps later."""
         sweep = 0
         while True:
             k = bisect_right(starts, n)
-            origin = notes.notes[k - 1][1] if k else None
+            origin = self.notes[k - 1][1] if k else None
             if not isinstance(origin, int):
                 return n, origin, sweep
             n, sweep = origin, sweep + 1
-
-    found: dict[int, Place | None] = {}
-    sources = list(map(source, entries))
-    scopes = table.scope_names([n for n, _, _ in sources])
-    for n, (_, origin, sweep), scope in zip(entries, sources, scopes, strict=True):
-        file, line = origin or ("", 0)
-        found[n] = Place(file, line, sweep, scope) if sweep or origin or scope else None
-    return found
 
 
 # --- watching the user's code -------------------------------------------------

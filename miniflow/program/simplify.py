@@ -6,17 +6,19 @@ simplification changes an answer by a bit.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from miniflow import ops
 from miniflow.ops import Op, real
-from miniflow.program.ir import Code, Guard, Instruction, Place, placed
+from miniflow.program.ir import Code, Guard, Instruction, Place, Places, placed
 from miniflow.program.names import identifier
 from miniflow.tape.core import Value
 
 # For a builder, nodes, and their numbers where they are constants: a node that is the result.
 Nodes = tuple[int, ...]
 Plain = list[float | None]
+PlacesOf = Callable[[list[int]], Sequence[Place | None]]
 Rule = Callable[["Builder", Nodes, Plain], int | None]
 
 
@@ -26,17 +28,19 @@ class Builder:
     Attributes:
         captured, constants, instructions: what nodes are.
         guards: comparisons of nodes, in order.
-        place: what the next instructions come from.
+        origin: what the next instructions come from.
+        places: for a list of origins the places; none are known if it is None.
     """
 
     def __init__(self, inputs: int) -> None:
         self.inputs = inputs
+        self.places: PlacesOf | None = None
         self.captured: dict[int, Value] = {}
         self.constants: dict[int, float] = {}
         self.instructions: dict[int, Instruction] = {}
         self.guards: list[Guard] = []  # of nodes
-        self.places: dict[int, Place | None] = {}
-        self.place: Place | None = None
+        self.origins: dict[int, int] = {}
+        self.origin = 0
         self.count = inputs
         self._known: dict[Any, int] = {}  # nodes by what they are
 
@@ -57,7 +61,7 @@ class Builder:
         return self._node(x.hex(), self.constants, x)
 
     def emit(self, op: Op, operands: tuple[int, ...]) -> int:
-        """The node of an operation's result; `place` says what it comes from."""
+        """The node of an operation's result; `origin` says what it comes from."""
         plain = [self.constants.get(x) for x in operands]
         if None not in plain:
             return self.constant(real(op.value(*plain), f"the value of {op.name}"))
@@ -68,7 +72,7 @@ class Builder:
                 return found
         instruction = Instruction(op, operands)
         node = self._node(instruction, self.instructions, instruction)
-        self.places.setdefault(node, self.place)
+        self.origins.setdefault(node, self.origin)
         return node
 
     def guard(self, relation: str, left: int, right: int, holds: bool) -> None:
@@ -100,9 +104,14 @@ class Builder:
             [slot[x] for x in outputs],
             placed(self.guards, slot, len(order) - len(kept)),
             _unique({slot[x]: text for x, text in names.items() if x in slot}),
-            map(self.places.get, kept),
+            self._places_of(kept),
             ints,
         )
+
+    def _places_of(self, nodes: list[int]) -> Places:
+        if self.places is None:
+            return [None] * len(nodes)
+        return partial(self.places, [self.origins[node] for node in nodes])
 
     def _needed(self, outputs: Sequence[int]) -> bytearray:
         """For each node whether an output or a guard comes from it."""

@@ -148,9 +148,7 @@ class Reading(Compaction):
 
     def scope_names(self, entries: Iterable[int]) -> list[tuple[str, ...]]:
         """The names that were open when each of `entries` was recorded, the outermost first."""
-        names = self.names.copy()
-        starts, found = list(names), [(), *names.values()]
-        return [found[bisect_right(starts, n)] for n in entries]
+        return scopes_at(self.names.copy(), entries)
 
     @property
     def silent(self) -> bool:
@@ -161,6 +159,12 @@ class Reading(Compaction):
         """Whether no loop over entries is under way, and none has left anything behind."""
         busy = self.held or self.muted or self.sweeping
         return not busy and pending_entry(self.mark, self.capacity) < 0
+
+
+def scopes_at(names: dict[int, tuple[str, ...]], entries: Iterable[int]) -> list[tuple[str, ...]]:
+    """The names that were open at each of `entries`, by where they were opened and closed."""
+    starts, found = list(names), [(), *names.values()]
+    return [found[bisect_right(starts, n)] for n in entries]
 
 
 class Readable(Handle):

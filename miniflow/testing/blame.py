@@ -6,7 +6,7 @@ from typing import Any
 
 from miniflow.operation import OPERANDS
 from miniflow.program.ir import Place
-from miniflow.program.places import origins, watched
+from miniflow.program.places import Origins, watched
 from miniflow.tape.core import here
 from miniflow.tape.notes import Trace
 from miniflow.testing import vectors
@@ -80,8 +80,7 @@ class Blame:
             again = CallGraph(table, call.inputs, call.outputs)
             if [x.name for x in again.ops] != [x.name for x in self.graph.ops]:
                 return  # it is another call each time
-            found = origins(table, notes, again.entries[::-1])
-            self.places = {k: found[n] for k, n in enumerate(again.entries)}
+            self.places = dict(enumerate(Origins(table, notes).places(again.entries)))
             self.values = [table.handle(n) for n in again.entries]
             self.outs = call.outputs
             self.christen(again, names)

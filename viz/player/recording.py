@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from miniflow.nn import Module
 from miniflow.program.ir import Place
-from miniflow.program.places import origins, watched
+from miniflow.program.places import Origins, watched
 from miniflow.tape.core import Table, Value, here
 from miniflow.tape.notes import Trace
 from miniflow.tape.reading import located
@@ -270,8 +270,12 @@ class _Watch:
 
     def lines(self, entries: list[int]) -> dict[int, Line]:
         """Where each of the entries (newest first) was computed, as far as that is known."""
-        places = origins(self.table, self.notes, entries)
-        return {entry: (x.file, x.line) for entry, x in places.items() if isinstance(x, Place)}
+        places = Origins(self.table, self.notes).places(entries)
+        return {
+            entry: (x.file, x.line)
+            for entry, x in zip(entries, places, strict=True)
+            if isinstance(x, Place)
+        }
 
 
 def _entering() -> FrameType | None:
