@@ -29,10 +29,11 @@ class Origins:
         starts = [count for count, _ in self.notes]
         sources = [self._source(n, starts) for n in entries]
         scopes = scopes_at(self.scopes, [n for n, _, _ in sources])
-        return [
-            Place(*(origin or ("", 0)), sweep, scope) if sweep or origin or scope else None
-            for (_, origin, sweep), scope in zip(sources, scopes, strict=True)
-        ]
+        found: list[Place | None] = []
+        for (_, origin, sweep), scope in zip(sources, scopes, strict=True):
+            file, line = origin or ("", 0)
+            found.append(Place(file, line, sweep, scope) if sweep or origin or scope else None)
+        return found
 
     def _source(self, n: int, starts: list[int]) -> tuple[int, Any, int]:
         """The entry that an entry is the reverse of, its line, and how many sweeps later."""
