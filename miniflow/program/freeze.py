@@ -9,12 +9,13 @@ import operator
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import Enum
 from math import inf, nextafter
 from typing import Any
 
-from miniflow.ops import real, shared
-from miniflow.program.ir import Code, in_order
+from miniflow.ops import real
+from miniflow.program.ir import Code
 from miniflow.program.names import argument_names, function_name, input_names
 from miniflow.program.places import Origins, watched
 from miniflow.program.randomness import Watch, refusal
@@ -139,6 +140,14 @@ class Recorded:
         """The code that computes `out`; `names` has some entries'."""
         values, result = flatten_numbers(out)
         _check_result(name, result)
+        with _uncollected():
+            return self._frozen(name, parameters, arguments, values, result, names)
+
+    def _frozen(
+        self, name: str, parameters: list[str], arguments: Any, values: list[Any], result: Any,
+        names: dict[int, str],
+    ) -> Code:  # fmt: skip
+        """The code whose outputs are `values`."""
         outputs = [_output(name, y) for y in values]
         ints = {k: y for k, y in enumerate(values) if type(y) is int}
         self._emit([x for x in (*outputs, *self._compared()) if x.__class__ is Value])
@@ -153,38 +162,24 @@ class Recorded:
 
     def _emit(self, wanted: list[Value]) -> None:
         """Instructions for what is wanted, and guards, as they were recorded."""
-        table, nodes, builder = self.table, self.nodes, self.builder
-        start = self.start
-        entries = [n for n in table.reached([x._entry for x in wanted], start) if n >= start]
+        table, guards, done = self.table, self.notes.guards, 0
+        entries = table.reached([x._entry for x in wanted], self.start)
         entries.reverse()
-        positions = [bisect_left(entries, guard[4]) for guard in self.notes.guards]
-        for n in in_order(entries, self.notes.guards, positions):
-            if not isinstance(n, int):
-                self._guard(*n)
-                continue
-            op = table.op(n)
-            if op.arity:
-                builder.origin = n
-                operands = tuple(
-                    [nodes[x] if x in nodes else self._leaf(x) for x in table.operands(n)]
-                )
-                nodes[n] = builder.emit(op, operands)
-
-    def _leaf(self, n: int) -> int:
-        """The node of an entry that this call has not computed: from outside, or a constant."""
-        if self.table.op(n) is shared or n < self.start:
-            node = self.builder.capture(self.table.handle(n))
-        else:
-            node = self.builder.constant(self.table.value_of(n))
-        self.nodes[n] = node
-        return node
+        for guard in guards:
+            position = bisect_left(entries, guard[4])
+            self.builder.record(table, entries[done:position], self.nodes, self.start)
+            self._guard(*guard)
+            done = position
+        self.builder.record(table, entries[done:], self.nodes, self.start)
 
     def _side(self, x: Any) -> int:
         """The node of a Value, or of a plain number."""
         if x.__class__ is not Value:
             return self.builder.constant(x)
         n = x._entry
-        return self.nodes[n] if n in self.nodes else self._leaf(n)
+        if n in self.nodes:
+            return self.nodes[n]
+        return self.builder.leaf(self.table, n, self.nodes, self.start)
 
     def _guard(self, holds: Any, a: Value, b: Any, answer: Any, _: int) -> None:
         """A comparison of Values as a guard."""
@@ -213,6 +208,18 @@ class Recorded:
             if adjoint in nodes and nodes.get(n) in called:
                 called.setdefault(nodes[adjoint], f"d_{called[nodes[n]]}")
         return called | {node: v.label for node, v in self.builder.captured.items() if v.label}
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No search for garbage meanwhile: there is none among the thousands of tuples of a program."""
+    searching = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if searching:
+            gc.enable()
 
 
 def _check_result(name: str, result: Any) -> None:

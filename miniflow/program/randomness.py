@@ -16,6 +16,7 @@ from typing import Any
 from miniflow.program.places import is_library
 
 MOST_LOOKED_AT = 10_000
+PLAIN = frozenset((bool, int, float, complex, str, bytes, type(None)))  # they lead nowhere
 ENGINE = ("miniflow.operation", "miniflow.ops", "miniflow.tape", "miniflow.program", "numpy")
 
 
@@ -92,7 +93,7 @@ def _reached(roots: Iterable[Any]) -> Iterator[Any]:
     waiting = list(roots)
     while waiting and len(seen) < MOST_LOOKED_AT:
         x = waiting.pop()
-        if id(x) not in seen:
+        if type(x) not in PLAIN and id(x) not in seen:
             seen[id(x)] = x
             waiting += islice(_leads(x), MOST_LOOKED_AT)
             yield x

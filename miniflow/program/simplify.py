@@ -1,7 +1,7 @@
 """The builder of code: instructions as they are found, simplified, and only those needed.
 
 A *node* is what becomes a slot: an input, a captured Value, a constant or a result. No
-simplification changes an answer by a bit.
+simplification changes an answer by a bit. Python and Cython read the same file.
 """
 
 from collections import Counter
@@ -10,16 +10,18 @@ from functools import partial
 from typing import Any
 
 from miniflow import ops
-from miniflow.ops import Op, real
+from miniflow.ops import Op, real, shared
 from miniflow.program.ir import Code, Guard, Instruction, Place, Places, placed
 from miniflow.program.names import identifier
-from miniflow.tape.core import Value
+from miniflow.tape.core import Table, Value
 
 # For a builder, nodes, and their numbers where they are constants: a node that is the result.
 Nodes = tuple[int, ...]
 Plain = list[float | None]
 PlacesOf = Callable[[list[int]], Sequence[Place | None]]
 Rule = Callable[["Builder", Nodes, Plain], int | None]
+
+new_tuple: Any = tuple.__new__  # of an Instruction, without a call of Python
 
 
 class Builder:
@@ -45,11 +47,13 @@ class Builder:
         self._known: dict[Any, int] = {}  # nodes by what they are
 
     def _node(self, what: Any, kind: dict[int, Any], content: Any) -> int:
-        node = self._known.get(what)
-        if node is None:
-            node = self._known[what] = self.count
-            self.count += 1
-            kind[node] = content
+        found = self._known.get(what)
+        if found is not None:
+            return found
+        node = self.count
+        self.count += 1
+        self._known[what] = node
+        kind[node] = content
         return node
 
     def capture(self, v: Value) -> int:
@@ -62,17 +66,52 @@ class Builder:
 
     def emit(self, op: Op, operands: tuple[int, ...]) -> int:
         """The node of an operation's result; `origin` says what it comes from."""
-        plain = [self.constants.get(x) for x in operands]
-        if None not in plain:
-            return self.constant(real(op.value(*plain), f"the value of {op.name}"))
+        constants = self.constants
         rule = RULES.get(op.name)
-        if rule is not None:
-            found = rule(self, operands, plain)
+        if rule is not None or self._are_constant(operands):
+            plain = [constants.get(x) for x in operands]
+            if None not in plain:
+                return self.constant(real(op.value(*plain), f"the value of {op.name}"))
+            found = rule(self, operands, plain) if rule is not None else None
             if found is not None:
                 return found
-        instruction = Instruction(op, operands)
+        instruction = new_tuple(Instruction, (op, operands))
         node = self._node(instruction, self.instructions, instruction)
-        self.origins.setdefault(node, self.origin)
+        if node not in self.origins:
+            self.origins[node] = self.origin
+        return node
+
+    def _are_constant(self, operands: Nodes) -> bool:
+        for x in operands:  # noqa: SIM110 - C is made of a loop
+            if x not in self.constants:
+                return False
+        return True
+
+    def record(self, table: Table, entries: list[int], nodes: dict[int, int], start: int) -> None:
+        """Instructions for some entries of the tape, oldest first.
+
+        Args:
+            table: the tape.
+            entries: their numbers.
+            nodes: what entries are here; the new ones are added.
+            start: the first entry of the call: what is older comes from outside.
+        """
+        for n in entries:
+            op = table.op(n)
+            if op.arity:
+                self.origin = n
+                operands = []
+                for x in table.operands(n):
+                    operands.append(nodes[x] if x in nodes else self.leaf(table, x, nodes, start))
+                nodes[n] = self.emit(op, tuple(operands))
+
+    def leaf(self, table: Table, n: int, nodes: dict[int, int], start: int) -> int:
+        """The node of an entry that the call has not computed: from outside, or a constant."""
+        if n < start or table.op(n) is shared:
+            node = self.capture(table.handle(n))
+        else:
+            node = self.constant(table.value_of(n))
+        nodes[n] = node
         return node
 
     def guard(self, relation: str, left: int, right: int, holds: bool) -> None:
@@ -92,7 +131,7 @@ class Builder:
         constants = [node for node in self.constants if needed[node]]
         kept = [node for node in self.instructions if needed[node]]
         order = [*range(self.inputs), *self.captured, *constants, *kept]
-        slot = dict(zip(order, range(len(order)), strict=True))
+        slot = self._slots(order)
         return Code(
             name,
             parameters,
@@ -100,13 +139,29 @@ class Builder:
             result,
             self.captured.values(),
             [self.constants[node] for node in constants],
-            [self.instructions[node].renumbered(slot) for node in kept],
+            self._renumbered(kept, slot),
             [slot[x] for x in outputs],
             placed(self.guards, slot, len(order) - len(kept)),
-            _unique({slot[x]: text for x, text in names.items() if x in slot}),
+            _unique({slot[x]: text for x, text in names.items() if slot[x] >= 0}),
             self._places_of(kept),
             ints,
         )
+
+    def _slots(self, order: list[int]) -> list[int]:
+        """For each node its slot; -1 where it has none."""
+        slots = [-1] * self.count
+        for k in range(len(order)):
+            slots[order[k]] = k
+        return slots
+
+    def _renumbered(self, nodes: list[int], slots: list[int]) -> list[Instruction]:
+        """The instructions of some nodes, of slots."""
+        found = []
+        for node in nodes:
+            op, operands = self.instructions[node]
+            places = tuple([slots[x] for x in operands])
+            found.append(new_tuple(Instruction, (op, places)))
+        return found
 
     def _places_of(self, nodes: list[int]) -> Places:
         if self.places is None:
@@ -120,7 +175,8 @@ class Builder:
             needed[x] = 1
         for node in reversed(self.instructions):
             if needed[node]:
-                for x in self.instructions[node].operands:
+                _, operands = self.instructions[node]
+                for x in operands:
                     needed[x] = 1
         return needed
 

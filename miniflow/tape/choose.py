@@ -17,7 +17,8 @@ ENGINES = ("compiled", "python")
 # The modules that Cython or C compiles; each one's name here is that of its file.
 MODULES = (
     "tape.storage", "tape.compaction", "tape.reading", "tape.replaying", "tape.core",
-    "tape.recorded", "tape.forward", "tape.quick", "program.replay", "compiled.called",
+    "tape.recorded", "tape.forward", "tape.quick", "program.simplify", "program.replay",
+    "compiled.called",
 )  # fmt: skip
 # What they are made of: files of the package, and folders of them.
 SOURCES = ("operation.py", "floats.py", "ops.py", "tape", "program", "compiled/called.c")

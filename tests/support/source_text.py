@@ -51,6 +51,7 @@ def all_finite(program, xs):
         return value
 
     for whole in (program, program.expanded(())):  # a decomposition may need less
+        met += whole.constants  # what it has computed already
         whole.run([*xs, *program.live()], noted)
     return all(map(math.isfinite, met))
 
