@@ -19,14 +19,14 @@ FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 # A name stands for one thing in the whole tree. These are defined more than once, and why:
 FUNCTIONS = {"ceil", "dot", "elu", "floor", "fsum", "hypot", "ldexp", "leaky_relu", "log", "sum"}
 FUNCTIONS |= {"maximum", "minimum", "nextafter", "take", "trunc"}
-MODULES_OF_BOTH = {"Layer", "MLP", "Module", "Neuron"}
+MODULES_OF_BOTH = {"Layer": "neurons", "MLP": "neurons", "Module": "module", "Neuron": "neurons"}
 SHARED_NAMES = {
     # micrograd's names: as miniflow has them, and in micrograd's own way
     "Value": {"miniflow.micrograd.engine", "miniflow.tape.core"},
-    **{x: {"miniflow.micrograd.nn", "miniflow.nn"} for x in MODULES_OF_BOTH},
+    **{x: {"miniflow.micrograd.nn", f"miniflow.nn.{m}"} for x, m in MODULES_OF_BOTH.items()},
     # the lesson's names: its node is a layer, too, and a neuron
-    "Layer": {"miniflow.lesson.node", "miniflow.micrograd.nn", "miniflow.nn"},
-    "Neuron": {"miniflow.lesson.node", "miniflow.micrograd.nn", "miniflow.nn"},
+    "Layer": {"miniflow.lesson.node", "miniflow.micrograd.nn", "miniflow.nn.neurons"},
+    "Neuron": {"miniflow.lesson.node", "miniflow.micrograd.nn", "miniflow.nn.neurons"},
     "Node": {"miniflow.lesson.node", "viz.player.steps"},
     # one function: as a row of the table, and with the arguments that `math` has
     **{x: {"miniflow.math", "miniflow.ops"} for x in FUNCTIONS},
