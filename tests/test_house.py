@@ -27,6 +27,8 @@ SHARED_NAMES = {
     # the lesson's names: its node is a layer, too, and a neuron
     "Layer": {"miniflow.lesson.node", "miniflow.micrograd.nn", "miniflow.nn.neurons"},
     "Neuron": {"miniflow.lesson.node", "miniflow.micrograd.nn", "miniflow.nn.neurons"},
+    "Linear": {"miniflow.lesson.nodes", "miniflow.nn.layers"},
+    "Sigmoid": {"miniflow.lesson.nodes", "miniflow.nn.activations"},
     "Node": {"miniflow.lesson.node", "viz.player.steps"},
     # one function: as a row of the table, and with the arguments that `math` has
     **{x: {"miniflow.math", "miniflow.ops"} for x in FUNCTIONS},

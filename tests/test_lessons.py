@@ -295,7 +295,7 @@ def test_the_lesson_is_one_page():
 
 LESSONS = sorted(EXAMPLES.glob("[0-9]*.py"))
 ANSWERS = sorted((EXAMPLES / "answers").glob("*.py"))
-SLOW = ("06", "08", "09", "10", "12")  # a second or more, on the engine as Python ten
+SLOW = ("06", "08", "09", "10", "12", "16", "17")  # a second or more, on the engine as Python ten
 
 
 def marked(path):

@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
 from typing import Any
 from weakref import WeakValueDictionary
 
 from miniflow import ops
-from miniflow.nn.saved import FORMAT, read
+from miniflow.nn.saved import content, read
 from miniflow.tape.core import Value, current
 from miniflow.tape.quick import zero_gradients
 from miniflow.tape.reading import located
@@ -32,11 +33,18 @@ modules: WeakValueDictionary[int, "Module"] = WeakValueDictionary()  # those tha
 class Module(InNotebook):
     """Anything with parameters: Values, and modules, in attributes and in lists of them.
 
+    A class of your own says in `__call__` what it computes, or, as in PyTorch, in `forward`.
+
     A call of a module is a scope, in diagrams a frame: it has the name of the attribute that
     the module was assigned to first, such as ``layers.0``, or else that of its class.
+
+    Attributes:
+        training: whether the module is being trained; Dropout does nothing otherwise. `train`
+            and `eval` set it.
     """
 
     _name = ""
+    training = True
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         self = super().__new__(cls)
@@ -45,6 +53,8 @@ class Module(InNotebook):
 
     def __init_subclass__(cls, scoped: bool = True, **options: Any) -> None:
         super().__init_subclass__(**options)
+        if "forward" in vars(cls) and _is_called_by_forward(cls):
+            cls.__call__ = vars(cls)["forward"]  # type: ignore[method-assign]
         if scoped and "__call__" in vars(cls):
             cls.__call__ = _in_scope(vars(cls)["__call__"])  # type: ignore[method-assign]
 
@@ -76,27 +86,66 @@ class Module(InNotebook):
         """Set the gradient of every parameter to 0."""
         zero_gradients(tuple(self.parameters()))
 
-    def state_dict(self) -> dict[str, float]:
-        """The parameters' numbers by name."""
+    def modules(self) -> list["Module"]:
+        """The module itself and all that it holds, each once, in the order of the parameters."""
+        found: dict[int, Module] = {}
+        _collect_modules(self, found, set())
+        return list(found.values())
+
+    def train(self, mode: bool = True) -> "Module":
+        """Let this module and all that it holds be trained; return self."""
+        if not isinstance(mode, bool):
+            raise TypeError(f"train: mode must be True or False, got {shown(mode)}")
+        if current().trace is not None:
+            raise RuntimeError(
+                "train: a compiled function cannot set the mode of a model at each call; call "
+                "train() or eval() outside of it"
+            )
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> "Module":
+        """Let this module and all that it holds be used as they are; return self."""
+        return self.train(False)
+
+    def shape(self) -> tuple[int | None, int | None]:
+        """How many numbers go in and out; None where any may, or where nobody knows."""
+        return None, None
+
+    def state_dict(self, *, nested: bool = False) -> dict[str, Any]:
+        """The parameters' numbers by name.
+
+        Args:
+            nested: whether lists of parameters are lists of numbers, as PyTorch has them:
+                ``{"weight": [[1.0, 2.0]]}`` for ``{"weight.0.0": 1.0, "weight.0.1": 2.0}``.
+        """
         state: dict[str, float] = {}
         for name, p in self.named_parameters():
             if name in state:
                 raise ValueError(f"state_dict: two parameters are named {name!r}; rename one")
             state[name] = p.data
-        return state
+        return _as_lists(state) if nested else state
 
-    def load_state_dict(self, state: dict[str, float]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Set the parameters' numbers, all of them or, on an error, none.
 
+        Args:
+            state: numbers by name, or nested lists, arrays or tensors of them: what
+                `state_dict` returns, or that of PyTorch's module of the same name.
+
         Raises:
-            KeyError: names are missing or unknown.
+            KeyError: names are missing or unknown, or lists are of another shape.
             TypeError: a parameter is not a real number.
         """
-        if not isinstance(state, dict):
+        if not isinstance(state, Mapping):
             raise TypeError(
                 f"load_state_dict: state must be a dict of numbers by name, got {shown(state)}"
             )
         parameters = dict(self.named_parameters())
+        state = dict(
+            pair for key, part in state.items() for pair in _named_numbers(key, part, parameters)
+        )
         missing, unknown = parameters.keys() - state.keys(), state.keys() - parameters.keys()
         if missing or unknown:
             raise KeyError(
@@ -108,8 +157,31 @@ class Module(InNotebook):
             p.data = numbers[name]
 
     def config(self) -> dict[str, Any]:
-        """What besides the parameters makes this model: kept with them by `save`."""
+        """What besides the parameters makes this model: kept with them by `save`.
+
+        A module of your own adds its arguments, by their names: ``{**super().config(),
+        "size": self.size, "body": self.body.config()}``. Then `load` can make it again.
+        """
         return {"class": type(self).__name__}
+
+    @classmethod
+    def least_parameters(cls, config: dict[str, Any]) -> int:
+        """How many parameters of its own a module with that configuration has at least.
+
+        A file whose sizes do not fit its parameters is refused before memory is filled.
+        """
+        return 0
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Module":
+        """A module with that configuration, its parameters still to be loaded.
+
+        Args:
+            config: the arguments of the class by name; what was the configuration of a module
+                is that module.
+        """
+        made: Module = cls(**config)
+        return made
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to a JSON file: its configuration and parameters, exactly.
@@ -118,9 +190,9 @@ class Module(InNotebook):
 
         Raises:
             OSError: the file cannot be written.
+            TypeError: the configuration holds what JSON cannot.
         """
-        content = {"format": FORMAT, "model": self.config(), "state": self.state_dict()}
-        write(path, json.dumps(content, indent=1) + "\n")
+        write(path, content(self.config(), self.state_dict()))
 
     def load(self, path: str | os.PathLike[str]) -> "Module":
         """Read the parameters from a file that `save` wrote, and return self.
@@ -130,16 +202,31 @@ class Module(InNotebook):
             ValueError: the file is not a saved model, or one of another shape; the model
                 is unchanged.
         """
-        model, state = read(path)
-        if model != json.loads(json.dumps(self.config())):  # tuples are lists in a file
+        saved = read(path)
+        if saved.config != json.loads(json.dumps(self.config())):  # tuples are lists in a file
             raise ValueError(
-                f"load: {os.fspath(path)!r} holds {model}, this model is {self.config()}"
+                f"load: {os.fspath(path)!r} holds {saved.config!r:.500}, this model is "
+                f"{self.config()!r:.500}"
             )
         try:
-            self.load_state_dict(state)
-        except (KeyError, TypeError, AttributeError, OverflowError) as error:
+            self.load_state_dict(saved.state)
+        except (KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"load: {os.fspath(path)!r}: {error.args[0]}") from error
         return self
+
+
+class Seeded(Module):
+    """A module that a seed makes reproducible."""
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Module:
+        return super().from_config({**config, "seed": 0})  # no generator of others is touched
+
+
+def _is_called_by_forward(cls: type) -> bool:
+    """Whether a call of a class's modules is one of `forward`: none of its bases knows better."""
+    calls = (vars(kind)["__call__"] for kind in cls.__mro__ if "__call__" in vars(kind))
+    return next((call.__name__ == "forward" for call in calls), True)
 
 
 def _in_scope(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -188,6 +275,7 @@ def parameter_names() -> dict[Value, str]:
     """The parameters of all modules that are alive, with what the outermost ones call them.
 
     Example:
+        >>> from miniflow.nn import MLP
         >>> model = MLP(2, [1])
         >>> names = parameter_names()
         >>> [names[p] for p in model.parameters()]
@@ -246,6 +334,51 @@ def parts(nest: Any) -> Iterable[tuple[Any, Any]]:
     if is_array(nest) and nest.dtype != object:
         return ()  # numbers
     return enumerate(children(nest) or ())
+
+
+def _collect_modules(nest: Any, found: dict[int, Module], seen: set[int]) -> None:
+    """Add the modules in a nest of modules and containers, once each."""
+    if id(nest) in seen or type(nest) is Value or type(nest) in PLAIN:
+        return
+    seen.add(id(nest))
+    if isinstance(nest, Module):
+        found[id(nest)] = nest
+    for _, child in parts(nest):
+        _collect_modules(child, found, seen)
+
+
+# --- states -------------------------------------------------------------------
+
+
+def _named_numbers(name: str, part: Any, known: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The numbers of a state's entry, with their names."""
+    part = part.tolist() if hasattr(part, "tolist") else part  # of arrays and tensors
+    if not isinstance(part, (list, tuple)) or name in known:
+        yield name, part
+        return
+    for k, x in enumerate(part):
+        yield from _named_numbers(f"{name}.{k}", x, known)
+
+
+def _as_lists(state: dict[str, float]) -> dict[str, Any]:
+    """A state whose names that end in numbers, counted from 0, are lists, and lists of lists.
+
+    Example:
+        >>> _as_lists({"w.0": 1.0, "w.1": 2.0, "m.0.0": 3.0, "b": 4.0})
+        {'w': [1.0, 2.0], 'm': [[3.0]], 'b': 4.0}
+    """
+    found: dict[str, Any] = {}
+    for name, x in state.items():
+        key, *places = re.split(r"\.(?=\d[\d.]*$)", name)
+        if not places or (key not in found and set(places) != {"0"}):
+            found[name] = x
+            continue
+        here = found.setdefault(key, [])
+        for k, place in enumerate(map(int, places), start=1):
+            if place == len(here):
+                here.append([] if k < len(places) else x)
+            here = here[place]
+    return found
 
 
 def _some(names: Any) -> str:

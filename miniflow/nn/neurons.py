@@ -10,9 +10,10 @@ from itertools import pairwise
 from typing import Any
 
 from miniflow import ops
-from miniflow.nn.arguments import inputs_of, no_input, rng_of, size_of
+from miniflow.nn.arguments import inputs_of, rng_of, size_of, values_of
+from miniflow.nn.inits import Init, drawn_weights, made_for
 from miniflow.nn.module import Module
-from miniflow.tape.core import Value, current, neuron
+from miniflow.tape.core import Value, neuron
 from miniflow.util.habits import advice
 from miniflow.util.words import shown
 
@@ -49,20 +50,20 @@ class Neuron(Module, scoped=False):
         nin: the number of inputs.
         nonlin: whether there is an activation at all, as in micrograd.
         activation: the activation, a function of one Value or the name of one.
+        init: how weights begin: a name, such as "he", or a function; see `nn.inits`. By
+            default they are uniform in [-1, 1]. The bias begins as 0.
         seed: an int makes the initial weights reproducible, a `random.Random` is drawn
             from; by default they come from the `random` module's own state, in
             micrograd's order.
-
-    Weights are uniform in [-1, 1], the bias is 0.
     """
 
     def __init__(
         self, nin: int, nonlin: bool = True, *, activation: Activation = "relu",
-        seed: Any = None,
+        init: Init = "uniform", seed: Any = None,
     ) -> None:  # fmt: skip
         rng = rng_of(seed)
         nin = size_of("Neuron: nin", nin)
-        self.w = [Value(rng.uniform(-1, 1)) for _ in range(nin)]
+        self.w = drawn_weights(init, nin, 1, rng)
         self.b = Value(0.0)
         self.nonlin = nonlin
         self.activation = _activation(activation)
@@ -80,6 +81,9 @@ class Neuron(Module, scoped=False):
                 f"Neuron: got {len(x)} inputs, it has {len(w)} weights; give a list of {len(w)}"
             )
         return neuron(w, x, self.b, self.activation if self.nonlin else None)  # type: ignore[no-any-return]
+
+    def shape(self) -> tuple[int, int]:
+        return len(self.w), 1
 
     def config(self) -> dict[str, Any]:
         return {**super().config(), "size": len(self.w), "activation": self.activation_name}
@@ -103,18 +107,17 @@ class Layer(Module):
 
     def __init__(
         self, nin: int, nout: int, nonlin: bool = True, *, activation: Activation = "relu",
-        seed: Any = None,
+        init: Init = "uniform", seed: Any = None,
     ) -> None:  # fmt: skip
         rng = rng_of(seed)
         nin, nout = size_of("Layer: nin", nin), size_of("Layer: nout", nout)
-        self.neurons = [Neuron(nin, nonlin, activation=activation, seed=rng) for _ in range(nout)]
+        init = made_for(init, nout)
+        self.neurons = [
+            Neuron(nin, nonlin, activation=activation, init=init, seed=rng) for _ in range(nout)
+        ]
 
     def __call__(self, x: Sequence[Any]) -> Any:
-        constant, xs = current().constant, inputs_of(x)
-        try:  # once for all neurons
-            x = [v if type(v) is Value else constant(ops.real(v)) for v in xs]
-        except TypeError:
-            raise no_input(xs) from None
+        x = values_of(x)  # once for all neurons
         size, usual = len(x), Neuron.__call__ is _neuron_call
         out = [
             neuron(n.w, x, n.b, n.activation if n.nonlin else None)
@@ -123,6 +126,9 @@ class Layer(Module):
             for n in self.neurons
         ]
         return out[0] if len(out) == 1 else out
+
+    def shape(self) -> tuple[int, int]:
+        return len(self.neurons[0].w), len(self.neurons)
 
     def config(self) -> dict[str, Any]:
         return {**super().config(), "neurons": [n.config() for n in self.neurons]}
@@ -138,6 +144,7 @@ class MLP(Module):
         nin: the number of inputs.
         nouts: the number of neurons of each layer.
         activation: the activation of all layers but the last; relu if left out.
+        init: how weights begin, as of a Neuron.
         seed: makes the initial weights reproducible.
 
     Example:
@@ -148,7 +155,7 @@ Layer of [LinearNeuron(4)]]
 
     def __init__(
         self, nin: int, nouts: Sequence[int], *, activation: Activation = "relu",
-        seed: Any = None,
+        init: Init = "uniform", seed: Any = None,
     ) -> None:  # fmt: skip
         rng = rng_of(seed)
         many = isinstance(nouts, Iterable) and not isinstance(nouts, str)
@@ -161,7 +168,7 @@ Layer of [LinearNeuron(4)]]
         nouts = [size_of(f"MLP: nouts[{k}]", size) for k, size in enumerate(given)]
         sizes = [size_of("MLP: nin", nin), *nouts]
         self.layers = [
-            Layer(a, b, nonlin=i != len(nouts) - 1, activation=activation, seed=rng)
+            Layer(a, b, nonlin=i != len(nouts) - 1, activation=activation, init=init, seed=rng)
             for i, (a, b) in enumerate(zip(sizes, nouts, strict=False))
         ]
 
@@ -170,6 +177,9 @@ Layer of [LinearNeuron(4)]]
         for layer in self.layers:
             out = layer(out)
         return out
+
+    def shape(self) -> tuple[int, int]:
+        return self.layers[0].shape()[0], self.layers[-1].shape()[1]
 
     def config(self) -> dict[str, Any]:
         """Sizes and activation; and all layers, where they are no longer as they were made."""

@@ -39,8 +39,6 @@ MODULE = {
     "forward": "call the model itself: model(x)",
     "backward": "call it on the loss: loss.backward()",
     "step": "an optimizer steps: optim.SGD(model.parameters(), lr=0.1).step()",
-    "train": "there is no mode to set: leave it out",
-    "eval": "there is no mode to set: leave it out",
     "to": NO_DEVICE,
     "cuda": NO_DEVICE,
     "cpu": NO_DEVICE,
@@ -51,17 +49,15 @@ MODULE = {
     "predict": "call the model itself: model(x)",
 }
 NN = {
-    "Linear": "Layer(nin, nout, nonlin=False) has no activation",
-    "Dense": "Layer(nin, nout) is one",
-    "Sequential": "MLP(nin, [size, ...]) is layers one behind the other",
+    "Dense": "Linear(nin, nout) is one, Layer(nin, nout) one with an activation",
+    "RNNBase": "RNN, GRU and LSTM take sequences, RNNCell, GRUCell and LSTMCell one step",
+    "ModuleList": "a list in an attribute of a Module will do",
+    "Swish": "it is called SiLU",
     "MSELoss": "the function is mse(predictions, targets)",
     "L1Loss": "the function is mae(predictions, targets)",
     "BCEWithLogitsLoss": "the function is bce_with_logits(logits, labels)",
     "BCELoss": "the function is bce_with_logits(logits, labels), of scores before the sigmoid",
     "CrossEntropyLoss": "the function is cross_entropy(logits, classes)",
-    "ReLU": "name it, as in MLP(2, [8, 1], activation='relu'), or call math.relu",
-    "Tanh": "name it, as in MLP(2, [8, 1], activation='tanh'), or call math.tanh",
-    "Sigmoid": "name it, as in MLP(2, [8, 1], activation='sigmoid'), or call math.sigmoid",
     "Parameter": "a Value in an attribute of a Module is a parameter",
 }
 VIZ = {"show": "draw_dot(y) in a notebook, or render(y, 'graph.svg')"}

@@ -14,6 +14,7 @@ from unittest import mock
 
 from miniflow import nn
 from miniflow.native import cache
+from miniflow.nn.saved import sealed
 from support.bits import bits
 
 MEMORY = "/dev/shm"  # where files are fastest
@@ -53,6 +54,11 @@ def small(reader):
         lambda: nn.MLP(1 + reader.below(2), sizes, activation=activation, seed=0),
         lambda: nn.Layer(1 + reader.below(2), sizes[0], activation=activation, seed=0),
         lambda: nn.Neuron(sizes[0], activation=activation, seed=0),
+        lambda: nn.Sequential(
+            nn.Linear(1, sizes[0], seed=0), nn.Dropout(0.5), nn.ELU(), nn.LayerNorm(sizes[0])
+        ),
+        lambda: reader.choice((nn.RNN, nn.GRU, nn.LSTM))(1, sizes[0], 2, seed=0),
+        lambda: nn.Embedding(sizes[0], 2, seed=0),
     )
     model = reader.choice(made)()
     for p in model.parameters():
@@ -74,14 +80,14 @@ def places(tree):
 
 
 def damaged(reader, text):
-    """Text of JSON, in which something stands that should not."""
+    """Text of JSON, in which something stands that should not; its checksum may be right."""
     content = json.loads(text)
     for _ in range(reader.below(3)):
         options = places(content)
         if options:
             container, key = options[(256 * reader.below(256) + reader.below(256)) % len(options)]
             change(reader, container, key)
-    return json.dumps(content)
+    return sealed(content) if reader.below(4) else json.dumps(content)
 
 
 def change(reader, container, key):
@@ -121,11 +127,14 @@ def models(reader):
 
 def computed(model):
     """What was loaded computes: as many inputs as it has weights, or it says how many."""
-    layer = model.layers[0] if isinstance(model, nn.MLP) else model
-    neuron = layer.neurons[0] if isinstance(layer, nn.Layer) else layer
-    count = len(neuron.w)
+    count, _ = model.shape()
+    x = [0.5] * (count or 1)
+    if isinstance(model, nn.Embedding):
+        x = 0
+    elif isinstance(model, (nn.RNN, nn.GRU, nn.LSTM)):
+        x = [x]
     with contextlib.suppress(ValueError):  # later layers may be of other sizes
-        model([0.5] * count)
+        model(x)
 
 
 # --- compiled code ----------------------------------------------------------------

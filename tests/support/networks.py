@@ -3,7 +3,19 @@
 import math
 
 from miniflow import Value
-from miniflow.nn import MLP, Layer, Module, Neuron
+from miniflow.nn import (
+    MLP,
+    Dropout,
+    Layer,
+    LayerNorm,
+    Linear,
+    Module,
+    Neuron,
+    ReLU,
+    Sequential,
+    Softmax,
+    Tanh,
+)
 
 
 def neuron():
@@ -41,4 +53,12 @@ def nest():
     return model
 
 
-MODELS = {f.__name__: f for f in (neuron, small, long, nest)}
+def stack():
+    """PyTorch's layers: activations as modules, one layer without biases, a norm."""
+    return Sequential(
+        Linear(3, 4, seed=1), LayerNorm(4), ReLU(), Dropout(0.5),
+        Sequential(Linear(4, 3, bias=False, seed=2), Tanh()), Linear(3, 2, seed=3), Softmax(),
+    )  # fmt: skip
+
+
+MODELS = {f.__name__: f for f in (neuron, small, long, nest, stack)}

@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
-from miniflow.nn import Layer, Module, Neuron, parts
+from miniflow.nn import Module
 from miniflow.tape.core import Value
 from viz.output.checks import at_least, wrong_type
+from viz.output.columns import LayerColumn, chains_of, columns_in
 from viz.output.options import PictureOptions
 from viz.output.palette import FONT, extent, signed
 from viz.output.pictures import Diagram
@@ -36,24 +37,6 @@ OUTPUT = {"shape": "plaintext", "fixedsize": "true", "width": "0.32", "height": 
 Point = tuple[float, float]
 
 
-class LayerColumn(NamedTuple):
-    """One layer: its name, and its neurons with their paths."""
-
-    name: str
-    neurons: list[tuple[str, Neuron]]
-
-    @property
-    def inputs(self) -> int:
-        """How many numbers go in."""
-        return max(len(neuron.w) for _, neuron in self.neurons)
-
-    @property
-    def activation(self) -> str:
-        """The activation that all neurons have, or nothing if they differ."""
-        names = {neuron.activation_name for _, neuron in self.neurons}
-        return names.pop() if len(names) == 1 else ""
-
-
 def draw_network(
     model: Module,
     format: str = PictureOptions.format,  # noqa: A002 - as draw_dot has it
@@ -69,7 +52,9 @@ def draw_network(
     beside the lines where there is room.
 
     Args:
-        model: a Neuron, a Layer, an MLP, or a Module that holds such.
+        model: a Neuron, a Layer, an MLP, a Linear, or a Module that holds such; activations
+            that follow as modules are drawn as their layer's, and what else has parameters is
+            named below the drawing.
         format: what `Diagram.render` and `Diagram.pipe` write: "svg", "png", "pdf" or
             another of Graphviz's formats.
         rankdir: from inputs to outputs: "LR" from left to right, "TB" from top to bottom,
@@ -91,10 +76,10 @@ def draw_network(
     options = PictureOptions(format, rankdir, theme)
     options.check("draw_network")
     at_least("draw_network", "longest", longest, 3)
-    columns = _columns_of(model)
+    columns = columns_of(model)
     sheet = Sheet(options, extent(_weights_and_biases(columns)), _bold(columns, longest))
     first, top = 0, 0.0
-    for chain in _chains(columns):
+    for chain in chains_of(columns):
         part = Part(sheet, chain, first, top, longest)
         part.draw()
         first, top = first + len(chain), part.bottom + STEP
@@ -103,18 +88,15 @@ def draw_network(
     return sheet.diagram
 
 
-# --- reading the model --------------------------------------------------------
-
-
-def _columns_of(model: object) -> list[LayerColumn]:
+def columns_of(model: object) -> list[LayerColumn]:
     """The layers of a model, in the order in which it holds them."""
     if not isinstance(model, Module):
         raise wrong_type("draw_network", "model", "a Module", model, _network_remedy(model))
-    columns = list(_columns(model, "", set()))
+    columns = columns_in(model)
     if not columns:
         raise TypeError(
-            f"draw_network: this {type(model).__name__} holds no Neuron and no Layer; "
-            "draw_dot(model(x)) draws what it computes"
+            f"draw_network: this {type(model).__name__} holds no Neuron, no Layer "
+            "and no Linear; draw_dot(model(x)) draws what it computes"
         )
     return columns
 
@@ -126,45 +108,15 @@ def _network_remedy(model: object) -> str:
         return "draw_dot draws the graph of a Value"
     if isinstance(model, (list, tuple)) and any(isinstance(x, Module) for x in model):
         return "make the list an attribute of a Module"
-    return "give an MLP, a Layer, a Neuron or a Module that holds such"
-
-
-def _columns(nest: Any, path: str, seen: set[int]) -> Iterator[LayerColumn]:
-    """The layers in a nest of modules and containers, once each."""
-    if id(nest) in seen or isinstance(nest, (Value, str)):
-        return
-    seen.add(id(nest))
-    if isinstance(nest, Neuron):
-        yield LayerColumn(path or "neuron", [(path, nest)])
-        return
-    own = nest.neurons if isinstance(nest, Layer) else nest
-    if isinstance(own, (list, tuple)) and own and all(isinstance(x, Neuron) for x in own):
-        inside = _join(path, "neurons") if isinstance(nest, Layer) else path
-        yield LayerColumn(path or "layer", [(_join(inside, str(k)), x) for k, x in enumerate(own)])
-        return
-    for name, child in parts(nest):
-        yield from _columns(child, _join(path, str(name)), seen)
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
-
-
-def _chains(columns: list[LayerColumn]) -> list[list[LayerColumn]]:
-    """The layers in rows where each can follow the one before it."""
-    chains = [columns[:1]]
-    for before, column in pairwise(columns):
-        if column.inputs == len(before.neurons):
-            chains[-1].append(column)
-        else:
-            chains.append([column])
-    return chains
+    return "give an MLP, a Layer, a Neuron, a Linear or a Module that holds such"
 
 
 def _drawn_parameters(columns: list[LayerColumn]) -> Iterator[Any]:
     for column in columns:
-        for _, neuron in column.neurons:
-            yield from (*neuron.w, neuron.b)
+        for neuron in column.neurons:
+            yield from neuron.w
+            if neuron.b is not None:
+                yield neuron.b
 
 
 def _weights_and_biases(columns: list[LayerColumn]) -> list[float]:
@@ -187,9 +139,9 @@ def title(model: Module) -> str:
         >>> title(MLP(2, [3, 1]))
         'MLP   2 -> 3 -> 1   13 parameters'
     """
-    columns = _columns_of(model)
+    columns = columns_of(model)
     words = [type(model).__name__]
-    if len(_chains(columns)) == 1 and len(columns) < 8:
+    if len(chains_of(columns)) == 1 and len(columns) < 8:
         sizes = [columns[0].inputs, *[len(column.neurons) for column in columns]]
         words.append(" -> ".join(map(str, sizes)))
     return "   ".join([*words, _counted(len(model.parameters()), "parameter")])
@@ -440,20 +392,21 @@ class Part:
         self.heading(circles, column.name, f"{len(column.neurons)} · {shared or 'mixed'}")
         fill = sheet.theme.output if last else sheet.theme.computed
         for k, across in circles.places.items():
-            path, neuron = column.neurons[k]
-            b, own = _data(neuron.b), neuron.activation_name
-            label = _brief(b) if shared else f"{_brief(b)}\n{own}"
-            tip = f"{_tip(_join(path, 'b'), neuron.b)}   {own}"
-            spot = sheet.turned(circles.along, across)
+            neuron, spot = column.neurons[k], sheet.turned(circles.along, across)
+            none, own = neuron.b is None, neuron.activation
+            b = 0.0 if none else _data(neuron.b)
+            label = "" if none else _brief(b)
+            label = label if shared else f"{label}\n{own}"
+            tip = f"{'no bias' if none else _tip(neuron.b_name, neuron.b)}   {own}"
             sheet.circle(circles.node(k), spot, escape(label), tip, fill, **sheet.pen(b, 1.0, 2.5))
 
     def weights(self, tails: Circles, heads: Circles, column: LayerColumn) -> None:
         """The lines between two columns, the strongest on top; their numbers if they fit."""
         lines = []
         for j in heads.places:
-            path, neuron = column.neurons[j]
+            neuron = column.neurons[j]
             lines += [
-                (i, j, neuron.w[i], _join(path, f"w.{i}"))
+                (i, j, neuron.w[i], f"{neuron.w_name}.{i}")
                 for i in tails.places
                 if i < len(neuron.w)
             ]

@@ -4,6 +4,7 @@ options.py   format, direction and theme
 checks.py    what is refused, in words
 palette.py   the colours, on a light and on a dark page
 names.py     what things are called in all pictures
+columns.py   the layers of a model, and their neurons
 samples.py   samples and their labels, checked
 text.py      numbers and labels as text, and as DOT holds it
 labels.py    labels of edges, and where they touch nothing

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from miniflow.nn import Layer, Module, Neuron, parts
+from miniflow.nn import Module
 from miniflow.program.ir import Code
 from viz.diagram.reach import crossed
+from viz.output.columns import DrawnNeuron, columns_in
 from viz.output.names import holder_of, shown_sign
 from viz.output.pictures import time_for
 from viz.output.text import number_text
@@ -341,7 +342,7 @@ def _single(x: float) -> float:
 
 def _network_layers(model: Module | None) -> list[list[JSON]]:
     """Layers of neurons, if each one takes what the one before it gives; otherwise none."""
-    layers = list(_neurons(model, set()))
+    layers = [column.neurons for column in columns_in(model)]
     numbers = {v: k for k, v in enumerate(model.parameters())} if model is not None else {}
     found = [[_neuron(neuron, numbers) for neuron in layer] for layer in layers]
     sizes = [len(layer) for layer in found]
@@ -353,25 +354,11 @@ def _network_layers(model: Module | None) -> list[list[JSON]]:
     return found if even else []
 
 
-def _neurons(nest: Any, seen: set[int]) -> Iterable[list[Neuron]]:
-    """The layers in a nest of modules and containers, once each."""
-    if id(nest) in seen:
-        return
-    seen.add(id(nest))
-    if isinstance(nest, Neuron):
-        yield [nest]
-    elif isinstance(nest, Layer):
-        yield nest.neurons
-    elif isinstance(nest, (Module, dict, list, tuple)):
-        for _, part in parts(nest):
-            yield from _neurons(part, seen)
-
-
-def _neuron(neuron: Neuron, numbers: dict[Any, int]) -> JSON:
+def _neuron(neuron: DrawnNeuron, numbers: dict[Any, int]) -> JSON:
     return {
         "weights": [numbers.get(v, -1) for v in neuron.w],
         "bias": numbers.get(neuron.b, -1),
-        "activation": neuron.activation_name,
+        "activation": neuron.activation,
     }
 
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miniflow import Value
-from miniflow.nn import MLP, Layer, Module, Neuron
+from miniflow.nn import GRU, MLP, Layer, Module, Neuron, Sequential, Softmax
 from support.golden import NETWORKS as GOLDEN
-from support.networks import MODELS, long, nest, neuron, small
+from support.networks import MODELS, long, nest, neuron, small, stack
 from support.profiles import examples
 from viz import Diagram, draw_network, render
 from viz.model.network import _brief, _room, _slots, title
@@ -119,6 +119,30 @@ def test_what_is_left_out_is_counted(sizes, longest):
         missing = re.findall(rf'{name}_gap \[label="… (\d+) more …"', diagram.source)
         assert count + sum(map(int, missing)) == size
         assert count <= longest
+
+
+def test_a_stack_of_linears_is_drawn_as_neurons():
+    diagram = draw_network(stack())
+    assert len(lines(diagram)) == 12 + 12 + 6
+    drawn = texts(diagram.pipe("svg"))
+    for text in (
+        "4 · relu",
+        "3 · tanh",
+        "2 · softmax",
+        "4.0",
+        "Sequential   3 → 4 → 3 → 2   44 parameters",
+    ):
+        assert text in [x.replace("\xa0", " ") for x in drawn]
+    assert "and 8 parameters outside of neurons: 1.weight.0, 1.weight.1, 1.weight.2, …" in drawn
+    assert "0.weight.3.2" in line(diagram, "x0_2 -> n0_3")
+    assert "no bias" in line(diagram, "n1_0")
+    with pytest.raises(TypeError, match="this GRU holds no Neuron, no Layer and no Linear"):
+        draw_network(GRU(2, 3))
+
+
+def test_an_activation_behind_an_activation_is_named_with_it():
+    model = Sequential(Layer(1, 2, activation="tanh", seed=1), Softmax())
+    assert "2 · softmax of tanh" in draw_network(model).source
 
 
 def test_a_long_layer_shows_its_first_and_last_neurons():
@@ -375,7 +399,7 @@ def test_the_drawing_of_a_large_network_is_small():
         ([Neuron(1)], "make the list an attribute of a Module"),
         (3.0, r"model must be a Module, got float 3\.0; give an MLP"),
         (None, "NoneType"),
-        (Module(), r"holds no Neuron and no Layer; draw_dot\(model\(x\)\)"),
+        (Module(), r"holds no Neuron, no Layer and no Linear; draw_dot\(model\(x\)\)"),
     ],
 )
 def test_only_networks_are_drawn(model, message):

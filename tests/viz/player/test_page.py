@@ -8,7 +8,7 @@ import pytest
 import miniflow.math as mm
 import viz
 from miniflow import Tape, Value, trace
-from miniflow.nn import MLP, Layer, Module, Neuron
+from miniflow.nn import MLP, Layer, Linear, Module, Neuron, Sequential, Tanh
 from support.expressions import micrograd_readme
 from support.played import trained
 from support.project import ROOT
@@ -119,6 +119,11 @@ class Scaled(Module):
         (MLP(2, [3, 1], seed=1), [3, 1], ["layers.0.neurons.0", "layers.1.neurons.0"]),
         (Layer(2, 2, seed=1), [2], ["neurons.1"]),
         (Neuron(2, seed=1), [1], ["the neuron"]),
+        (
+            Sequential(Linear(2, 3, bias=False, seed=1), Tanh(), Linear(3, 1, seed=1)),
+            [3, 1],
+            ["0", "2"],
+        ),
         (Scaled(), [], ["first", "second", "the model"]),
     ],
     ids=lambda x: type(x).__name__,

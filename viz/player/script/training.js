@@ -203,21 +203,14 @@ const named = (k) =>
   ].join("\n");
 
 function paintParameters() {
-  const members = training.groups[state.group].members;
+  const { members, title } = training.groups[state.group];
   $("group").value = String(state.group);
   $("parameters").replaceChildren();
   members.forEach((k) => {
     const row = make($("parameters"), "tr");
-    make(
-      row,
-      "td",
-      { title: training.names[k] },
-      training.names[k]
-        .split(".")
-        .slice(-2)
-        .join(".")
-        .replace(/^\d+\./, ""),
-    );
+    const name = training.names[k];
+    const short = name.startsWith(`${title}.`) ? name.slice(title.length + 1) : name;
+    make(row, "td", { title: name }, short);
     make(row, "td", {}, rounded(at("parameters", k)));
     make(row, "td", {}, isAsking() ? "?" : rounded(at("gradients", k)));
   });

@@ -55,7 +55,7 @@ def shifted(x):
     [
         (
             Own(),
-            "expected an MLP, a Layer with neurons or a Neuron, got 'Own'; make such a model and",
+            r"it needs your class: give load\(path, classes=\[Own\]\); or make such a model and",
         ),
         (Neuron(1, activation=shifted), "activation must be .*, got str 'shifted'.*call its load"),
     ],
