@@ -3,6 +3,7 @@
 jit.py              `jit`
 vmap.py             `vmap`
 called.py           objects whose calls lead straight to machine code; called.c is the same in C
+static.py           arguments that are static because the user says so
 function.py         what both return: a function with its specializations and its machine code
 paths.py            one specialization for each path: guards, side exits
 evaluators.py       how a program is computed: replayed, as Python, as machine code

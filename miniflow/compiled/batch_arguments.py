@@ -5,8 +5,8 @@ each element) or is *uniform*, the same for all.
 """
 
 from collections.abc import Sequence
-from copy import copy
 from itertools import product
+from operator import mul
 from typing import Any
 
 from miniflow.ops import real
@@ -34,6 +34,7 @@ class BatchArguments:
         self.arrays: list[tuple[int, Any]] = []
         self.uniform: list[tuple[int, Sequence[Any]]] = []  # place of the first, numbers
         self.values = False
+        self._columns: BatchColumns | None = None
         axes = axes_for(in_axes, len(args))
         if len(axes) != len(args):
             raise ValueError(
@@ -138,16 +139,9 @@ class BatchArguments:
 
     def columns(self) -> "BatchColumns":
         """What runs along the batch, one number of an element at a time."""
-        places, arrays = [], []
-        for place, tree in self.arrays:
-            if tree.ndim == 1:
-                places.append(place)
-                arrays.append(tree)
-                continue
-            for k, index in enumerate(product(*map(range, tree.shape[1:]))):
-                places.append(place + k)
-                arrays.append(tree[(slice(None), *index)])
-        return BatchColumns(places, arrays, self.size)
+        if self._columns is None:
+            self._columns = BatchColumns(self.arrays, self.size)
+        return self._columns
 
     def vector(self) -> Any:
         """The numbers that all elements have, as an array."""
@@ -161,8 +155,10 @@ class BatchArguments:
 
     def held(self) -> "BatchArguments":
         """The same arguments, safe from later changes of the arrays."""
-        found = copy(self)
+        found = BatchArguments.__new__(BatchArguments)
+        vars(found).update(vars(self))
         found.arrays = [(place, tree.copy()) for place, tree in self.arrays]
+        found._columns = None
         return found
 
 
@@ -178,17 +174,36 @@ class BatchColumns:
         places: which of an element's numbers they are.
         layout: for each of an element's numbers None if it does not run along the batch, else
             whether neighbours stand side by side.
+
+    `trees` are arrays with the elements along their first axes, each with the place of its first
+    number.
     """
 
-    def __init__(self, places: Sequence[int], arrays: Sequence[Any], inputs: int) -> None:
-        self.places = places
-        self.arrays = arrays
-        self.addresses = [x.__array_interface__["data"][0] for x in arrays]
-        self.strides = [x.strides[0] for x in arrays]
+    def __init__(self, trees: Sequence[tuple[int, Any]], inputs: int) -> None:
+        self.trees = trees
+        self.places: list[int] = []
+        self.addresses: list[int] = []
+        self.strides: list[int] = []
         layout: list[bool | None] = [None] * inputs
-        for place, stride in zip(places, self.strides, strict=True):
-            layout[place] = stride == 8
+        for place, tree in trees:
+            start, (stride, *steps) = tree.__array_interface__["data"][0], tree.strides
+            indices = product(*map(range, tree.shape[1:]))
+            addresses = [start + sum(map(mul, index, steps)) for index in indices]
+            stop = place + len(addresses)
+            self.addresses += addresses
+            self.places += range(place, stop)
+            self.strides += [stride] * len(addresses)
+            layout[place:stop] = [stride == 8] * len(addresses)
         self.layout = tuple(layout)
+
+    @property
+    def arrays(self) -> list[Any]:
+        """The columns one by one."""
+        return [
+            tree[(slice(None), *index)]
+            for _, tree in self.trees
+            for index in product(*map(range, tree.shape[1:]))
+        ]
 
     def starts(self, start: int) -> list[int]:
         """The addresses of the elements from `start` on."""
@@ -196,7 +211,8 @@ class BatchColumns:
 
     def chosen(self, elements: Any) -> "BatchColumns":
         """Some of the elements."""
-        return BatchColumns(self.places, [x[elements] for x in self.arrays], len(self.layout))
+        chosen = [x[elements] for x in self.arrays]
+        return BatchColumns([*zip(self.places, chosen, strict=True)], len(self.layout))
 
 
 def axes_for(in_axes: Any, count: int) -> Any:

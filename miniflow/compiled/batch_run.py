@@ -47,9 +47,10 @@ class LoopedBatch:
         for place, side in enumerate(self.shape.layout):
             if side is None:
                 xs[place] = next(same)
+        arrays = columns.arrays
         with numpy.errstate(all="ignore"):
             for i in range(count):
-                for place, column in zip(columns.places, columns.arrays, strict=True):
+                for place, column in zip(columns.places, arrays, strict=True):
                     xs[place] = float(column[start + i])
                 try:
                     outputs = self.run(xs)
@@ -171,7 +172,8 @@ class BatchRun:
             total, count = self.options.total, self.arguments.count
             self.out = numpy.zeros(outputs if total else (outputs, count))
             self.result = result
-        if treedef_key(result) != treedef_key(self.result) or outputs != len(self.out):
+        alike = result is self.result or treedef_key(result) == treedef_key(self.result)
+        if not alike or outputs != len(self.out):
             raise TypeError(
                 f"vmap: f returns {self.result!r:.80} for some elements and {result!r:.80} for "
                 "others; return one structure for all"
@@ -283,7 +285,8 @@ class BatchRun:
         """What runs a path over a batch."""
         if path.backend == "native":
             call = None
-            if self.owner is not None and path is self.cache.root:
+            direct = not (path.program.captured or path.program.guards)
+            if direct and self.owner is not None and path is self.cache.root:
                 call = array_call(self.options, path, self.arguments.element)
             name = self.chain, shape, self.options.precise, repr(call)
             return path.batch_code(name, lambda program: self._native(program, shape, call))

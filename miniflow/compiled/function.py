@@ -53,7 +53,7 @@ class CompiledFunction(Called, ByName):
                 found = self.caches.get(name)
                 if found is None:
                     found = SpecializationCache(
-                        self.f, arguments, backend=self.backend, fma=self.fma
+                        self.traced, arguments, backend=self.backend, fma=self.fma
                     )
                     self.adopt(found)
                     self._forget()
@@ -76,6 +76,11 @@ class CompiledFunction(Called, ByName):
                 RuntimeWarning,
                 stacklevel=caller_level(),
             )
+
+    @property
+    def traced(self) -> Function:
+        """What is recorded: the function, given arguments as `cache_for` gets them."""
+        return self.f
 
     def adopt(self, cache: SpecializationCache) -> None:
         """Called with each new cache, before it is used."""
@@ -129,9 +134,11 @@ class CompiledFunction(Called, ByName):
 
     def fallback(self, *args: Any, **kwargs: Any) -> Any:
         """A call that machine code cannot answer."""
+        from miniflow.native.conversion import admit_scalars
         from miniflow.native.python_rows import raise_error
 
         raise_error()
+        admit_scalars()
         return self.run(*args, **kwargs)
 
     def run(self, *args: Any, **kwargs: Any) -> Any:

@@ -7,6 +7,7 @@ from miniflow.compiled.entries import call_specialized
 from miniflow.compiled.evaluators import choose_backend
 from miniflow.compiled.function import CompiledFunction
 from miniflow.compiled.paths import Specialization, SpecializationCache, jit_number
+from miniflow.compiled.static import StaticArguments, without_marks
 from miniflow.program.program import Program
 from miniflow.program.structures import flatten_numbers
 from miniflow.tape.core import here
@@ -19,13 +20,21 @@ class Jitted(CompiledFunction):
     `asked` is the backend that was asked for: another process may have others.
     """
 
-    def __init__(self, f: Function, *, fma: bool, asked: str) -> None:
+    def __init__(self, f: Function, *, fma: bool, asked: str, static: StaticArguments) -> None:
         super().__init__(f, backend=choose_backend(asked, "jit"), fma=fma)
         self.asked = asked
+        self.static = static
 
     def recipe(self) -> tuple[Any, ...]:
         """What makes another one like it, and of what."""
-        return partial(jit, fma=self.fma, backend=self.asked), self.f
+        static = {"static_argnums": self.static.numbers, "static_argnames": self.static.names}
+        static = static if self.static else {}
+        return partial(jit, fma=self.fma, backend=self.asked, **static), self.f  # type: ignore[arg-type]
+
+    @property
+    def traced(self) -> Function:
+        """The function, with its static arguments taken out of what marks them."""
+        return without_marks(self.f) if self.static else self.f
 
     def __repr__(self) -> str:
         return f"<jit of {named(self.f)}>"
@@ -34,12 +43,12 @@ class Jitted(CompiledFunction):
         """A call of any arguments."""
         if here.table.trace is not None:  # a part of another program
             return self.f(*args, **kwargs)
-        numbers, arguments = flatten_numbers((args, kwargs))
+        numbers, arguments = flatten_numbers(self.static.marked(args, kwargs))
         return call_specialized(self.cache_for(arguments), numbers)
 
     def program(self, *args: Any, **kwargs: Any) -> Program:
         """The program of the path that is taken at these arguments."""
-        numbers, arguments = flatten_numbers((args, kwargs))
+        numbers, arguments = flatten_numbers(self.static.marked(args, kwargs))
         found = self.cache_for(arguments).find((), [jit_number(x) for x in numbers])
         if found is None:
             raise RuntimeError(f"{self!r}: it takes too many paths; call the function itself")
@@ -47,11 +56,11 @@ class Jitted(CompiledFunction):
 
     def adopt(self, cache: SpecializationCache) -> None:
         args, kwargs = cache.arguments
-        if self.backend not in ("native", "auto") or kwargs:
+        if self.backend not in ("native", "auto"):
             return
-        from miniflow.native.wrapper import is_plain
+        from miniflow.native.wrapper import is_taken
 
-        if all(map(is_plain, args)):
+        if all(map(is_taken, (*args, *kwargs.values()))):
             cache.on_new_path = self._link
 
     def _link(self, path: Specialization, parent: Specialization | None, guard: int) -> None:
@@ -68,7 +77,10 @@ class Jitted(CompiledFunction):
             path.builtin.follow(lambda function: parent.builtin.set_side_exit(guard, function))
 
 
-def jit(f: Function, *, fma: bool = False, backend: str = "auto") -> Any:
+def jit(
+    f: Function, *, fma: bool = False, backend: str = "auto", static_argnums: Any = None,
+    static_argnames: Any = None,
+) -> Any:  # fmt: skip
     """Compile a function of scalars, on its first call, for each path that calls take.
 
     Answers are the eager ones, bit for bit. Called with Values, or where f uses Values from
@@ -89,6 +101,9 @@ def jit(f: Function, *, fma: bool = False, backend: str = "auto") -> Any:
         backend: "native" for machine code (the extra ``jit``), "tape" for a replay by the engine,
             which needs no compiling, "source" for Python. "auto" replays, and where llvmlite is
             installed what is called again and again is compiled in the background: no call waits.
+        static_argnums: the positions, an int or a sequence of them, of arguments that are static
+            though they are numbers: each value gets programs of its own, and f gets it as it is.
+        static_argnames: the same by names; where f has a signature, either follows from the other.
 
     Returns:
         A function like f. Its ``ready(timeout=None)`` waits for the optimised code that is
@@ -96,14 +111,18 @@ def jit(f: Function, *, fma: bool = False, backend: str = "auto") -> Any:
 
     Raises:
         ImportError: backend "native" without llvmlite.
-        ValueError: unknown backend.
-        RuntimeError, TypeError: from the returned function, as `trace`.
+        ValueError: unknown backend; a position or name that f has no argument for.
+        RuntimeError, TypeError: from the returned function, as `trace`; TypeError if a static
+            argument is a Value or not hashable.
 
     Example:
         >>> from miniflow import grad
         >>> f = jit(lambda x, n: x**3 if x > 0 else -x)
         >>> f(2.0, 1.0), f(-2.0, 1.0), grad(f)(2.0, 1.0)
         (8.0, 2.0, 12.0)
+        >>> jit(lambda x, n: sum(x**k for k in range(n)), static_argnums=1)(2.0, 4)
+        15.0
     """
     a_function("jit", f)
-    return Jitted(f, fma=bool(fma), asked=backend)
+    static = StaticArguments.of(f, static_argnums, static_argnames)
+    return Jitted(f, fma=bool(fma), asked=backend, static=static)

@@ -159,7 +159,9 @@ class Vmapped(CompiledFunction):
 
     def _dependent(self, arguments: BatchArguments, run: BatchRun) -> list[bool]:
         """For each output whether it depends on a Value."""
-        live = [x.__class__ is Value for x in arguments.numbers(0, arguments.same)]
+        live = [False] * arguments.size
+        for place, xs in arguments.uniform:
+            live[place : place + len(xs)] = [x.__class__ is Value for x in xs]
         found = [False] * len(run.out)
         for path in run.paths:
             captured = [True] * len(path.program.captured)

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from itertools import product
+from math import prod
 from typing import Any, NamedTuple
 
 from miniflow.native.batch import Batch, loop
 from miniflow.native.emitter import ModuleText
-from miniflow.native.layout import ALIGNED, DATA, STRIDES, Location
+from miniflow.native.layout import ALIGNED, DATA, FLOAT64, STRIDES, Location
 from miniflow.native.wrapper import SEQUENCES, Wrapper, arrays, is_plain, with_helpers
 from miniflow.program.ir import Code
 from miniflow.program.schedule import BLOCK, Shape
@@ -42,9 +43,11 @@ def takes(tree: Any) -> bool:
 
 def makes(program: Code, shape: Shape) -> bool:
     """Whether the built-in function can make a program's results over a batch."""
-    if program.guards or program.captured or not program.outputs:
-        return False
-    return is_plain(program.result) and (shape.total or not list(arrays(program.result)))
+    return (
+        not (program.guards or program.captured)
+        and bool(program.outputs)
+        and (is_plain(program.result))
+    )
 
 
 class BatchWrapper(Wrapper):
@@ -159,6 +162,9 @@ class BatchWrapper(Wrapper):
         e = self.e
         if self.total:
             return [self._array(k, x.shape) for k, x in enumerate(arrays(self.result))]
+        sizes = _leaf_sizes(self.result)
+        if any(sizes) or len(sizes) == 1:
+            return self._new_leaves()
         count = self._object("PyLong_FromSsize_t", f"i64 {self.length}")
         maker, made = self._callable(f"{self.makers}"), []
         found = self._call("ptr", "PyObject_CallOneArg", f"ptr {maker}, ptr {count}")
@@ -170,6 +176,37 @@ class BatchWrapper(Wrapper):
             data = e(f"load ptr, ptr {e(f'getelementptr i8, ptr {made[-1]}, i64 {DATA}')}")
             e.line(f"store ptr {data}, ptr {e(f'getelementptr ptr, ptr %out, i64 {k}')}")
         self._call("void", "Py_DecRef", f"ptr {found}")
+        return made
+
+    def _new_leaves(self) -> list[str]:
+        """A new array for each number and each array of an element's result.
+
+        An output's numbers stand side by side, whatever the shape of the array they are in.
+        """
+        e, made, first = self.e, [], 0
+        width = e(f"mul i64 {self.length}, 8")
+        for k, leaf in enumerate(_leaves(self.result)):
+            shape = getattr(leaf, "shape", ())
+            steps = [prod(shape[i + 1 :]) for i in range(len(shape))]
+            shapes = [self.length, *map(str, shape)]
+            strides = ["8", *[e(f"mul i64 {width}, {step}") for step in steps]]
+            for name, numbers in (("shape", shapes), ("strides", strides)):
+                e.line(f"%{name}{k} = alloca [{len(numbers)} x i64]")
+                for i, x in enumerate(numbers):
+                    at = e(f"getelementptr i64, ptr %{name}{k}, i64 {i}")
+                    e.line(f"store i64 {x}, ptr {at}")
+            kind = self.imports.address(e, "numpy.ndarray")
+            given = f"ptr {kind}, i32 {len(shapes)}, ptr %shape{k}, i32 {FLOAT64}, ptr %strides{k}"
+            made.append(self._object("numpy.New", f"{given}, ptr null, i32 0, i32 0, ptr null"))
+            data = e(f"load ptr, ptr {e(f'getelementptr i8, ptr {made[-1]}, i64 {DATA}')}")
+
+            def note(i: str, data: str = data, first: int = first) -> None:
+                row = e(f"getelementptr i8, ptr {data}, i64 {e(f'mul i64 {width}, {i}')}")
+                at = e(f"getelementptr ptr, ptr %out, i64 {e(f'add i64 {i}, {first}')}")
+                e.line(f"store ptr {row}, ptr {at}")
+
+            loop(e, "result", str(prod(shape)), note)
+            first += prod(shape)
         return made
 
     def _results(self, made: list[str]) -> str:
@@ -201,7 +238,7 @@ class BatchWrapper(Wrapper):
 
     def _gather(self, tree: Any, made: Iterator[str]) -> str:
         """Arrays in a structure of lists and tuples."""
-        if tree is NUMBER_LEAF:
+        if tree is NUMBER_LEAF or isinstance(tree, ArrayLeaf):
             return next(made)
         return self._sequence(type(tree), [self._gather(part, made) for part in tree])
 
@@ -264,8 +301,11 @@ class BatchWrapper(Wrapper):
 
 def _leaf_sizes(tree: Any) -> list[int | None]:
     """For each leaf of a result None if it is a number, else the size of the array."""
-    if tree is NUMBER_LEAF:
-        return [None]
-    if isinstance(tree, ArrayLeaf):
-        return [tree.size]
-    return [size for part in tree for size in _leaf_sizes(part)]
+    return [getattr(leaf, "size", None) for leaf in _leaves(tree)]
+
+
+def _leaves(tree: Any) -> list[Any]:
+    """The leaves of a result."""
+    if tree is NUMBER_LEAF or isinstance(tree, ArrayLeaf):
+        return [tree]
+    return [leaf for part in tree for leaf in _leaves(part)]

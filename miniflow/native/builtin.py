@@ -112,9 +112,16 @@ def make_builtin(program: Code, fallback: Callable[..., Any], *, fma: bool) -> B
         expanded(program, ROWS), Target(1, fma, probe.functions(), frozenset()), machine.lanes()
     )
     callables = [fallback, *[fallback] * len(program.guards), program.rebuild, *[None] * SPARE]
+    callables += made.constants_of
     ops = dict.fromkeys(step.op for step in made.program.instructions)
     key = digest(
-        program, "entry", treedef_key(program.arguments), treedef_key(made.result), made.whole, fma
+        program,
+        "entry",
+        treedef_key(program.arguments),
+        treedef_key(made.result),
+        made.whole,
+        fma,
+        tuple(program.ints),
     )
     return BuiltinFunction(program.name, callables, key, made.modules, ops)
 

@@ -4,6 +4,7 @@ Layouts of objects are read off the running interpreter and are part of what the
 cached by.
 """
 
+import sys
 from typing import NamedTuple
 
 TYPE = object.__basicsize__ - 8  # where an object's type stands in it
@@ -20,6 +21,9 @@ COUNTED = TYPE == 8
 DATA, NDIM, SHAPE, STRIDES, DTYPE, FLAGS = (
     object.__basicsize__ + x for x in (0, 8, 16, 24, 40, 48)
 )
+# Where its dtypes keep these: the order of their bytes, the number of their kind.
+BYTEORDER, KIND = (object.__basicsize__ + x for x in (10, 12))
+SWAPS = ">" if sys.byteorder == "little" else "<"
 ALIGNED = 0x100  # of an array's flags
 ALIGNED_ROWS = 0x101  # C-contiguous and aligned
 FLOAT64 = 12  # NumPy's number for it

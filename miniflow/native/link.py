@@ -16,6 +16,8 @@ from miniflow.ops import TABLE, Op
 
 POINTER = ctypes.sizeof(ctypes.c_void_p)
 
+# What other modules have for code to refer to, by name: what says where it stands.
+GIVEN_ADDRESSES: dict[str, Callable[[], int]] = {}
 
 LIBRARIES = 64  # that one loader takes: what it knows of each stays for as long as it does
 
@@ -124,13 +126,24 @@ class Library:
         return address(name)
 
 
+PYTHON_TYPES: dict[str, type] = {
+    f"Py{x.__name__.capitalize()}_Type": x for x in (float, list, tuple, dict, bool, type)
+} | {"PyLong_Type": int}
+
+
+def give_address(name: str, place: Callable[[], int]) -> None:
+    """Let code refer to something by name; `place` says where it stands."""
+    GIVEN_ADDRESSES[name] = place
+
+
 @cache
 def address(name: str) -> int:
     """Where something stands that code refers to by name."""
     kind, _, rest = name.partition(".")
-    types = {"PyFloat_Type": float, "PyList_Type": list, "PyTuple_Type": tuple}
-    if name in types:
-        return id(types[name])
+    if name in GIVEN_ADDRESSES:
+        return GIVEN_ADDRESSES[name]()
+    if name in PYTHON_TYPES:
+        return id(PYTHON_TYPES[name])
     if name == "numpy.New":
         return _new_array()
     if kind == "numpy":

@@ -7,7 +7,14 @@ from miniflow.native.emitter import Emitter, Imports, ModuleText, Target
 from miniflow.native.kernel import Access, Kernel
 from miniflow.native.layout import BARE, COUNTED, NUMBER
 from miniflow.native.packing import PackedKernel, Packs
-from miniflow.native.wrapper import Wrapper, arrays, is_plain, locations_of, with_helpers
+from miniflow.native.wrapper import (
+    Wrapper,
+    arrays,
+    constants_in,
+    is_made,
+    locations_of,
+    with_helpers,
+)
 from miniflow.program.ir import Code
 from miniflow.program.structures import NUMBER_LEAF
 
@@ -24,15 +31,32 @@ def reusable(tree: Any) -> bool:
 
 
 class ScalarWrapper(Wrapper):
-    """A built-in function for one program whose arguments are `is_plain`."""
+    """A built-in function for one program whose arguments are `is_taken`.
+
+    Attributes:
+        constants_of: what comes last among its callables.
+    """
 
     def __init__(self, program: Code, target: Target, width: int = 1) -> None:
-        self.whole = is_plain(program.result) and not program.ints
-        result = program.result if self.whole else [NUMBER_LEAF] * len(program.outputs)
-        super().__init__(result, 1 + len(program.guards), Imports(), target)
-        self.program = program
-        self.sources = list(locations_of(program.arguments[0], "%in", "%a"))
+        whole = is_made(program.result)
+        result = program.result if whole else [NUMBER_LEAF] * len(program.outputs)
         self.sinks = list(locations_of(result, "%out", "%r"))
+        whole &= not any(self.sinks[k].base != "%out" for k in program.ints)
+        if not whole:
+            result = [NUMBER_LEAF] * len(program.outputs)
+            self.sinks = list(locations_of(result, "%out", "%r"))
+        self.whole = whole
+        makers = 1 + len(program.guards)
+        super().__init__(result, makers, Imports(), target, makers + 1 + SPARE)
+        self.program = program
+        args, kwargs = program.arguments
+        self.parts = [*args, *kwargs.values()]
+        self.constants_of = [*kwargs, *constants_in(self.parts), *constants_in(result)]
+        if whole:
+            first = makers + 1 + SPARE + len(self.constants_of)
+            self.fixed = {self.sinks[k]: first + i for i, k in enumerate(program.ints)}
+            self.constants_of += program.ints.values()
+        self.sources = list(locations_of(self.parts, "%in", "%a"))
         bases = dict.fromkeys(["%in", "%out", *[x.base for x in (*self.sources, *self.sinks)]])
         access = Access(
             tuple([("ptr noalias", base) for base in bases]), self._load, self._store,
@@ -61,16 +85,17 @@ class ScalarWrapper(Wrapper):
 
     def _entry(self) -> str:
         """The function that Python calls."""
-        args, _ = self.program.arguments
+        args, kwargs = self.program.arguments
         self._buffers()
         sources = iter(self.sources)
-        for tree, x in zip(args, self.begin(args), strict=True):
+        for tree, x in zip(self.parts, list(self.begin(args, kwargs)), strict=True):
             self._take(tree, x, sources)
         if self.kernel.calls_python:
             self._hold()
         made = [self._array(k, x.shape) for k, x in enumerate(arrays(self.result))]
         self._run()
         reuse = COUNTED and len(self.sinks) <= MOST_REUSED and reusable(self.result)
+        reuse = reuse and not self.fixed
         found = self._reused() if reuse else self._make(self.result, iter(self.sinks), iter(made))
         if not self.whole:
             rebuild = self._callable(f"{self.makers}")

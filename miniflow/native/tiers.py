@@ -189,7 +189,7 @@ def _optimise(
 
 
 @functools.cache
-def _version() -> bytes:
+def version() -> bytes:
     """What compiled code depends on besides its program."""
     parts = [
         sys.version, sys.platform, sysconfig.get_platform(),
@@ -205,7 +205,7 @@ def _version() -> bytes:
 def digest(program: Code, *what: Any) -> str:
     """A name for a program's code, formulas of users' rows included, and what it is for."""
     program = expanded(program, BUILTIN_NAMES)
-    found = hashlib.sha256(_version())
+    found = hashlib.sha256(version())
     steps = program.instructions
     found.update(array("q", chain.from_iterable([x.operands for x in steps])).tobytes())
     found.update("\0".join([f"{x.op.name} {len(x.operands)}" for x in steps]).encode())

@@ -5,32 +5,44 @@ between. Its ``self`` is a list of *callables*: first the *fallback*, which is c
 arguments are not what the code is for; then the *side exits*, one for each guard that may
 fail; the last ones make NumPy arrays, or the whole result. Results of earlier calls may come
 after these: one that is not in use any more is filled with new numbers, as `zip` does with its
-tuples.
+tuples. At last come the *constants* of the structures: static parts and the keys of dicts.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from enum import Enum
 from itertools import count
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
+from miniflow.native.conversion import FLOAT32, HALF, INTS, OBJECT, SWAPPED
 from miniflow.native.emitter import FAILED, MISSED, Emitter, Imports, Target
 from miniflow.native.layout import (
     ALIGNED_ROWS,
+    BYTEORDER,
     DATA,
     DTYPE,
     FLAGS,
     FLOAT64,
     ITEMS,
+    KIND,
     LENGTH,
     NDIM,
     NUMBER,
     SHAPE,
+    STRIDES,
+    SWAPS,
     TYPE,
     Location,
 )
-from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf
+from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf, StaticLeaf
+from miniflow.util.trees import children, is_array
 
 SEQUENCES: dict[type, str] = {list: "List", tuple: "Tuple"}
+# What is told from all others of its class by its address, or else by a comparison in C.
+SINGLE = (bool, type(None), type, FunctionType, BuiltinFunctionType)
+COMPARED = (str, bytes, int, float)
+CONVERTED = sum(1 << kind for kind in (*INTS, FLOAT32, FLOAT64, OBJECT, HALF))
 
 
 def is_plain(tree: Any) -> bool:
@@ -42,12 +54,58 @@ def is_plain(tree: Any) -> bool:
     return tree is NUMBER_LEAF
 
 
+def is_taken(tree: Any) -> bool:
+    """Whether a structure is one that the built-in function of one point can take."""
+    if type(tree) is dict:
+        return all(map(is_constant, tree)) and all(map(is_taken, tree.values()))
+    if type(tree) in SEQUENCES:
+        return all(map(is_taken, tree))
+    return tree is NUMBER_LEAF or isinstance(tree, ArrayLeaf) or is_constant(tree)
+
+
+def is_constant(x: Any) -> bool:
+    """Whether it is the same wherever it is found in the same place in memory."""
+    if isinstance(x, StaticLeaf):
+        return _is_fixed(x.value)
+    boolean = type(x).__name__ == "bool" and type(x).__module__ == "numpy"
+    return type(x) in SINGLE or type(x) in COMPARED or isinstance(x, Enum) or boolean
+
+
+def _is_fixed(x: Any) -> bool:
+    """Whether a static argument is told from others in C: zeros of two signs are equal there."""
+    if type(x) is tuple:
+        return all(map(_is_fixed, x))
+    return is_constant(x) and (type(x) is not float or x * x > 0)
+
+
+def is_made(tree: Any) -> bool:
+    """Whether a structure is one that the built-in function of one point can make."""
+    if type(tree) is dict:
+        return all(map(is_made, tree.values()))
+    if type(tree) in SEQUENCES:
+        return all(map(is_made, tree))
+    return isinstance(tree, ArrayLeaf) or (children(tree) is None and not is_array(tree))
+
+
+def constants_in(tree: Any) -> Iterator[Any]:
+    """Static parts of a structure and the keys of its dicts, in its order."""
+    if type(tree) is dict:
+        for key, part in tree.items():
+            yield key
+            yield from constants_in(part)
+    elif type(tree) in SEQUENCES:
+        for part in tree:
+            yield from constants_in(part)
+    elif tree is not NUMBER_LEAF and not isinstance(tree, ArrayLeaf):
+        yield tree.value if isinstance(tree, StaticLeaf) else tree
+
+
 def arrays(tree: Any) -> Iterator[ArrayLeaf]:
     """The arrays in a structure, in the order of their numbers."""
     if isinstance(tree, ArrayLeaf):
         yield tree
-    elif tree is not NUMBER_LEAF:
-        for part in tree:
+    elif type(tree) is dict or type(tree) in SEQUENCES:
+        for part in children(tree) or ():
             yield from arrays(part)
 
 
@@ -58,21 +116,31 @@ class Wrapper:
     callable whose number is in ``%which``; ``lost``, with an error that Python has set.
     """
 
-    def __init__(self, result: Any, makers: int, imports: Imports, target: Target) -> None:
+    def __init__(
+        self, result: Any, makers: int, imports: Imports, target: Target, constant: int = 0
+    ) -> None:
         self.result = result
         self.makers = makers  # the fallback that makes something
         self.imports = imports
         self.e = Emitter(imports, target)
-        self.heap = False  # whether there is memory to be freed
+        self.memory: list[str] = []  # where it is noted what is to be freed
+        self.constants = count(constant)  # their numbers among the callables
+        self.fixed: dict[Location, int] = {}  # numbers of results that are constants
         self.arrays: list[str] = []  # whose numbers are used where they are
         self.held: list[str] = []  # those of them that are released at every end
 
-    def begin(self, args: tuple[Any, ...]) -> Iterator[str]:
+    def begin(self, args: tuple[Any, ...], names: Iterable[str] = ()) -> Iterator[str]:
         """The beginning of the function; the objects it is called with, one by one."""
-        e = self.e
+        e, names = self.e, tuple(names)
         self._demand(e(f"icmp eq i64 %count, {len(args)}"))
-        self._demand(e("icmp eq ptr %names, null"))
-        for k in range(len(args)):
+        self._demand(e(f"icmp {'ne' if names else 'eq'} ptr %names, null"))
+        if names:
+            size = e(f"load i64, ptr {e(f'getelementptr i8, ptr %names, i64 {LENGTH}')}")
+            self._demand(e(f"icmp eq i64 {size}, {len(names)}"))
+            items = self._items(tuple, "%names")
+            for k in range(len(names)):
+                self._same(e(f"load ptr, ptr {e(f'getelementptr ptr, ptr {items}, i64 {k}')}"), "")
+        for k in range(len(args) + len(names)):
             yield e(f"load ptr, ptr {e(f'getelementptr ptr, ptr %args, i64 {k}')}")
 
     def finish(self, found: str, made: list[str]) -> str:
@@ -93,26 +161,29 @@ class Wrapper:
         self._free()
         self._drop(self.held)
         e.line("ret ptr null")
-        if self.heap:
+        if self.memory:
             e.line("full:")
+            self._free()
             e.line(f"ret ptr {self._call('ptr', 'PyErr_NoMemory', '')}")
         head = "define ptr @entry(ptr %self, ptr %args, i64 %count, ptr %names) nounwind {"
         start = ["%which = alloca i64", "store i64 0, ptr %which"]
-        if self.heap:
-            start += ["%memory = alloca ptr", "store ptr null, ptr %memory"]
+        for name in self.memory:
+            start += [f"{name} = alloca ptr", f"store ptr null, ptr {name}"]
+        start += [f"%{name} = alloca {t}" for name, t in (("entry", "i64"), ("key", "ptr"))]
+        start += ["%value = alloca ptr"]
         return "\n".join([head, *start, *e.lines, "}"])
 
     def allocate(self, size: str) -> str:
         """Memory that is freed at every end."""
-        self.heap = True
+        self.memory.append(f"%memory{len(self.memory)}")
         found = self._call("ptr", "PyMem_RawMalloc", f"i64 {size}")
-        self.e.line(f"store ptr {found}, ptr %memory")
+        self.e.line(f"store ptr {found}, ptr {self.memory[-1]}")
         self._demand(self.e(f"icmp ne ptr {found}, null"), "full")
         return found
 
     def _free(self) -> None:
-        if self.heap:
-            memory = self.e("load ptr, ptr %memory")
+        for name in self.memory:
+            memory = self.e(f"load ptr, ptr {name}")
             self._call("void", "PyMem_RawFree", f"ptr {memory}")
 
     def _hold(self) -> None:
@@ -165,6 +236,32 @@ class Wrapper:
     def _callable(self, number: str) -> str:
         return self._call("ptr", "PyList_GetItem", f"ptr %self, i64 {number}")
 
+    def _label(self) -> str:
+        self.e.count += 1
+        return f"l{self.e.count - 1}"
+
+    def _constant(self) -> str:
+        """The next constant of the structures."""
+        e, number = self.e, next(self.constants)
+        items = self._items(list, "%self")
+        return e(f"load ptr, ptr {e(f'getelementptr ptr, ptr {items}, i64 {number}')}")
+
+    def _same(self, x: str, constant: Any) -> None:
+        """Go on if an object is the next constant."""
+        e, found, label = self.e, self._constant(), self._label()
+        same = e(f"icmp eq ptr {x}, {found}")
+        if type(constant) not in COMPARED:
+            self._demand(same)
+            return
+        e.line(f"br i1 {same}, label %{label}, label %{label}c\n{label}c:")
+        kinds = [
+            e(f"load ptr, ptr {e(f'getelementptr i8, ptr {y}, i64 {TYPE}')}") for y in (x, found)
+        ]
+        self._demand(e(f"icmp eq ptr {kinds[0]}, {kinds[1]}"))
+        equal = self._call("i32", "PyObject_RichCompareBool", f"ptr {x}, ptr {found}, i32 2")
+        self._demand(e(f"icmp eq i32 {equal}, 1"))
+        e.line(f"br label %{label}\n{label}:")
+
     def _type(self, x: str, name: str) -> None:
         """Go on if an object is of that very type."""
         e = self.e
@@ -175,12 +272,14 @@ class Wrapper:
         """Take the numbers out of an object."""
         e = self.e
         if tree is NUMBER_LEAF:
-            self._type(x, "PyFloat_Type")
-            number = e(f"load double, ptr {e(f'getelementptr i8, ptr {x}, i64 {NUMBER}')}")
-            e.line(f"store double {number}, ptr {self._at(next(places))}")
+            self._take_number(x, self._at(next(places)))
         elif isinstance(tree, ArrayLeaf):
-            first, *_ = [next(places) for _ in range(tree.size)]
-            self._take_array(tree, x, first.base)
+            mine = [next(places) for _ in range(tree.size)]
+            self._take_array(tree, x, mine[0].base if mine else f"%empty{self.e.count}")
+        elif type(tree) is dict:
+            self._take_dict(tree, x, places)
+        elif type(tree) not in SEQUENCES:
+            self._same(x, next(constants_in(tree)))
         else:
             self._type(x, f"Py{SEQUENCES[type(tree)]}_Type")
             size = e(f"load i64, ptr {e(f'getelementptr i8, ptr {x}, i64 {LENGTH}')}")
@@ -195,6 +294,35 @@ class Wrapper:
                 place = e(f"getelementptr ptr, ptr {items}, i64 {k}")
                 self._take(part, e(f"load ptr, ptr {place}"), places)
 
+    def _take_number(self, x: str, to: str) -> None:
+        """Take one number: a float here, others with help."""
+        e, label = self.e, self._label()
+        kind = e(f"load ptr, ptr {e(f'getelementptr i8, ptr {x}, i64 {TYPE}')}")
+        simple = e(f"icmp eq ptr {kind}, {self.imports.address(e, 'PyFloat_Type')}")
+        e.line(f"br i1 {simple}, label %{label}f, label %{label}o\n{label}o:")
+        convert = self.imports.address(e, "convert.number")
+        good = e(f"call i1 {convert}(ptr {x}, ptr {to})")
+        e.line(f"br i1 {good}, label %{label}, label %slow\n{label}f:")
+        number = e(f"load double, ptr {e(f'getelementptr i8, ptr {x}, i64 {NUMBER}')}")
+        e.line(f"store double {number}, ptr {to}\nbr label %{label}\n{label}:")
+
+    def _take_dict(self, tree: dict[Any, Any], x: str, places: Iterator[Location]) -> None:
+        """Take the numbers out of a dict whose keys come in the same order."""
+        e = self.e
+        self._type(x, "PyDict_Type")
+        size = self._call("i64", "PyDict_Size", f"ptr {x}")
+        self._demand(e(f"icmp eq i64 {size}, {len(tree)}"))
+        start = "0"
+        for key, part in tree.items():
+            e.line(f"store i64 {start}, ptr %entry")
+            given = f"ptr {x}, ptr %entry, ptr %key, ptr %value"
+            more = self._call("i32", "PyDict_Next", given)
+            self._demand(e(f"icmp ne i32 {more}, 0"))
+            start = e("load i64, ptr %entry")  # a dict in this one has the place meanwhile
+            value = e("load ptr, ptr %value")
+            self._same(e("load ptr, ptr %key"), key)
+            self._take(part, value, places)
+
     def _items(self, kind: type, x: str) -> str:
         """Where the items of a list or tuple stand."""
         place = self.e(f"getelementptr i8, ptr {x}, i64 {ITEMS[kind]}")
@@ -202,8 +330,9 @@ class Wrapper:
 
     def _take_all(self, items: str, places: list[Location]) -> None:
         """Take numbers, and nothing else, out of a list or tuple."""
-        kind, to = self.imports.address(self.e, "PyFloat_Type"), self._at(places[0])
-        arguments = f"ptr {items}, i64 {len(places)}, ptr {to}, ptr {kind}"
+        names = "PyFloat_Type", "convert.scalars", "convert.number"
+        known = ", ".join([f"ptr {self.imports.address(self.e, name)}" for name in names])
+        arguments = f"ptr {items}, i64 {len(places)}, ptr {self._at(places[0])}, {known}"
         self._demand(self.e(f"call i1 @take({arguments})"))
 
     def _field(self, x: str) -> Callable[[str, int], str]:
@@ -215,22 +344,54 @@ class Wrapper:
         """Go on if an object is an array of floats of that kind; where its shape stands."""
         e, field = self.e, self._field(x)
         self.arrays.append(x)
-        self._type(x, "numpy.ndarray")
+        shape = self._array_of(x, dimensions)
         kind = self.imports.address(e, "numpy.float64")
         self._demand(e(f"icmp eq ptr {field('ptr', DTYPE)}, {kind}"))
-        self._demand(e(f"icmp eq i32 {field('i32', NDIM)}, {dimensions}"))
         found = e(f"and i32 {field('i32', FLAGS)}, {flags}")
         self._demand(e(f"icmp eq i32 {found}, {flags}"))
-        return field("ptr", SHAPE)
+        return shape
+
+    def _array_of(self, x: str, dimensions: int) -> str:
+        """Go on if an object is an array of so many dimensions; where its shape stands."""
+        self._type(x, "numpy.ndarray")
+        found = self._field(x)("i32", NDIM)
+        self._demand(self.e(f"icmp eq i32 {found}, {dimensions}"))
+        return self._field(x)("ptr", SHAPE)
 
     def _take_array(self, tree: ArrayLeaf, x: str, base: str) -> None:
-        """Use an array's numbers where they are."""
-        e = self.e
-        shape = self._checked(x, len(tree.shape), ALIGNED_ROWS)
+        """Use an array's numbers where they are, or converted if they are others."""
+        e, label, field = self.e, self._label(), self._field(x)
+        self.arrays.append(x)
+        shape = self._array_of(x, len(tree.shape))
         for k, length in enumerate(tree.shape):
             found = e(f"load i64, ptr {e(f'getelementptr i64, ptr {shape}, i64 {k}')}")
             self._demand(e(f"icmp eq i64 {found}, {length}"))
-        e.line(f"{base} = load ptr, ptr {e(f'getelementptr i8, ptr {x}, i64 {DATA}')}")
+        data, dtype = field("ptr", DATA), field("ptr", DTYPE)
+        right = e(f"icmp eq ptr {dtype}, {self.imports.address(e, 'numpy.float64')}")
+        flags = e(f"and i32 {field('i32', FLAGS)}, {ALIGNED_ROWS}")
+        direct = e(f"and i1 {right}, {e(f'icmp eq i32 {flags}, {ALIGNED_ROWS}')}")
+        e.line(f"br label %{label}s\n{label}s:")
+        e.line(f"br i1 {direct}, label %{label}, label %{label}c\n{label}c:")
+        copied = self._converted(tree.size, dtype, data, shape, field("ptr", STRIDES), tree.shape)
+        e.line(f"br label %{label}e\n{label}e:\nbr label %{label}\n{label}:")
+        e.line(f"{base} = phi ptr [{data}, %{label}s], [{copied}, %{label}e]")
+
+    def _converted(
+        self, size: int, dtype: str, data: str, shape: str, strides: str, lengths: tuple[int, ...]
+    ) -> str:
+        """An array's numbers as doubles side by side, in memory of their own."""
+        e, field = self.e, self._field(dtype)
+        kind = e(f"zext i32 {field('i32', KIND)} to i64")
+        self._demand(e(f"icmp ult i64 {kind}, 64"))
+        bit = e(f"and i64 {e(f'lshr i64 {CONVERTED}, {kind}')}, 1")
+        self._demand(e(f"icmp eq i64 {bit}, 1"))
+        swaps = e(f"icmp eq i8 {field('i8', BYTEORDER)}, {ord(SWAPS)}")
+        kind = e(f"add i64 {kind}, {e(f'select i1 {swaps}, i64 {SWAPPED}, i64 0')}")
+        to = self.allocate(f"{8 * size}")
+        convert = self.imports.address(e, "convert.gather")
+        given = f"ptr {data}, ptr {shape}, ptr {strides}, i64 {len(lengths)}, i64 {kind}, ptr {to}"
+        self._demand(e(f"icmp ne ptr {e(f'call ptr {convert}({given})')}, null"))
+        return to
 
     def _at(self, place: Location) -> str:
         return self.e(f"getelementptr double, ptr {place.base}, i64 {place.number}")
@@ -250,13 +411,20 @@ class Wrapper:
         """The object of a result."""
         e = self.e
         if tree is NUMBER_LEAF:
-            number = e(f"load double, ptr {self._at(next(places))}")
+            place = next(places)
+            if place in self.fixed:
+                return self._kept(self._callable(f"{self.fixed[place]}"))
+            number = e(f"load double, ptr {self._at(place)}")
             return self._object("PyFloat_FromDouble", f"double {number}")
         if isinstance(tree, ArrayLeaf):
             for _ in range(tree.size):
                 next(places)
             return next(made)
-        if tree and all(part is NUMBER_LEAF for part in tree):
+        if type(tree) is dict:
+            return self._make_dict(tree, places, made)
+        if type(tree) not in SEQUENCES:
+            return self._kept(self._constant())
+        if tree and all(part is NUMBER_LEAF for part in tree) and not self.fixed:
             first, *_ = [next(places) for _ in tree]
             found = self._empty(type(tree), len(tree))
             make = self.imports.address(e, "PyFloat_FromDouble")
@@ -264,6 +432,24 @@ class Wrapper:
             self._demand(e(f"call i1 @pack({given}, ptr {make})"), "lost")
             return found
         return self._sequence(type(tree), [self._make(part, places, made) for part in tree])
+
+    def _kept(self, x: str) -> str:
+        """An object that somebody else has, too."""
+        self._call("void", "Py_IncRef", f"ptr {x}")
+        return x
+
+    def _make_dict(
+        self, tree: dict[Any, Any], places: Iterator[Location], made: Iterator[str]
+    ) -> str:
+        """A dict of a result."""
+        found = self._object("PyDict_New", "")
+        for part in tree.values():
+            key = self._constant()
+            value = self._make(part, places, made)
+            failed = self._call("i32", "PyDict_SetItem", f"ptr {found}, ptr {key}, ptr {value}")
+            self._call("void", "Py_DecRef", f"ptr {value}")
+            self._demand(self.e(f"icmp eq i32 {failed}, 0"), "lost")
+        return found
 
     def _empty(self, kind: type, size: int) -> str:
         """A new list or tuple, to be filled."""
@@ -290,8 +476,8 @@ def locations_of(tree: Any, base: str, array: str) -> Iterator[Location]:
         elif isinstance(part, ArrayLeaf):
             name = f"{array}{next(names)}"
             yield from [Location(name, k) for k in range(part.size)]
-        else:
-            for x in part:
+        elif type(part) is dict or type(part) in SEQUENCES:
+            for x in children(part) or ():
                 yield from walk(x)
 
     return walk(tree)
@@ -302,25 +488,35 @@ def with_helpers(entry: str) -> list[str]:
     return [entry, *[text for name, text in LOOP_HELPERS.items() if f"@{name}(" in entry]]
 
 
-# Many numbers from the items of Python's sequences, and into them.
+# Many numbers from the items of Python's sequences, and into them. NumPy's float64, first among
+# its scalars, has its number where a float has it.
 LOOP_HELPERS = {
     "take": f"""
-define internal i1 @take(ptr %items, i64 %count, ptr %to, ptr %float) nounwind {{
+define internal i1 @take(
+  ptr %items, i64 %count, ptr %to, ptr %float, ptr %scalars, ptr %convert) nounwind {{
 start:
+  %float64 = load ptr, ptr %scalars
   br label %next
 next:
-  %k = phi i64 [0, %start], [%k1, %good]
+  %k = phi i64 [0, %start], [%k1, %taken]
   %place = getelementptr ptr, ptr %items, i64 %k
   %item = load ptr, ptr %place
   %where = getelementptr i8, ptr %item, i64 {TYPE}
   %type = load ptr, ptr %where
-  %right = icmp eq ptr %type, %float
-  br i1 %right, label %good, label %bad
+  %slot = getelementptr double, ptr %to, i64 %k
+  %plain = icmp eq ptr %type, %float
+  %same = icmp eq ptr %type, %float64
+  %right = or i1 %plain, %same
+  br i1 %right, label %good, label %other
 good:
   %from = getelementptr i8, ptr %item, i64 {NUMBER}
   %x = load double, ptr %from
-  %slot = getelementptr double, ptr %to, i64 %k
   store double %x, ptr %slot
+  br label %taken
+other:
+  %converted = call i1 %convert(ptr %item, ptr %slot)
+  br i1 %converted, label %taken, label %bad
+taken:
   %k1 = add i64 %k, 1
   %more = icmp ult i64 %k1, %count
   br i1 %more, label %next, label %done

@@ -61,6 +61,33 @@ class ArrayLeaf:
         return f"array{self.shape}"
 
 
+class StaticLeaf:
+    """An argument that is static because the user says so, though it may be a number."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StaticLeaf) and _told_apart(self.value) == _told_apart(other.value)
+
+    def __hash__(self) -> int:
+        return hash(_told_apart(self.value))
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+
+def _told_apart(x: Any) -> Any:
+    """A key of a static argument: True, 1 and 1.0 are not one, nor are 0.0 and -0.0."""
+    if type(x) is tuple:
+        return tuple, tuple(map(_told_apart, x))
+    if isinstance(x, frozenset):
+        return type(x), frozenset(map(_told_apart, x))
+    return type(x), repr(x) if isinstance(x, (float, complex)) else x
+
+
 def is_number(x: Any) -> bool:
     """Whether a part of a structure is a number to compute with, rather than static."""
     if x.__class__ is Value or x.__class__ is float:
@@ -203,6 +230,8 @@ def _is_alike(x: Any, leaf: Any) -> bool:
     """Whether it is an array of that shape, or the same static part."""
     if isinstance(leaf, ArrayLeaf):
         return getattr(x, "shape", None) == leaf.shape
+    if isinstance(leaf, StaticLeaf):
+        return StaticLeaf(x) == leaf
     if is_static_array(leaf):
         return is_array(x) and treedef_key(x) == treedef_key(leaf)
     return type(x) is type(leaf) and bool(x == leaf)

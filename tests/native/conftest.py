@@ -2,7 +2,7 @@
 
 import pytest
 
-from miniflow.native import machine
+from miniflow.native import link, machine
 from support.machine_code import at_the_bench
 
 
@@ -32,3 +32,9 @@ def built(monkeypatch):
 
     monkeypatch.setattr(machine, "compiled", compiled)
     return levels
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _conversions():
+    """What all machine code shares is compiled before anybody counts what is."""
+    link.address("convert.number")

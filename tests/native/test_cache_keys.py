@@ -101,15 +101,15 @@ def test_another_version_compiles_anew(folder, built, monkeypatch):
     for version in (b"another", b"third"):
         del built[:]
         with monkeypatch.context() as patch:
-            patch.setattr(tiers, "_version", lambda version=version: version)
+            patch.setattr(tiers, "version", lambda version=version: version)
             assert stored(smooth, *POINTS) == ANSWERS
         assert built
     assert len(files(folder)) == 3 * len(names)
 
 
 def test_the_version_covers_the_machine_and_the_library(monkeypatch):
-    before = tiers._version()
-    assert before == tiers._version.__wrapped__()
+    before = tiers.version()
+    assert before == tiers.version.__wrapped__()
     for module, name, other in (
         (machine, "features", lambda: ("another", "+processor")),
         (probe, "functions", lambda: frozenset(["sin"])),
@@ -117,13 +117,13 @@ def test_the_version_covers_the_machine_and_the_library(monkeypatch):
     ):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, other)
-            assert tiers._version.__wrapped__() != before
+            assert tiers.version.__wrapped__() != before
     with monkeypatch.context() as patch:
         patch.setattr(sys, "version", "3.99")
-        assert tiers._version.__wrapped__() != before
+        assert tiers.version.__wrapped__() != before
     with monkeypatch.context() as patch:
         patch.setattr(importlib.import_module("llvmlite"), "__version__", "99")
-        assert tiers._version.__wrapped__() != before
+        assert tiers.version.__wrapped__() != before
 
 
 def test_the_key_sees_every_part_of_a_program():
