@@ -73,8 +73,8 @@ def test_a_file_that_was_added_or_removed_after_the_installation(tree):
     (tree / "viz" / "afterwards.py").write_text("")
     assert_refused(trial(tree), INSTALLED, "viz/afterwards.py")
     (tree / "viz" / "afterwards.py").unlink()
-    (tree / "miniflow" / "optim.py").unlink()
-    assert_refused(trial(tree), INSTALLED, "miniflow/optim.py")
+    (tree / "miniflow" / "losses.py").unlink()
+    assert_refused(trial(tree), INSTALLED, "miniflow/losses.py")
 
 
 def test_a_wrong_rule_in_the_tree_is_refused(tree):
