@@ -1,10 +1,16 @@
-"""Gradient descent: find the lowest point of a valley by always walking downhill."""
+"""Gradient descent: find the lowest point of a valley by always walking downhill.
+
+Writes examples/output/schedules.png: four schedules of the learning rate.
+"""
 
 import math
+import random
+from pathlib import Path
 from typing import Any
 
 from miniflow import Value, hessian, value_and_grad
-from miniflow.optim import SGD, Adam
+from miniflow.optim import SGD, Adam, CosineAnnealingLR, LambdaLR, OneCycleLR, StepLR
+from viz import plot_history
 
 
 def valley(x: Any, y: Any) -> Any:
@@ -35,6 +41,47 @@ for name in ("SGD", "Adam"):
         bottom.backward()
         optimizer.step()
     assert bottom.data < 1e-3
+
+# A schedule: long steps first, short ones at the end. Without one, Adam's steps stay as long as lr,
+# and it keeps on walking about the lowest point; so it does where the gradients are noisy.
+SCHEDULES: dict[str, Any] = {
+    "the same": lambda optimizer: LambdaLR(optimizer, lambda k: 1.0),
+    "StepLR": lambda optimizer: StepLR(optimizer, step_size=150),
+    "CosineAnnealingLR": lambda optimizer: CosineAnnealingLR(optimizer, T_max=500),
+    "OneCycleLR": lambda optimizer: OneCycleLR(optimizer, max_lr=0.3, total_steps=500),
+}
+print("\nschedule            distance from the lowest point")
+rates, distances = {}, {}
+for name, schedule_of in SCHEDULES.items():
+    rng = random.Random(1)
+    point = [Value(-1.2), Value(1.0)]
+    optimizer = Adam(point, lr=0.3)
+    schedule = schedule_of(optimizer)
+    rates[name] = [schedule(k) for k in range(500)]
+    for _ in range(500):
+        a, b = point
+        bowl = (a - 1) ** 2 + (b - 2) ** 2 + a * rng.gauss(0, 1) + b * rng.gauss(0, 1)
+        optimizer.zero_grad()
+        bowl.backward()
+        optimizer.step()
+        schedule.step()
+    distances[name] = math.dist([p.data for p in point], (1, 2))
+    print(f"{name:<18}  {distances[name]:.3f}")
+assert max(distances["StepLR"], distances["CosineAnnealingLR"]) < distances["the same"]
+
+output = Path(__file__).parent / "output"
+output.mkdir(exist_ok=True)
+try:
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots()
+    plot_history(rates, axes)
+    axes.set_ylabel("learning rate")
+    axes.legend(loc="upper right", bbox_to_anchor=(1, 0.93))
+    figure.savefig(output / "schedules.png", dpi=120)
+    print("wrote", (output / "schedules.png").relative_to(output.parent.parent))
+except ImportError:
+    print("without Matplotlib the schedules are not plotted")
 
 # Newton's method also asks for the curvature and needs a handful of steps.
 print("\nNewton    step        x        y     height")

@@ -16,7 +16,7 @@ import numpy as np
 from miniflow import grad, hessian, jit, math, value_and_grad
 
 try:
-    from scipy.optimize import minimize  # type: ignore[import-untyped]  # SciPy has no types
+    from scipy.optimize import minimize
 except ImportError:
     print("this example needs SciPy: pip install scipy")
     sys.exit()

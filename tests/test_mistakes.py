@@ -290,7 +290,7 @@ WORKS = {
     "random.gauss(v, 0.0).data": 2.0,
     "grad(lambda x: random.gauss(x, 1.0))(v.data)": 1.0,
     "repr(optim.SGD([v], lr=0.1))": (
-        "SGD(1 parameters, lr=0.1, weight_decay=0.0, momentum=0.0)"
+        "SGD(1 parameters, lr=0.1)"
     ),
     "repr(nn.MLP(1, [1]))": "MLP of [Layer of [LinearNeuron(1)]]",
     "repr(grad(jit(f)))": "<grad of <jit of <lambda>>>",

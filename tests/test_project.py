@@ -55,6 +55,7 @@ FLOORS = [
 FLOOR_OF = {"miniflow.tape.c_rules": "miniflow.program", "viz.__main__": "viz"}
 # These load when they are first needed, inside of a function.
 LAZY = {"numpy", "graphviz", "pygraphviz", "matplotlib", "tqdm", "llvmlite", "mpmath", "pytest"}
+LAZY |= {"scipy"}
 
 # What is made of Hypothesis's classes, and imported by tests only.
 OF_HYPOTHESIS = {f"miniflow.testing.{name}" for name in ("machine", "property_tests", "strategies")}

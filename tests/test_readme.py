@@ -185,11 +185,13 @@ def test_the_version_of_python_is_the_metadatas():
     assert SETUP["options"]["python_requires"] == f">={least}"
 
 
-@pytest.mark.parametrize("name", ["jit", "train", "plot", "testing", "test", "lint", "all"])
+@pytest.mark.parametrize(
+    "name", ["jit", "train", "plot", "optim", "testing", "test", "lint", "all"]
+)
 def test_extras_are_the_metadatas(name):
-    wanted = {"jit": "llvmlite", "train": "tqdm", "plot": "matplotlib", "testing": "mpmath",
-              "test": "pytest", "lint": "ruff",
-              "all": "miniflow[jit,train,plot,testing,test,lint]"}  # fmt: skip
+    wanted = {"jit": "llvmlite", "train": "tqdm", "plot": "matplotlib", "optim": "scipy",
+              "testing": "mpmath", "test": "pytest", "lint": "ruff",
+              "all": "miniflow[jit,train,plot,optim,testing,test,lint]"}  # fmt: skip
     assert wanted[name] in SETUP["options.extras_require"][name].lower()
     assert f"`{name}`" in README
 

@@ -1,19 +1,23 @@
-"""Optimisers: they turn gradients into new parameters.
+"""The base of all optimisers: parameter groups, the step, and what is saved of both.
 
-They know nothing of Values but `.data` and `.grad`. A step computes every new number
-first and then assigns them, so that an error leaves the parameters as they were. Formulas are
-of arrays, with a number for each parameter.
+They know nothing of Values but `.data` and `.grad`. A step computes every new number first and
+then assigns them, so that an error leaves parameters and memory as they were.
 """
 
-from collections.abc import Iterable
-from math import inf
-from numbers import Real
+from collections.abc import Callable, Iterable
+from inspect import signature
 from typing import Any, Protocol
 
 from miniflow.ops import real
+from miniflow.optim.clipping import clipped_by_norm, clipped_by_value
+from miniflow.optim.columns import MoveRule, columns_of
+from miniflow.optim.options import Check, Option, flag, positive, rate
 from miniflow.tape.quick import gradients_of, numbers_of, set_numbers, zero_gradients
 from miniflow.util.notebook import InNotebook
 from miniflow.util.words import shown
+
+OFF = ("momentum", "weight_decay")  # None in a rule where they are 0
+LIMITS = ("clip_norm", "clip_value")
 
 
 class Parameter(Protocol):
@@ -24,29 +28,102 @@ class Parameter(Protocol):
 
 
 class Optimizer(InNotebook):
-    """The base: a list of parameters and the learning rate.
+    """The base: parameters in groups, each with options of its own.
+
+    A subclass has a `rule` (see rules.py), an `Option` for each of its options, and says in
+    `memory` what the rule remembers; or it overrides `moved`.
 
     Args:
         parameters: the Values to optimise, e.g. ``model.parameters()``; one given twice counts
-            once, and is found by identity.
+            once, and is found by identity. Or groups of them: dicts with ``params`` and any
+            options that are the group's own, such as ``{"params": values, "lr": 0.1}``.
         lr: the learning rate, in units of parameter per step's direction.
-        weight_decay: adds ``weight_decay * parameter`` to each gradient.
+        weight_decay: adds ``weight_decay * parameter`` to each gradient; with
+            ``decoupled_weight_decay`` it shrinks the parameter instead, by lr times that.
+        maximize: whether to climb.
+        clip_norm: if all gradients together are longer than that, they are scaled down to it.
+        clip_value: no component of the gradient is larger than that, of either sign.
+        **options: those of the subclass.
+
+    Attributes:
+        param_groups: the groups, as dicts: ``params`` and every option. Options may be set there,
+            or as attributes, which is to set them in every group.
+        parameters: those of all groups, in order.
 
     Raises:
-        ValueError: there are no parameters, or a rate is negative.
+        ValueError: there are no parameters, or an option is out of its range or unknown.
+        TypeError: a parameter is none.
     """
 
-    def __init__(self, parameters: Iterable[Any], lr: float, weight_decay: float = 0.0) -> None:
+    lr = Option(rate)
+    weight_decay = Option(rate)
+    maximize = Option(flag)
+    decoupled_weight_decay = Option(flag)
+    rule: MoveRule
+
+    def __init__(
+        self, parameters: Iterable[Any], lr: float, weight_decay: float = 0.0, *,
+        maximize: bool = False, clip_norm: float | None = None, clip_value: float | None = None,
+        **options: Any,
+    ) -> None:  # fmt: skip
+        given = {"lr": lr, "weight_decay": weight_decay, **options, "maximize": maximize}
+        given.setdefault("decoupled_weight_decay", False)
+        self.clip_norm, self.clip_value = (
+            None if x is None else positive(f"{type(self).__name__}: {name}", x)
+            for name, x in zip(LIMITS, (clip_norm, clip_value), strict=True)
+        )
+        self.parameters: list[Parameter] = []
+        self.param_groups: list[dict[str, Any]] = []
+        self._defaults = self._checked(given)
+        self._memory: list[dict[str, Any]] = []  # of each group, by name: an array
+        self._steps: list[int] = []
+        for group in self._groups(parameters):
+            self.add_param_group(group)
+
+    def _groups(self, parameters: Iterable[Any]) -> list[Any]:
         name = type(self).__name__
         if not isinstance(parameters, Iterable):
             raise TypeError(
                 f"{name}: parameters must be a list, got {shown(parameters)}; "
                 "pass model.parameters(), with its ()"
             )
-        self.parameters: list[Parameter] = list({id(p): p for p in parameters}.values())
-        if not self.parameters:
+        listed = list(parameters)
+        if not listed:
             raise ValueError(f"{name}: no parameters; pass model.parameters()")
-        for p in self.parameters:
+        return listed if isinstance(listed[0], dict) else [{"params": listed}]
+
+    def add_param_group(self, group: dict[str, Any]) -> None:
+        """Optimise more parameters.
+
+        Args:
+            group: ``params``, a list of Values or one Value, and options of its own; all others
+                are as they were when the optimiser was made.
+
+        Raises:
+            ValueError: there are no parameters, one is in another group, or an option is wrong.
+            TypeError: `group` is no such dict, or a parameter is none.
+        """
+        name = type(self).__name__
+        if not isinstance(group, dict) or "params" not in group:
+            raise TypeError(
+                f"{name}: a group must be a dict with 'params', got {shown(group)}; "
+                "such as {'params': model.parameters(), 'lr': 0.1}"
+            )
+        options = self._checked({k: x for k, x in group.items() if k != "params"})
+        given = group["params"]
+        params = self._distinct(given if isinstance(given, Iterable) else [given])
+        self.param_groups.append({"params": params, **self._defaults, **options})
+        self.parameters += params
+        self._memory.append({})
+        self._steps.append(0)
+
+    def _distinct(self, given: Iterable[Any]) -> list[Parameter]:
+        """The parameters of a group, once each."""
+        name = type(self).__name__
+        params: list[Parameter] = list({id(p): p for p in given}.values())
+        if not params:
+            raise ValueError(f"{name}: no parameters; pass model.parameters()")
+        for p in params:
             if not hasattr(p, "data") or not hasattr(p, "grad"):
                 raise TypeError(
                     f"{name}: a parameter must be a Value, got {shown(p)}; pass model.parameters()"
@@ -56,129 +133,192 @@ class Optimizer(InNotebook):
                     f"{name}: a parameter must be a leaf, got {shown(p)}, "
                     "which is computed or constant; give what it was computed from"
                 )
-        self.lr = _rate(f"{name}: lr", lr)
-        self.weight_decay = _rate(f"{name}: weight_decay", weight_decay)
+        if {*map(id, self.parameters)} & {*map(id, params)}:
+            raise ValueError(f"{name}: a parameter is in two groups; leave it out of one")
+        return params
+
+    # --- options ------------------------------------------------------------------
+
+    @classmethod
+    def checks(cls) -> dict[str, Check]:
+        """The options that there are, by name, and what they may be."""
+        homes = [vars(kind) for kind in reversed(cls.__mro__)]
+        return {k: x.check for home in homes for k, x in home.items() if isinstance(x, Option)}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options, by name; those of groups as the first one has them."""
+        own = {k: x for k, x in self.param_groups[0].items() if k != "params"}
+        return own | {name: getattr(self, name) for name in LIMITS}
+
+    def _checked(self, options: dict[str, Any]) -> dict[str, Any]:
+        name, checks = type(self).__name__, self.checks()
+        for k in options:
+            if k not in checks:
+                raise ValueError(f"{name}: there is no option {k!r}; it has {', '.join(checks)}")
+        return {k: checks[k](f"{name}: {k}", x) for k, x in options.items()}
+
+    @classmethod
+    def _usual(cls) -> dict[str, Any]:
+        """What each option is if nobody says otherwise."""
+        usual: dict[str, Any] = {"decoupled_weight_decay": False}
+        for kind in reversed(cls.__mro__[:-1]):
+            usual |= {k: x.default for k, x in signature(kind).parameters.items()}
+        return usual
 
     def __repr__(self) -> str:
-        options = {k: x for k, x in vars(self).items() if k != "parameters" and k[0] != "_"}
+        usual = self._usual()
+        options = {k: x for k, x in self.options.items() if k == "lr" or usual.get(k, ...) != x}
         listed = "".join(f", {name}={x!r}" for name, x in options.items())
-        return f"{type(self).__name__}({len(self.parameters)} parameters{listed})"
+        groups = f" in {n} groups" if (n := len(self.param_groups)) > 1 else ""
+        return f"{type(self).__name__}({len(self.parameters)} parameters{groups}{listed})"
 
-    def zero_grad(self) -> None:
-        """Set the gradient of every parameter to 0."""
+    # --- the step -----------------------------------------------------------------
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Set the gradient of every parameter to 0; it is a number, so None means the same."""
         zero_gradients(tuple(self.parameters))
 
-    def step(self) -> None:
-        """Move every parameter once, along its gradient."""
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Move every parameter once, along its gradient.
+
+        Args:
+            closure: called first, if given: it computes gradients and returns the loss, which
+                is then the answer.
+        """
         import numpy
 
+        loss = None if closure is None else closure()
         parameters = tuple(self.parameters)
         numbers, slopes = numbers_of(parameters), gradients_of(parameters)
         if numbers is None or slopes is None:  # not all are Values of this thread
             numbers = [real(p.data, "a parameter's data") for p in parameters]
             slopes = [real(p.grad, "a parameter's grad") for p in parameters]
-        with numpy.errstate(all="ignore"):
-            moved = self.moved(numpy.array(numbers, dtype=float), numpy.array(slopes, dtype=float))
-        found = moved.tolist()
-        if not set_numbers(parameters, found):
-            for p, number in zip(parameters, found, strict=True):
-                p.data = number
+        moved = self.moved(numpy.array(numbers, dtype=float), numpy.array(slopes, dtype=float))
+        put(parameters, moved.tolist())
+        return loss
 
     def moved(self, numbers: Any, slopes: Any) -> Any:
-        """The new numbers, from arrays of the numbers and the gradients."""
-        raise NotImplementedError
+        """The new numbers, from arrays of the numbers and the gradients, which stay as they are.
 
-
-class SGD(Optimizer):
-    """Gradient descent: ``v = momentum*v + g; p -= lr*v``.
-
-    Source: Sutskever et al., On the importance of initialization and momentum in deep
-    learning (2013), in the form that PyTorch's SGD documents.
-    """
-
-    def __init__(
-        self, parameters: Iterable[Any], lr: float = 0.01, *, momentum: float = 0.0,
-        weight_decay: float = 0.0,
-    ) -> None:  # fmt: skip
-        super().__init__(parameters, lr, weight_decay)
-        self.momentum = _rate("SGD: momentum", momentum)
-        self._velocity: Any = 0.0
-
-    def moved(self, numbers: Any, slopes: Any) -> Any:
-        velocity = slopes = _decayed(numbers, slopes, self.weight_decay)
-        if self.momentum:  # without it no memory: 0 * inf is nan
-            velocity = self.momentum * self._velocity + slopes
-        moved = numbers - self.lr * velocity
-        self._velocity = velocity
-        return moved
-
-
-class Adam(Optimizer):
-    """Adaptive moments.
-
-    Source: Kingma & Ba, Adam: A Method for Stochastic Optimization (2015), algorithm 1.
-    """
-
-    def __init__(
-        self, parameters: Iterable[Any], lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, *, weight_decay: float = 0.0,
-    ) -> None:  # fmt: skip
-        super().__init__(parameters, lr, weight_decay)
-        name = type(self).__name__
-        try:
-            first, second = betas
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"{name}: betas must be a pair of numbers below 1, got {betas!r}"
-            ) from None
-        self.betas = (_rate(f"{name}: betas", first), _rate(f"{name}: betas", second))
-        if max(self.betas) >= 1:
-            raise ValueError(f"{name}: betas must be below 1, got {betas!r}")
-        self.eps = _rate(f"{name}: eps", eps)
-        if not self.eps:
-            raise ValueError(f"{name}: eps must be above 0, got {eps!r}: it keeps a step finite")
-        self._moments: Any = 0.0, 0.0
-        self._steps = 0
-
-    def moved(self, numbers: Any, slopes: Any) -> Any:
-        return self.adapted(numbers, _decayed(numbers, slopes, self.weight_decay))
-
-    def adapted(self, p: Any, g: Any) -> Any:
-        """Adam's step without weight decay."""
+        This is a step without Values: only what the optimiser remembers has changed.
+        """
         import numpy
 
-        first, second = self.betas
-        m, v = self._moments
-        steps = self._steps + 1
-        m, v = first * m + (1 - first) * g, second * v + (1 - second) * g * g
-        rise, spread = 1 - first**steps, 1 - second**steps
-        moved = p - self.lr * (m / rise) / (numpy.sqrt(v / spread) + self.eps)
-        self._moments, self._steps = (m, v), steps
-        return moved
+        slopes = self._clipped(slopes)
+        found, memory, start = [], [], 0
+        for k, group in enumerate(self.param_groups):
+            stop = start + len(group["params"])
+            moved, kept = self._moved(k, group, numbers[start:stop], slopes[start:stop])
+            found.append(moved)
+            memory.append(kept)
+            start = stop
+        self._memory, self._steps = memory, [t + 1 for t in self._steps]
+        return found[0] if len(found) == 1 else numpy.concatenate(found)
+
+    def _clipped(self, slopes: Any) -> Any:
+        if self.clip_value is not None:
+            slopes = clipped_by_value(slopes, self.clip_value)
+        return slopes if self.clip_norm is None else clipped_by_norm(slopes, self.clip_norm)
+
+    def _moved(self, k: int, group: dict[str, Any], p: Any, g: Any) -> tuple[Any, dict[str, Any]]:
+        """The new numbers of a group, and what is then remembered of it."""
+        memory = self.memory(group)
+        names = tuple(memory)
+        numbers, fixed = sorted_out(group, float(self._steps[k] + 1))
+        rule = columns_of(type(self).rule, names, tuple(numbers), tuple(fixed.items()))
+        kept = [self._column(k, name, start, len(p)) for name, start in memory.items()]
+        moved, *kept = rule([p, g, *kept], list(numbers.values()))
+        return moved, dict(zip(names, kept, strict=True))
+
+    def _column(self, k: int, name: str, start: float, count: int) -> Any:
+        """What is remembered under a name; at first, how it starts."""
+        import numpy
+
+        found = self._memory[k].get(name)
+        return numpy.full(count, start) if found is None else found
+
+    def memory(self, group: dict[str, Any]) -> dict[str, float]:
+        """What the rule remembers for each parameter of a group, by name: how it starts."""
+        raise NotImplementedError
+
+    # --- what is saved ------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a step depends on but the parameters and gradients, made of what JSON has.
+
+        Floats are exact: after `load_state_dict` of it the steps are the same, bit for bit.
+        """
+        groups = [
+            {k: _for_json(x) for k, x in group.items() if k != "params"}
+            | {"params": len(group["params"])}
+            for group in self.param_groups
+        ]
+        state = [
+            {"step": t, **{name: column.tolist() for name, column in memory.items()}}
+            for t, memory in zip(self._steps, self._memory, strict=True)
+        ]
+        limits = {name: getattr(self, name) for name in LIMITS}
+        kind = type(self).__name__
+        return {"optimizer": kind, **limits, "param_groups": groups, "state": state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` has returned.
+
+        Raises:
+            ValueError: it is another optimiser's, or not whole; then nothing has changed.
+        """
+        from miniflow.optim.state import loaded
+
+        loaded(self, state)
+
+    def __copy__(self) -> "Optimizer":
+        """Another one of the same parameters, which goes its own way from here."""
+        found = object.__new__(type(self))
+        vars(found).update(vars(self))
+        found.parameters = list(self.parameters)
+        found.param_groups = [
+            group | {"params": list(group["params"])} for group in self.param_groups
+        ]
+        found._memory = list(self._memory)  # a step makes new ones
+        return found
 
 
-class AdamW(Adam):
-    """Adam with decoupled weight decay: it shrinks parameters, not their gradients.
-
-    Source: Loshchilov & Hutter, Decoupled Weight Decay Regularization (2019), algorithm 2.
-    """
-
-    def __init__(
-        self, parameters: Iterable[Any], lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, *, weight_decay: float = 0.01,
-    ) -> None:  # fmt: skip
-        super().__init__(parameters, lr, betas, eps, weight_decay=weight_decay)
-
-    def moved(self, numbers: Any, slopes: Any) -> Any:
-        return self.adapted(numbers * (1 - self.lr * self.weight_decay), slopes)
-
-
-def _decayed(numbers: Any, slopes: Any, weight_decay: float) -> Any:
-    """The gradients with weight decay, if there is any: 0 * inf is nan."""
-    return slopes + weight_decay * numbers if weight_decay else slopes
+def sorted_out(group: dict[str, Any], t: float) -> tuple[dict[str, float], dict[str, Any]]:
+    """A group's options as a rule has them: numbers, and what is part of the program."""
+    numbers: dict[str, float] = {"t": t}
+    fixed: dict[str, Any] = {}
+    for name, x in group.items():
+        if name == "params":
+            continue
+        if type(x) is bool:
+            fixed[name] = x
+        elif name == "betas":
+            numbers["b1"], numbers["b2"] = real(x[0], "betas"), real(x[1], "betas")
+        elif name in OFF and x == 0:
+            fixed[name] = None
+        else:
+            numbers[name] = x if type(x) is float else real(x, name)
+    return numbers, fixed
 
 
-def _rate(what: str, number: Any) -> float:
-    if not isinstance(number, Real) or not 0 <= float(number) < inf:
-        raise ValueError(f"{what} must be a finite number from 0 on, got {shown(number)}")
-    return float(number)
+def _for_json(x: Any) -> Any:
+    """An option as JSON has it: a rate may have been set to a number of another library's."""
+    if type(x) in (tuple, list):
+        return [float(part) for part in x]
+    return x if type(x) in (bool, int, float) else float(x)
+
+
+def put(parameters: tuple[Any, ...], numbers: list[float]) -> None:
+    """Give parameters new numbers: all of them, or none if there is an error."""
+    if set_numbers(parameters, numbers):
+        return
+    before = [p.data for p in parameters]
+    try:
+        for p, number in zip(parameters, numbers, strict=True):
+            p.data = number
+    except BaseException:
+        for p, number in zip(parameters, before, strict=True):
+            if p.data is not number:
+                p.data = number
+        raise

@@ -321,6 +321,27 @@ def spare_column(table: Any, sources: list[int]) -> Any:
     return dict.fromkeys(sources, 0.0)
 
 
+def slots_of(numbers: Any) -> Any:
+    """An array's numbers."""
+    return numbers
+
+
+def gradients_into(table: Any, values: tuple[Any, ...], found: Any) -> None:
+    """What `Table.gradient` says of Values of this table."""
+    for k, v in enumerate(values):
+        found[k] = table.gradient(v)
+
+
+def forgets_all(table: Any, values: tuple[Any, ...]) -> bool:
+    """Set all gradients of leaves to 0, if all that is accumulated is theirs; whether it was."""
+    entries = {v._entry for v in values}
+    if not table.grads.keys() <= entries or any(table.operation[n] != LEAF for n in entries):
+        return False
+    table.grads.clear()
+    table.version += 1
+    return True
+
+
 def following(table: Any, n: int) -> int:
     """The next entry that a sweep has to replay, from `n` down."""
     return pending_entry(table.mark, n + 1)

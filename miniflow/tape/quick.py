@@ -5,11 +5,19 @@ What a `Tape` does at its ends is here, too. Python and Cython read the same fil
 
 from array import array
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from miniflow.ops import constant
 from miniflow.tape.core import Table, Value, current
 from miniflow.tape.muting import pausable
+
+if TYPE_CHECKING:
+    import cython
+else:
+    from miniflow.tape.columns import cython
+
+if not cython.compiled:
+    from miniflow.tape.columns import forgets_all, gradients_into, slots_of
 
 Short = tuple[Any, Any, Any]
 
@@ -136,8 +144,9 @@ def numbers_of(values: tuple[Any, ...]) -> Any:
     if table is None:
         return None
     found = array("d", bytes(8 * len(values)))
+    numbers = slots_of(found)
     for k, v in enumerate(values):
-        found[k] = table.value[v._entry]
+        numbers[k] = table.value[v._entry]
     return found
 
 
@@ -147,8 +156,7 @@ def gradients_of(values: tuple[Any, ...]) -> Any:
     if table is None:
         return None
     found = array("d", bytes(8 * len(values)))
-    for k, v in enumerate(values):
-        found[k] = table.gradient(v)
+    gradients_into(table, values, slots_of(found))
     return found
 
 
@@ -165,6 +173,8 @@ def set_numbers(values: tuple[Any, ...], numbers: list[float]) -> bool:
 def zero_gradients(values: tuple[Any, ...]) -> None:
     """Set the gradients of whatever has some to 0."""
     table = own_table(values, False)
+    if table is not None and forgets_all(table, values):
+        return
     for v in values:
         if table is None:
             v.grad = 0.0

@@ -118,8 +118,7 @@ def _of_micrograd(model: micrograd.Module) -> Iterable[str]:
 
 
 def _of_optimizer(optimizer: Optimizer) -> Iterable[str]:
-    options = [(k, x) for k, x in vars(optimizer).items() if k[0] != "_" and k != "parameters"]
-    rows: list[Row] = [(k, f"{x!r}") for k, x in options]
+    rows: list[Row] = [(k, f"{x!r}") for k, x in optimizer.options.items()]
     yield f"<p><b>{escape(type(optimizer).__name__)}</b></p>"
     yield _table_html(("option", "set to"), rows)
     named = [(getattr(p, "label", "") or str(k), p) for k, p in enumerate(optimizer.parameters)]
