@@ -53,7 +53,7 @@ _LATER = {
     "trace": "miniflow.program.trace",
     "vmap": "miniflow.compiled.vmap",
 }
-_MODULES = ("debug", "lesson", "nn", "optim")
+_MODULES = ("debug", "lesson", "nn", "optim", "train")
 
 
 def __getattr__(name: str) -> _typing.Any:

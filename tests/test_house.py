@@ -29,6 +29,8 @@ SHARED_NAMES = {
     "Neuron": {"miniflow.lesson.node", "miniflow.micrograd.nn", "miniflow.nn.neurons"},
     "Linear": {"miniflow.lesson.nodes", "miniflow.nn.layers"},
     "Sigmoid": {"miniflow.lesson.nodes", "miniflow.nn.activations"},
+    # Keras's name, and the engine's
+    "evaluate": {"miniflow.tape.columns", "miniflow.train.evaluate"},
     "Node": {"miniflow.lesson.node", "viz.player.steps"},
     # one function: as a row of the table, and with the arguments that `math` has
     **{x: {"miniflow.math", "miniflow.ops"} for x in FUNCTIONS},

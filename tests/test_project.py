@@ -44,6 +44,7 @@ FLOORS = [
     ["miniflow.nn"],
     ["miniflow.micrograd", "miniflow.lesson"],
     ["miniflow.debug", "miniflow.testing"],
+    ["miniflow.train"],
     ["miniflow"],
     ["viz.output", "viz.expression"],
     ["viz.diagram"],

@@ -17,6 +17,7 @@ from miniflow.tape.storage import is_leaf
 from miniflow.util.files import write
 from miniflow.util.habits import MODULE, advice
 from miniflow.util.notebook import InNotebook
+from miniflow.util.trained import Trained
 from miniflow.util.trees import children, is_array
 from miniflow.util.words import shown
 
@@ -30,7 +31,7 @@ class ParameterName(str):
 modules: WeakValueDictionary[int, "Module"] = WeakValueDictionary()  # those that are alive
 
 
-class Module(InNotebook):
+class Module(Trained, InNotebook):
     """Anything with parameters: Values, and modules, in attributes and in lists of them.
 
     A class of your own says in `__call__` what it computes, or, as in PyTorch, in `forward`.

@@ -89,7 +89,7 @@ class Columns:
 
 
 @cache
-def columns_of(
+def made_columns(
     rule: MoveRule, memory: tuple[str, ...], numbers: tuple[str, ...],
     fixed: tuple[tuple[str, Any], ...],
 ) -> Columns:  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 from miniflow.optim import rules
 from miniflow.optim.optimizer import Optimizer
-from miniflow.optim.options import Option, finite, flag, pair, positive, rate, share
+from miniflow.optim.options import Option, finite_number, pair, positive, rate, share, yes_or_no
 
 
 class SGD(Optimizer):
@@ -22,8 +22,8 @@ class SGD(Optimizer):
     """
 
     momentum = Option(rate)
-    dampening = Option(finite)
-    nesterov = Option(flag)
+    dampening = Option(finite_number)
+    nesterov = Option(yes_or_no)
     rule = staticmethod(rules.sgd)
 
     def __init__(
@@ -64,7 +64,7 @@ class Adam(_Adaptive):
         amsgrad: whether to divide by the largest mean square so far.
     """
 
-    amsgrad = Option(flag)
+    amsgrad = Option(yes_or_no)
     rule = staticmethod(rules.adam)
 
     def __init__(
@@ -168,7 +168,7 @@ class RMSprop(Optimizer):
     alpha = Option(share)
     eps = Option(positive)
     momentum = Option(rate)
-    centered = Option(flag)
+    centered = Option(yes_or_no)
     rule = staticmethod(rules.rmsprop)
 
     def __init__(

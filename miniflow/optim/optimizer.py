@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from miniflow.ops import real
 from miniflow.optim.clipping import clipped_by_norm, clipped_by_value
-from miniflow.optim.columns import MoveRule, columns_of
-from miniflow.optim.options import Check, Option, flag, positive, rate
+from miniflow.optim.columns import MoveRule, made_columns
+from miniflow.optim.options import Check, Option, positive, rate, yes_or_no
 from miniflow.tape.quick import gradients_of, numbers_of, set_numbers, zero_gradients
 from miniflow.util.notebook import InNotebook
 from miniflow.util.words import shown
@@ -57,8 +57,8 @@ class Optimizer(InNotebook):
 
     lr = Option(rate)
     weight_decay = Option(rate)
-    maximize = Option(flag)
-    decoupled_weight_decay = Option(flag)
+    maximize = Option(yes_or_no)
+    decoupled_weight_decay = Option(yes_or_no)
     rule: MoveRule
 
     def __init__(
@@ -226,7 +226,7 @@ class Optimizer(InNotebook):
         memory = self.memory(group)
         names = tuple(memory)
         numbers, fixed = sorted_out(group, float(self._steps[k] + 1))
-        rule = columns_of(type(self).rule, names, tuple(numbers), tuple(fixed.items()))
+        rule = made_columns(type(self).rule, names, tuple(numbers), tuple(fixed.items()))
         kept = [self._column(k, name, start, len(p)) for name, start in memory.items()]
         moved, *kept = rule([p, g, *kept], list(numbers.values()))
         return moved, dict(zip(names, kept, strict=True))

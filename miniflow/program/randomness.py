@@ -16,7 +16,7 @@ from typing import Any
 from miniflow.program.places import is_library
 
 MOST_LOOKED_AT = 10_000
-PLAIN = frozenset((bool, int, float, complex, str, bytes, type(None)))  # they lead nowhere
+LEAD_NOWHERE = frozenset((bool, int, float, complex, str, bytes, type(None)))
 ENGINE = ("miniflow.operation", "miniflow.ops", "miniflow.tape", "miniflow.program", "numpy")
 
 
@@ -93,7 +93,7 @@ def _reached(roots: Iterable[Any]) -> Iterator[Any]:
     waiting = list(roots)
     while waiting and len(seen) < MOST_LOOKED_AT:
         x = waiting.pop()
-        if type(x) not in PLAIN and id(x) not in seen:
+        if type(x) not in LEAD_NOWHERE and id(x) not in seen:
             seen[id(x)] = x
             waiting += islice(_leads(x), MOST_LOOKED_AT)
             yield x

@@ -7,5 +7,6 @@ words.py      what errors and warnings say, and of whose code
 later.py      packages that are loaded when they are first used
 notebook.py   what a notebook shows of an object
 pickles.py    how objects made of functions are pickled
+trained.py    the methods of models that miniflow.train has as functions
 functions.py  functions made of functions: refusals, names, reprs
 """

@@ -45,8 +45,7 @@ MODULE = {
     "weight": "the weights are in parameters(), by name in named_parameters()",
     "weights": "the weights are in parameters(), by name in named_parameters()",
     "bias": "the biases are in parameters(), by name in named_parameters()",
-    "fit": "write the loop: loss, zero_grad(), backward(), step()",
-    "predict": "call the model itself: model(x)",
+    "compile": "give loss, optimizer and metrics to model.fit(x, y, loss='mse', optimizer='adam')",
 }
 NN = {
     "Dense": "Linear(nin, nout) is one, Layer(nin, nout) one with an activation",

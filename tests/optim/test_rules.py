@@ -125,7 +125,7 @@ def test_nothing_waits_for_the_compiler(monkeypatch):
     """Steps before there is machine code, while it is made and after: one path."""
     jobs = []
     monkeypatch.setattr("miniflow.compiled.evaluators.in_background", jobs.append)
-    columns.columns_of.cache_clear()
+    columns.made_columns.cache_clear()
     starts, gradients = drawn("waits")
     slow, quick = (made("Adam", starts, lr=0.1) for _ in range(2))
     expected = path_of(slow, starts, gradients)
@@ -133,7 +133,7 @@ def test_nothing_waits_for_the_compiler(monkeypatch):
     if machine.available():
         jobs[0]()
     assert same_bits(expected, path_of(quick, starts, gradients))
-    columns.columns_of.cache_clear()
+    columns.made_columns.cache_clear()
 
 
 def test_without_a_compiler_numpy_goes_on(monkeypatch):
