@@ -18,17 +18,12 @@ from support import installed
 installed.refuse()  # before anything of the package is imported
 
 from miniflow import ops
-from miniflow.native import batch_function
 from miniflow.program.check import check
 from miniflow.program.ir import Code
 from miniflow.tape import core as tape
 from miniflow.tape import storage
 from support import processors, profiles, selection
 from support.intrusions import everywhere, haunted, intruded
-
-# Loaded here and not in the background: Hypothesis changes the limit of recursion, and a parser
-# in another thread must not see that.
-assert batch_function
 
 
 def pytest_configure(config):

@@ -137,7 +137,7 @@ class Evaluator:
 def in_background(job: Callable[[], None]) -> None:
     """Queue a job for the background compiler."""
     # what it needs is imported here: of two threads that import, pytest breaks one (CPython 106905)
-    from miniflow.native import builtin, tiers  # noqa: F401
+    from miniflow.native import batch_function, builtin, tiers  # noqa: F401
 
     tiers.worker.put(job)
 

@@ -68,6 +68,8 @@ class Columns:
 
     def _ask(self) -> None:
         """Queue its compilation."""
+        # all that it needs is imported here: see in_background
+        from miniflow.compiled import vmap  # noqa: F401
         from miniflow.compiled.evaluators import in_background
 
         in_background(self.compile)

@@ -4,6 +4,7 @@ They know nothing of Values but `.data` and `.grad`. A step computes every new n
 then assigns them, so that an error leaves parameters and memory as they were.
 """
 
+from array import array
 from collections.abc import Callable, Iterable
 from inspect import signature
 from typing import Any, Protocol
@@ -195,7 +196,7 @@ class Optimizer(InNotebook):
             numbers = [real(p.data, "a parameter's data") for p in parameters]
             slopes = [real(p.grad, "a parameter's grad") for p in parameters]
         moved = self.moved(numpy.array(numbers, dtype=float), numpy.array(slopes, dtype=float))
-        put(parameters, moved.tolist())
+        put(parameters, moved)
         return loss
 
     def moved(self, numbers: Any, slopes: Any) -> Any:
@@ -309,13 +310,16 @@ def _for_json(x: Any) -> Any:
     return x if type(x) in (bool, int, float) else float(x)
 
 
-def put(parameters: tuple[Any, ...], numbers: list[float]) -> None:
-    """Give parameters new numbers: all of them, or none if there is an error."""
-    if set_numbers(parameters, numbers):
+def put(parameters: tuple[Any, ...], numbers: Any) -> None:
+    """Give parameters new numbers (a list or an array): all, or none if there is an error."""
+    import numpy
+
+    found = array("d", numpy.asarray(numbers, dtype=float).tobytes())
+    if len(found) == len(parameters) and set_numbers(parameters, found):
         return
     before = [p.data for p in parameters]
     try:
-        for p, number in zip(parameters, numbers, strict=True):
+        for p, number in zip(parameters, found, strict=True):
             p.data = number
     except BaseException:
         for p, number in zip(parameters, before, strict=True):

@@ -14,24 +14,24 @@ Check = Callable[[str, Any], Any]
 
 
 def rate(what: str, number: Any) -> float:
-    """A finite_number number from 0 on."""
+    """A finite number from 0 on."""
     if not isinstance(number, Real) or not 0 <= float(number) < inf:
-        raise ValueError(f"{what} must be a finite_number number from 0 on, got {shown(number)}")
+        raise ValueError(f"{what} must be a finite number from 0 on, got {shown(number)}")
     return float(number)
 
 
 def finite_number(what: str, number: Any) -> float:
-    """A finite_number number of either sign."""
+    """A finite number of either sign."""
     if not isinstance(number, Real) or not -inf < float(number) < inf:
-        raise ValueError(f"{what} must be a finite_number number, got {shown(number)}")
+        raise ValueError(f"{what} must be a finite number, got {shown(number)}")
     return float(number)
 
 
 def positive(what: str, number: Any) -> float:
-    """A finite_number number above 0."""
+    """A finite number above 0."""
     found = rate(what, number)
     if not found:
-        raise ValueError(f"{what} must be above 0, got {number!r}: it keeps a step finite_number")
+        raise ValueError(f"{what} must be above 0, got {number!r}: it keeps a step finite")
     return found
 
 

@@ -26,8 +26,8 @@ cpdef object short_gradient(object target, object sources)
 cpdef object numbers_of(tuple values)
 @cython.locals(table=Table, found="array")
 cpdef object gradients_of(tuple values)
-@cython.locals(table=Table, k=Py_ssize_t, v=Value)
-cpdef bint set_numbers(tuple values, list numbers) except -1
+@cython.locals(table=Table, found="double *", k=Py_ssize_t, v=Value)
+cpdef bint set_numbers(tuple values, array numbers) except -1
 @cython.locals(table=Table)
 cpdef zero_gradients(tuple values)
 @cython.locals(table=Table, v=Value)

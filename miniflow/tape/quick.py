@@ -160,13 +160,14 @@ def gradients_of(values: tuple[Any, ...]) -> Any:
     return found
 
 
-def set_numbers(values: tuple[Any, ...], numbers: list[float]) -> bool:
+def set_numbers(values: tuple[Any, ...], numbers: "array[float]") -> bool:
     """Put numbers in the place of those of leaves; whether all are some."""
     table = own_table(values, True)
     if table is None:
         return False
+    found = slots_of(numbers)
     for k, v in enumerate(values):
-        table.set_data(v, numbers[k])
+        table.set_data(v, found[k])
     return True
 
 

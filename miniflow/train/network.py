@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from miniflow.compiled.vmap import vmap
+from miniflow.optim.optimizer import put
 from miniflow.program.freeze import freeze
 from miniflow.program.structures import flatten_numbers
 from miniflow.tape.core import Value
 from miniflow.tape.pullback import pullback
-from miniflow.tape.quick import numbers_of, set_numbers
+from miniflow.tape.quick import numbers_of
 from miniflow.tape.storage import plain
 from miniflow.train.metrics import Metric
 from miniflow.train.objectives import Objective
@@ -52,10 +53,7 @@ class Network:
 
     def put(self, numbers: Any) -> None:
         """Put numbers into the model."""
-        found = numbers.tolist()
-        if not set_numbers(self.parameters, found):
-            for v, number in zip(self.parameters, found, strict=True):
-                v.data = number
+        put(self.parameters, numbers)
 
     def replayed(self, f: Callable[..., Any], p: Any, args: tuple[Any, ...]) -> tuple[Any, Any]:
         """The outputs of f, which calls the model, with p in the place of the parameters.
