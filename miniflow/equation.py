@@ -53,10 +53,10 @@ def along(code: Code) -> Equation:
     It returns a list of results.
     """
     # with inputs in the place of captured Values: slots stay the same
-    known, size = code, code.inputs + len(code.captured)
+    size = code.inputs + len(code.captured)
     code = Code(
         code.name, [f"x{k}" for k in range(size)], ((NUMBER_LEAF,) * size, {}), code.result, (),
-        code.constants, code.instructions, code.outputs, code.guards, {}, lambda: known.places,
+        code.constants, code.instructions, code.outputs, code.guards, {}, code.finder,
     )  # fmt: skip
 
     def equation(*xs: Any) -> Any:

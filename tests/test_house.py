@@ -62,6 +62,12 @@ def test_the_core_is_read_in_an_evening():
     assert lines(CORE) <= 400
 
 
+def test_files_of_tests_have_names_of_their_own():
+    """pytest takes two of the same name for one."""
+    names = Counter(x.name for x in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
+
+
 @pytest.mark.parametrize("path", EVERY, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_no_file_is_long(path):
     assert lines(path) <= 600

@@ -140,7 +140,7 @@ class ScalarFunction:
         flat = Code(
             program.name, ("xs",), ((leaves,), {}), [NUMBER_LEAF] * len(program.outputs), (),
             program.constants, program.instructions, program.outputs, program.guards, {},
-            lambda: program.places,
+            program.finder,
         )  # fmt: skip
         self.program = flat
         self.builtin = make_builtin(flat, self._fallback, fma=fma)

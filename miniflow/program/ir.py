@@ -158,7 +158,7 @@ class Code:
         outputs: the slots of the results.
         guards: the comparisons on the way.
         names: what some slots are called.
-        places: for each instruction what it comes from, where that is known; or a function that
+        finder: for each instruction what it comes from, where that is known; or a function that
             finds it out, when it is asked for.
         ints: by their numbers the outputs that are plain ints, as the function returned them.
     """
@@ -179,7 +179,7 @@ class Code:
         self.outputs = tuple(outputs)
         self.guards = tuple(guards)
         self.names = dict(names)
-        self._places = places
+        self.finder = places
         self.ints = dict(ints)
         vars(self)["frozen"] = True
 
@@ -203,7 +203,7 @@ class Code:
     @cached_property
     def places(self) -> tuple[Place | None, ...]:
         """For each instruction what it comes from, where that is known."""
-        found = self._places
+        found = self.finder
         return tuple(found() if callable(found) else found)
 
     @cached_property
