@@ -63,7 +63,7 @@ def test_the_core_is_read_in_an_evening():
 
 
 def test_files_of_tests_have_names_of_their_own():
-    """pytest takes two of the same name for one."""
+    """Pytest takes two of the same name for one."""
     names = Counter(x.name for x in (ROOT / "tests").rglob("test_*.py"))
     assert [name for name, count in names.items() if count > 1] == []
 
