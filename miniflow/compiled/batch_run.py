@@ -252,8 +252,10 @@ class BatchRun:
         import numpy
 
         total = self.options.total
-        captured = captured_numbers(path.program, self.live)
-        uniform = numpy.concatenate([self.same, captured]) if len(captured) else self.same
+        captured = numpy.array(captured_numbers(path.program, self.live), dtype=float)
+        uniform = captured
+        if len(self.same):
+            uniform = numpy.concatenate([self.same, captured]) if len(captured) else self.same
         shape = Shape(columns.layout + (None,) * len(captured), total)
         code = self._code(path, shape)
         self._enter(path, code.outputs)
