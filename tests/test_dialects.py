@@ -125,7 +125,9 @@ def test_children_alone_are_taken_for_a_label():
 @pytest.mark.parametrize("name", ["velocity", "m", "_backward", "_op", "op"])
 def test_attributes_of_ones_own(name):
     v = Value(1.0)
-    with pytest.raises(AttributeError, match=r"miniflow\.micrograd\.engine\.Value"):
+    # as Python no code may run where an attribute is set: a handler could come between
+    words = r"miniflow\.micrograd\.engine\.Value" if miniflow.engine == "compiled" else "has no"
+    with pytest.raises(AttributeError, match=words):
         setattr(v, name, 0)
     with pytest.raises(AttributeError, match="delete"):
         del v.data

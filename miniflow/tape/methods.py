@@ -31,9 +31,6 @@ def install_all(kind: type, install: Callable[[type, str, Any], None]) -> None:
     install(kind, "__module__", "miniflow")  # where users and pickles find it
     install(kind, "__init_subclass__", classmethod(refusals.no_subclass))
     install(kind, "__array_function__", array_function)
-    if install is setattr:  # the compiled engine's class refuses by itself
-        install(kind, "__setattr__", refusals.set_attribute)
-        install(kind, "__delattr__", refusals.delete_attribute)
     ops.RESERVED.update(dir(kind), ALIASES)
     for name in (*ops.TABLE, *ALIASES):
         op = ops.TABLE[ALIASES.get(name, name)]

@@ -74,21 +74,6 @@ def attribute(name: str) -> AttributeError:
     return AttributeError(f"Value has no attribute {name!r} that could be set{remedy}")
 
 
-def set_attribute(v: Any, name: str, x: Any) -> None:
-    """Value's __setattr__ where the engine is Python."""
-    try:
-        object.__setattr__(v, name, x)
-    except AttributeError:
-        if name in SETTABLE:
-            raise
-        raise attribute(name) from None
-
-
-def delete_attribute(v: Any, name: str) -> None:
-    """Value's __delattr__ where the engine is Python."""
-    raise deletion(name)
-
-
 def deletion(name: str) -> AttributeError:
     """An attribute is deleted."""
     return AttributeError(
