@@ -42,8 +42,13 @@ class Elementwise(SameSize):
 
     op: ops.Op  # a row of the operation table
 
+    @property
+    def operands(self) -> tuple[float, ...]:
+        """What the row takes besides the number."""
+        return ()
+
     def of_all(self, xs: list[Value]) -> list[Any]:
-        return [self.op(x) for x in xs]
+        return [self.op(x, *self.operands) for x in xs]
 
 
 class ReLU(Elementwise):
@@ -88,7 +93,7 @@ class LogSigmoid(Elementwise):
     op = ops.logsigmoid
 
 
-class LeakyReLU(SameSize):
+class LeakyReLU(Elementwise):
     """x where it is positive, else `negative_slope` times x."""
 
     op = ops.leaky_relu
@@ -96,14 +101,15 @@ class LeakyReLU(SameSize):
     def __init__(self, negative_slope: float = 0.01) -> None:
         self.negative_slope = finite("LeakyReLU: negative_slope", negative_slope)
 
-    def of_all(self, xs: list[Value]) -> list[Any]:
-        return [ops.leaky_relu(x, self.negative_slope) for x in xs]
+    @property
+    def operands(self) -> tuple[float, ...]:
+        return (self.negative_slope,)
 
     def config(self) -> dict[str, Any]:
         return {**super().config(), "negative_slope": self.negative_slope}
 
 
-class ELU(SameSize):
+class ELU(Elementwise):
     """x where it is positive, else ``alpha * (exp(x) - 1)``."""
 
     op = ops.elu
@@ -111,8 +117,9 @@ class ELU(SameSize):
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = finite("ELU: alpha", alpha)
 
-    def of_all(self, xs: list[Value]) -> list[Any]:
-        return [ops.elu(x, self.alpha) for x in xs]
+    @property
+    def operands(self) -> tuple[float, ...]:
+        return (self.alpha,)
 
     def config(self) -> dict[str, Any]:
         return {**super().config(), "alpha": self.alpha}

@@ -6,10 +6,8 @@ from itertools import pairwise
 from typing import Any
 
 from miniflow.nn.activations import (
-    ELU,
     Elementwise,
     Identity,
-    LeakyReLU,
     LogSoftmax,
     Softmax,
 )
@@ -25,7 +23,7 @@ from miniflow.util.words import shown
 NEURONS = {"MLP", "Layer", "Neuron"}  # whose configurations are nested in their own way
 BUILT_IN: list[type[Module]] = [
     *(Linear, Sequential, Dropout, LayerNorm, Embedding, Identity, Softmax, LogSoftmax),
-    *(RNNCell, GRUCell, LSTMCell, RNN, GRU, LSTM, LeakyReLU, ELU),
+    *(RNNCell, GRUCell, LSTMCell, RNN, GRU, LSTM),
     *Elementwise.__subclasses__(),
 ]
 CLASSES = {kind.__name__: kind for kind in BUILT_IN}
