@@ -1,17 +1,19 @@
-"""What the two benchmarks share: peers, new processes, how numbers are compared and written."""
+"""What the benchmarks share: peers, new processes, how numbers are compared and written."""
 
 import importlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 TOLERANCE = 1e-9  # of results, relative
+TICK = 1e-4  # seconds: a clock with longer steps tells nothing about small chains
 
 
 class MissingError(Exception):
@@ -35,6 +37,16 @@ def peer(name: str) -> Any:
             raise MissingError("Dr.Jit finds no LLVM")
         module.set_thread_count(1)
     return module
+
+
+@cache
+def processor_clock() -> Callable[[], float]:
+    """The seconds of this process alone; the wall's where those come in long steps."""
+    start, passed = time.perf_counter(), time.process_time()
+    while time.process_time() == passed:
+        if time.perf_counter() - start > TICK:
+            return time.perf_counter
+    return time.process_time
 
 
 def again(
