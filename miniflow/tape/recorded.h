@@ -77,11 +77,12 @@ static inline Slot result(Tape *t, int code, int arity, Slot a, Slot b, double n
     return y;
 }
 
-static inline Slot done(Tape *t, const Rules *rules, int code, Slot a, Slot b)
+static inline Slot done(Tape *t, const Rules *rules, const Columns *s, int code, Slot a, Slot b)
 {
     int arity = rules->arity[code];
-    double number = arity == 1 ? rules->value1[code](a.number)
-                               : rules->value2[code](a.number, b.number);
+    double number = code == s->mul ? a.number * b.number
+                    : arity == 1   ? rules->value1[code](a.number)
+                                   : rules->value2[code](a.number, b.number);
     return result(t, code, arity, a, b, number);
 }
 
@@ -110,21 +111,28 @@ static inline void arrives(Tape *t, const Columns *s, Py_ssize_t x, Slot amount)
 static inline int followed_by(const Columns *s, Py_ssize_t x, int *gated)
 {
     if (x < s->floor || !s->follow[x - s->floor]) return 0;
-    *gated |= s->arrived[x - s->floor] != EMPTY && s->gate[x - s->floor] != OPEN;
+    *gated |= s->gate[x - s->floor] != OPEN; /* it is OPEN where nothing has arrived */
     return 1;
 }
 
-static inline Slot slope_of(Tape *t, const Rules *rules, const Partial *f, Slot *slots)
+/* A partial of an entry, of whose operands and itself `own` is a list. */
+static inline Slot slope_of(
+    Tape *t, const Rules *rules, const Columns *s, const Partial *f, const int *own, Slot *slots)
 {
     int first = f->inputs + f->count, k;
     const int *step = f->steps;
-    if (f->result < f->inputs) return slots[f->result];
+    if (f->result < f->inputs) return loaded(t, own[f->result]);
+    if (f->result >= first) {
+        Slot given = {f->numbers[f->result - first], NUMBER};
+        return given;
+    }
+    for (k = 0; k < f->inputs; k++) slots[k] = loaded(t, own[k]);
     for (k = 0; k < f->given; k++) {
         slots[first + k].place = NUMBER;
         slots[first + k].number = f->numbers[k];
     }
     for (k = 0; k < f->count; k++, step += 4) {
-        slots[f->inputs + k] = done(t, rules, step[0], slots[step[1]], slots[step[2]]);
+        slots[f->inputs + k] = done(t, rules, s, step[0], slots[step[1]], slots[step[2]]);
     }
     return slots[f->result];
 }
@@ -157,7 +165,7 @@ static Py_ssize_t record_straight(
     Slot slots[MOST_SLOTS];
     for (; n >= s->floor; n--) {
         Py_ssize_t k = n - s->floor;
-        int code = t->operation[n], arity, a, b, by_a, by_b, gated = 0;
+        int code = t->operation[n], arity, a, b, by_a, by_b, own[3], gated = 0;
         const Partial *partials;
         Slot g = {s->given[k], s->arrived[k]};
         if (g.place == EMPTY || !s->follow[k] || code <= SHARED) continue;
@@ -169,14 +177,14 @@ static Py_ssize_t record_straight(
         by_a = partials[0].inputs && followed_by(s, a, &gated);
         by_b = arity == 2 && partials[1].inputs && followed_by(s, b, &gated);
         if (gated) break;
-        slots[0] = loaded(t, a);
-        if (arity == 2) slots[1] = loaded(t, b);
-        slots[arity] = loaded(t, (int)n);
+        own[0] = a;
+        own[1] = arity == 2 ? b : (int)n;
+        own[2] = (int)n;
         if (by_a) {
-            arrives(t, s, a, times(t, s, g, slope_of(t, rules, partials, slots)));
+            arrives(t, s, a, times(t, s, g, slope_of(t, rules, s, partials, own, slots)));
         }
         if (by_b) {
-            arrives(t, s, b, times(t, s, g, slope_of(t, rules, partials + 1, slots)));
+            arrives(t, s, b, times(t, s, g, slope_of(t, rules, s, partials + 1, own, slots)));
         }
     }
     head->count = t->count;
