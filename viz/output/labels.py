@@ -5,8 +5,10 @@ through it all the same. Here a *label* is either; lengths are points, y goes up
 """
 
 import re
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import nsmallest
 from itertools import pairwise, product
 from math import ceil, dist
 from typing import NamedTuple
@@ -23,7 +25,9 @@ RAISED = '<br/><font point-size="4"> </font>'  # below a label that stands above
 
 LETTER, LOW, HIGH = 5.2, -0.5, 7.5  # of a raised label: how wide, from where to where it goes up
 AIRS = 2.5, 1.0  # between a label and anything else; where there is no such place
-SPACING, CELL = 2.0, 24.0  # between points of a line; of a grid
+SPACING, CELL = 2.0, 6.0  # between points of a line; of a grid
+NEAR = 100  # points of its line near which a label may go
+MOST_POINTS = 300_000  # of all lines; a picture with more is left as it is
 OFFSETS = (0.0, 4.0, 9.0, 16.0)  # how much farther than it has to be a label may be from its edge
 POINTS_AN_INCH = 72
 
@@ -88,7 +92,7 @@ class Label(NamedTuple):
     def ways(self, air: float) -> Iterator[Spot]:
         """How far it could go to the right and up, the short ways first."""
         x, y = (self.box.left + self.box.right) / 2, (self.box.bottom + self.box.top) / 2
-        line = sorted(self.line, key=lambda point: dist(point, (x, y)))
+        line = nsmallest(NEAR, self.line, key=lambda point: dist(point, (x, y)))
         if self.along:
             yield from ((a - x, b - y) for a, b in line)
             return
@@ -106,9 +110,11 @@ class Crowd:
     def __init__(self) -> None:
         self.points: defaultdict[tuple[int, int], list[Spot]] = defaultdict(list)
         self.boxes: defaultdict[tuple[int, int], list[Box]] = defaultdict(list)
+        self.count = 0  # of points
 
-    def add_line(self, points: Iterable[Spot]) -> None:
+    def add_line(self, points: Sequence[Spot]) -> None:
         """A line, as points close to each other."""
+        self.count += len(points)
         for x, y in points:
             self.points[int(x // CELL), int(y // CELL)].append((x, y))
 
@@ -134,16 +140,20 @@ class Crowd:
         return next(free, (0.0, 0.0))
 
 
-def cleared(text: str) -> str:
+def cleared(text: str, seconds: float) -> str:
     """Move the labels that touch an edge, a box, a frame or each other.
 
     Args:
         text: DOT with the places of everything, as ``dot -Tdot`` writes it.
+        seconds: how long that may take; labels whose turn does not come stay.
 
     Returns:
         The same with other places of labels, where there are free ones.
     """
+    end = time.monotonic() + seconds
     crowd, labels = _labels_among(text)
+    if crowd.count > MOST_POINTS:
+        return text
     tight = []
     for label in labels:
         if crowd.free(label.box):
@@ -152,6 +162,8 @@ def cleared(text: str) -> str:
             tight.append(label)
     moved = {}
     for label in tight:
+        if time.monotonic() > end:
+            break
         x, y = crowd.way(label)
         crowd.add_box(label.box.at(x, y))
         moved[label.span] = f'"{label.place[0] + x:.2f},{label.place[1] + y:.2f}"'
@@ -170,6 +182,8 @@ def _labels_among(text: str) -> tuple[Crowd, list[Label]]:
     crowd, labels = Crowd(), []
     frames, usual = 0, {"width": "0.75", "height": "0.5"}  # as Graphviz has it
     for found in STATEMENT.finditer(text):
+        if crowd.count > MOST_POINTS:
+            break
         start = found.start(2)
         spans = {x[1]: (start + x.start(2), start + x.end(2)) for x in ATTRIBUTE.finditer(found[2])}
         have = {name: text[slice(*span)].strip('"') for name, span in spans.items()}
@@ -182,7 +196,7 @@ def _labels_among(text: str) -> tuple[Crowd, list[Label]]:
             frames += 1
             if frames > 1 and "lp" in have:  # the first is the whole, with its legend
                 labels.append(_frame_name(have, spans["lp"]))
-                crowd.add_line(_outline_points(have))
+                crowd.add_line(list(_outline_points(have)))
         elif found[1].strip() == "node":
             usual |= have
         elif "pos" in have:

@@ -32,6 +32,7 @@ DPI = 144  # of a raster picture: twice the size on paper, sharp on today's scre
 # What Graphviz draws in a second, and what a side may have: a larger picture has fewer for an inch.
 PIXELS, LONGEST_SIDE = 6_000_000, 32_000
 MEASURED = 0.4  # share of a raster picture's time in which its size has to be known
+CLEARED = 0.5  # share of what time a layout has left in which its labels are moved
 PAINTED = 0.6  # seconds that so many pixels take besides a second layout
 
 
@@ -147,7 +148,8 @@ def picture(source: str, form: str, engine: str = "dot", *, seconds: float | Non
     options, kind = [f"-K{engine}", f"-T{form}"], form.partition(":")[0]
     if engine == "dot" and RAISED in source and kind not in UNDRAWN:
         laid_out = _from_graphviz(source, form, ["-Kdot", "-Tdot"], seconds)
-        source, options[0] = cleared(laid_out.decode()), f"-K{LAID_OUT}"
+        free = CLEARED * (end - time.monotonic())
+        source, options[0] = cleared(laid_out.decode(), free), f"-K{LAID_OUT}"
         if kind in RASTER:
             options.append(f"-Gdpi={_resolution(source, BOUNDS)}")
         return _from_graphviz(source, form, options, end - time.monotonic())

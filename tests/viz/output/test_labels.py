@@ -65,16 +65,21 @@ def test_labels_of_a_comparison_touch_nothing(no_dot):
 
 def test_graphviz_alone_leads_edges_through_labels(no_dot, monkeypatch):
     source = draw_dot(lattice(4), compact=True).source
-    monkeypatch.setattr(pictures, "cleared", lambda text: text)
+    monkeypatch.setattr(pictures, "cleared", lambda text, seconds: text)
     assert touches(picture(source, "svg"))[0]
 
 
 @pytest.mark.parametrize("form", ["svg", "png", "pdf"])
 def test_every_format_has_its_labels_moved(no_dot, monkeypatch, form):
     asked = []
-    monkeypatch.setattr(pictures, "cleared", lambda text: asked.append(1) or cleared(text))
+    monkeypatch.setattr(
+        pictures, "cleared", lambda text, seconds: asked.append(1) or cleared(text, seconds)
+    )
     assert draw_dot(neuron()).pipe(form)
     assert asked
+
+
+SECONDS = 60.0  # time enough to move labels
 
 
 def laid_out(source):
@@ -83,11 +88,12 @@ def laid_out(source):
 
 def test_nothing_but_places_of_labels_changes(no_dot):
     text = laid_out(draw_dot(lattice(4), compact=True).source)
-    moved = cleared(text)
+    moved = cleared(text, SECONDS)
     assert moved != text
     place = re.compile(r'\blp="[^"]*"')
     assert place.sub("", moved) == place.sub("", text)
-    assert cleared(laid_out(draw_dot(lattice(1)).source)) == laid_out(draw_dot(lattice(1)).source)
+    alone = laid_out(draw_dot(lattice(1)).source)
+    assert cleared(alone, SECONDS) == alone
 
 
 def test_labels_of_awkward_graphs_are_read(no_dot):
@@ -113,7 +119,7 @@ def places(text):
 
 def test_a_label_goes_to_the_nearest_free_place():
     text = "digraph {\n" + edge("b", 100, label=True) + edge("c", 106) + "}"
-    ((x, y),) = places(cleared(text))
+    ((x, y),) = places(cleared(text, SECONDS))
     assert abs(x - 150) < labels.SPACING
     assert y + labels.HIGH < 100
 
@@ -121,7 +127,14 @@ def test_a_label_goes_to_the_nearest_free_place():
 def test_where_there_is_no_free_place_a_label_stays():
     many = "".join(edge(f"x{k}", k * 5, beyond=200) for k in range(60))
     text = "digraph {\n" + edge("b", 150, label=True) + many + "}"
-    assert cleared(text) == text.replace("150,153", "150.00,153.00")
+    assert cleared(text, SECONDS) == text.replace("150,153", "150.00,153.00")
+
+
+def test_labels_stay_where_the_time_is_up_or_lines_are_very_long(monkeypatch):
+    text = "digraph {\n" + edge("b", 100, label=True) + edge("c", 106) + "}"
+    assert cleared(text, -1.0) == text
+    monkeypatch.setattr(labels, "MOST_POINTS", 100)
+    assert cleared(text, SECONDS) == text
 
 
 def test_boxes_meet_where_they_have_more_than_a_side_in_common():
