@@ -101,6 +101,7 @@ class Place(NamedTuple):
 
 
 Places = Iterable[Place | None] | Callable[[], Iterable[Place | None]]
+Names = Mapping[int, str] | Callable[[], Mapping[int, str]]
 
 
 class PathError(RuntimeError):
@@ -157,7 +158,7 @@ class Code:
         instructions: what is computed, in order.
         outputs: the slots of the results.
         guards: the comparisons on the way.
-        names: what some slots are called.
+        namer: what some slots are called, or a function that finds it out when it is asked for.
         finder: for each instruction what it comes from, where that is known; or a function that
             finds it out, when it is asked for.
         ints: by their numbers the outputs that are plain ints, as the function returned them.
@@ -167,7 +168,7 @@ class Code:
         self, name: str, parameters: Iterable[str], arguments: Any, result: Any,
         captured: Iterable[Value], constants: Iterable[float],
         instructions: Iterable[Instruction], outputs: Iterable[int], guards: Iterable[Guard],
-        names: Mapping[int, str], places: Places, ints: Mapping[int, int] = {},
+        names: Names, places: Places, ints: Mapping[int, int] = {},
     ) -> None:  # fmt: skip
         self.name = name
         self.parameters = tuple(parameters)
@@ -178,7 +179,7 @@ class Code:
         self.instructions = tuple(instructions)
         self.outputs = tuple(outputs)
         self.guards = tuple(guards)
-        self.names = dict(names)
+        self.namer = names
         self.finder = places
         self.ints = dict(ints)
         vars(self)["frozen"] = True
@@ -199,6 +200,12 @@ class Code:
         )  # fmt: skip
 
     # --- content ----------------------------------------------------------------
+
+    @cached_property
+    def names(self) -> dict[int, str]:
+        """What some slots are called."""
+        found = self.namer
+        return dict(found() if callable(found) else found)
 
     @cached_property
     def places(self) -> tuple[Place | None, ...]:

@@ -142,7 +142,7 @@ class Builder:
             self._renumbered(kept, slot),
             [slot[x] for x in outputs],
             placed(self.guards, slot, len(order) - len(kept)),
-            _unique({slot[x]: text for x, text in names.items() if slot[x] >= 0}),
+            partial(_unique, {slot[x]: text for x, text in names.items() if slot[x] >= 0}),
             self._places_of(kept),
             ints,
         )
