@@ -12,7 +12,7 @@ from miniflow.tape.notes import Trace
 from miniflow.testing import vectors
 from miniflow.testing.graphs import CallGraph
 from miniflow.testing.report import Comparison, Culprit, derivative_name, short
-from miniflow.testing.rules import Fault, Rules
+from miniflow.testing.rules import Fault, Rules, jumps_everywhere
 from miniflow.testing.rules import slope as right_slope
 from miniflow.testing.subject import Subject
 
@@ -167,8 +167,8 @@ class Blame:
         """Whether what is no number would be one, if doubles went further."""
         if math.isfinite(adjoint) and math.isfinite(slope):
             return True
-        xs = [self.graph.values[x] for x in self.graph.operands[k]]
-        return math.isinf(right_slope(self.graph.ops[k], xs, j).value)
+        op, xs = self.graph.ops[k], [self.graph.values[x] for x in self.graph.operands[k]]
+        return jumps_everywhere(op, xs) or math.isinf(right_slope(op, xs, j).value)
 
     def strays(self) -> list[Culprit]:
         """Plain numbers that change with the inputs: what they come from is not recorded."""

@@ -240,10 +240,15 @@ def bend(op: Op, xs: Sequence[float], fixed: Sequence[bool], j: int, k: int) -> 
     return differences(first, _first_step_of(xs[k]))[0]
 
 
+def jumps_everywhere(op: Op, xs: Sequence[float]) -> bool:
+    """Whether a quotient jumps so closely that no step is short enough beside its operands."""
+    return op.name in QUOTIENTS and op in BUILTIN and not abs(xs[0]) < CLOSE * abs(xs[1])
+
+
 def best(value: Any, op: Op, xs: Sequence[float], by: tuple[int, ...]) -> Estimate:
     """The sharpest estimate of an operation's derivative."""
     jumps = op.name in QUOTIENTS and op in BUILTIN  # once for each length of the divisor
-    if jumps and not abs(xs[0]) < CLOSE * abs(xs[1]):
+    if jumps_everywhere(op, xs):
         return unknown("nobody", "it jumps everywhere nearby")
     mp_value = twin(op)
     smooth = op in BUILTIN and op.name in SMOOTH

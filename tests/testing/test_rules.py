@@ -7,8 +7,9 @@ import pytest
 from miniflow import Value
 from miniflow.ops import BUILTIN, TABLE
 from miniflow.tape.core import here
+from miniflow.testing import inspect_grads
 from miniflow.testing.graphs import CallGraph
-from miniflow.testing.rules import Rules
+from miniflow.testing.rules import QUOTIENTS, Rules
 from support import accuracy
 from support.profiles import scaled
 
@@ -36,6 +37,15 @@ def test_no_row_of_the_table_is_blamed(op):
             leaves = [Value(x) for x in xs]
             rules = Rules(CallGraph(table, leaves, [table.record(op, leaves)]))
             assert rules.faults(2, every=True) == []
+
+
+@pytest.mark.parametrize("divisor", [5e-324, -5e-324, -1e-310, 2.2e-308, 1e-20])
+@pytest.mark.parametrize("name", sorted(QUOTIENTS))
+def test_a_quotient_that_jumps_everywhere_is_not_blamed(name, divisor):
+    op = TABLE[name]
+    for a in (0.0209, -3.5, 1e300, 1e-300):
+        report = inspect_grads(lambda a, b: op(a, b) + a / 2, (a, divisor))
+        assert report.verdict != "wrong", str(report)
 
 
 def test_a_row_with_a_fault_is_blamed(row):
