@@ -76,6 +76,7 @@ class BatchOptions(NamedTuple):
     threads: int | None
     mean: bool = False
     in_axes: Any = 0
+    elsewhere: Any = None  # the Workers that run what is longer than a block
 
     def workers(self, work: int) -> int:
         """How many threads to use for so many instructions."""
@@ -118,6 +119,8 @@ def array_call(options: BatchOptions, path: Specialization, element: Any) -> Any
     limit = (1 << 62) if workers == 1 else BLOCK
     if workers is None:
         limit = (SPREAD - 1) // max(1, len(path.program))
+    if options.elsewhere is not None:
+        limit = min(limit, BLOCK)
     return ArrayCall(marked, options.mean, limit)
 
 
@@ -257,23 +260,27 @@ class BatchRun:
         if len(self.same):
             uniform = numpy.concatenate([self.same, captured]) if len(captured) else self.same
         shape = Shape(columns.layout + (None,) * len(captured), total)
-        code = self._code(path, shape)
+        elsewhere = self.options.elsewhere if count > BLOCK else None
+        code = self._code(path, shape) if elsewhere is None else self._sent(path)
         self._enter(path, code.outputs)
         workers = self.options.workers(count * len(path.program))
-        size = BLOCK if total or workers > 1 else count
+        size = BLOCK if total or workers > 1 or elsewhere is not None else count
         starts = range(0, count, size)
         direct = elements is None and not total and not self.chain
         out = self.out
         if not direct:
             out = numpy.empty((len(starts), code.outputs) if total else (code.outputs, count))
 
-        def block(k: int) -> Any:
+        def block(k: int) -> tuple[int, int, Any]:
             start = starts[k]
             length = min(size, count - start)
-            to = out[k] if total else out[:, start : start + length]
-            return code(columns, uniform, start, length, to)
+            return start, length, out[k] if total else out[:, start : start + length]
 
-        left = numpy.flatnonzero(numpy.concatenate(_parallel(block, len(starts), workers)))
+        if elsewhere is None:
+            failed = _parallel(lambda k: code(columns, uniform, *block(k)), len(starts), workers)
+        else:
+            failed = code.run(columns, uniform, map(block, range(len(starts))))
+        left = numpy.flatnonzero(numpy.concatenate(failed))
         places = self._places(path)
         if total:
             with numpy.errstate(all="ignore"):
@@ -294,6 +301,14 @@ class BatchRun:
             return path.batch_code(name, lambda program: self._native(program, shape, call))
         program = path.derived(self.chain)
         return LoopedBatch(path.evaluator(self.chain), len(program.outputs), shape)
+
+    def _sent(self, path: Specialization) -> Any:
+        """What has a path run by the workers of an executor."""
+        elsewhere, options, fma = self.options.elsewhere, self.options, self.cache.fma
+        return path.batch_code(
+            (self.chain, "elsewhere"),
+            lambda program: elsewhere.batch(program, options, path.backend, fma),
+        )
 
     def _native(self, program: Code, shape: Shape, call: Any) -> Any:
         """The machine code of a path."""

@@ -10,6 +10,7 @@ from miniflow.compiled.batch_run import BatchOptions, BatchRun
 from miniflow.compiled.captured import CapturedNumbers
 from miniflow.compiled.entries import EntryOp, OutputOp, call_specialized
 from miniflow.compiled.evaluators import choose_backend
+from miniflow.compiled.executors import Workers, an_executor
 from miniflow.compiled.function import CompiledFunction
 from miniflow.compiled.paths import Chain, SpecializationCache
 from miniflow.program.structures import (
@@ -92,16 +93,19 @@ class Vmapped(CompiledFunction):
 
     def __init__(
         self, f: Function, in_axes: Any, reduce: str | None, *, precise: bool, fma: bool,
-        threads: int | None,
+        threads: int | None, executor: Any,
     ) -> None:  # fmt: skip
         backend = choose_backend("auto", "vmap")
         super().__init__(f, backend="native" if backend == "auto" else backend, fma=fma)
         self.in_axes = in_axes
         self.reduce = reduce
-        self.options = BatchOptions(reduce is not None, precise, threads, reduce == "mean", in_axes)
+        elsewhere = None if executor is None else Workers(executor)
+        self.options = BatchOptions(
+            reduce is not None, precise, threads, reduce == "mean", in_axes, elsewhere
+        )
 
     def recipe(self) -> tuple[Any, ...]:
-        """What makes another one like it, and of what."""
+        """What makes another one like it, and of what; an executor does not travel."""
         _, precise, threads, *_ = self.options
         make = partial(vmap, precise=precise, fma=self.fma, threads=threads)
         return make, self.f, self.in_axes, self.reduce
@@ -216,7 +220,7 @@ def assemble(result: Any, outputs: Any, *, total: bool) -> Any:
 
 def vmap(
     f: Function, in_axes: Any = 0, reduce: str | None = None, *, precise: bool = False,
-    fma: bool = False, threads: int | None = None,
+    fma: bool = False, threads: int | None = None, executor: Any = None,
 ) -> Vmapped:  # fmt: skip
     """Compile a function of scalars to run over a batch, several elements at a time.
 
@@ -234,6 +238,11 @@ def vmap(
         fma: whether products may be fused with sums, which rounds once instead of twice.
         threads: how many threads to use; None for all processors on large batches, one on
             small ones.
+        executor: one of `concurrent.futures` or like them (Dask's ``client.get_executor()``,
+            mpi4py's, loky's), whose workers run batches of more than 8,192 elements, in
+            blocks of so many. The answers are the same bit for bit, whatever the executor and
+            its workers (on processors of several kinds: with `precise`). A worker gets the
+            recorded program, not the function, and compiles it.
 
     Returns:
         A function of batches. Results are arrays with the batch along the first axis, or
@@ -242,7 +251,10 @@ def vmap(
     Raises:
         ValueError: `reduce` or `threads` is none of the above; from the returned function:
             batches of different lengths, or nothing that runs along the batch.
-        TypeError: an argument has no axis to run along, or f returns different structures.
+        TypeError: an argument has no axis to run along, or f returns different structures;
+            `executor` is none.
+        RuntimeError: from the returned function: the executor has lost a block, such as with
+            a worker that died; what it raised is the cause.
 
     Example:
         >>> import numpy
@@ -255,4 +267,6 @@ def vmap(
         raise ValueError(f"vmap: reduce must be None, 'sum' or 'mean', got {reduce!r}")
     if threads is not None and (type(threads) is not int or threads < 1):
         raise ValueError(f"vmap: threads must be None or an int from 1 on, got {threads!r}")
-    return Vmapped(f, in_axes, reduce, precise=precise, fma=bool(fma), threads=threads)
+    an_executor("vmap", executor)
+    how = {"precise": precise, "fma": bool(fma), "threads": threads, "executor": executor}
+    return Vmapped(f, in_axes, reduce, **how)

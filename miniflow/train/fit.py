@@ -14,6 +14,7 @@ def fit(
     shuffle: bool = True, initial_epoch: int = 0, validation_freq: int | Collection[int] = 1,
     seed: int | None = None, verbose: Any = "auto", sample_weight: Any = None,
     class_weight: Any = None, steps_per_epoch: int | None = None,
+    executor: Any = None,
 ) -> History:  # fmt: skip
     """Train a model on data.
 
@@ -53,6 +54,9 @@ def fit(
         sample_weight: what each sample's loss is multiplied with.
         class_weight: the same by class number, a dict; 1 for a class that it does not have.
         steps_per_epoch: how many batches of a stream make an epoch.
+        executor: one of `concurrent.futures` or like them, as of `vmap`: its workers run each batch
+            of more than 8,192 samples, in blocks of so many; smaller ones are run here.
+            The model is the same bit for bit, whatever the executor.
 
     Returns:
         The numbers of all epochs, in its ``history``; it is ``model.history``, too. The loss is
@@ -63,6 +67,8 @@ def fit(
             loss; a batch larger than the data; nothing left to train or validate with. Nothing
             has changed then.
         TypeError: an argument is of a wrong type; nothing has changed.
+        RuntimeError: the executor has lost a block, such as with a worker that died; what it raised
+            is the cause. The model is as after the last whole step.
 
     Example:
         >>> from miniflow.nn import MLP

@@ -8,6 +8,7 @@ arrays alone, and nothing is written into the model while it runs.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from miniflow.compiled.executors import an_executor
 from miniflow.compiled.vmap import vmap
 from miniflow.optim.optimizer import put
 from miniflow.program.freeze import freeze
@@ -26,9 +27,13 @@ class Network:
 
     Attributes:
         moved: how many parameters the optimiser moves.
+        executor: what large batches are spread over, None if they are not.
     """
 
-    def __init__(self, who: str, model: Any, moved: Iterable[Value] = ()) -> None:
+    def __init__(
+        self, who: str, model: Any, moved: Iterable[Value] = (), executor: Any = None
+    ) -> None:
+        self.executor = an_executor(who, executor)
         parameters = None if isinstance(model, type) else getattr(model, "parameters", None)
         if not callable(model) or not callable(parameters):
             raise TypeError(
@@ -97,7 +102,7 @@ class Network:
                 slopes = pullback([outputs[0]], [1.0], p.tolist(), recorded=True)
             return outputs[0], outputs[1:], numpy.array(slopes, dtype=object)
 
-        return vmap(step, in_axes=(None, *extras.axes), reduce="sum")
+        return self._batched(step, extras.axes)
 
     def scores(
         self, loss: Objective, metrics: Sequence[Metric], extras: "Extras"
@@ -109,7 +114,11 @@ class Network:
             outputs, _ = self.replayed(score, p, columns)
             return outputs[0], outputs[1:]
 
-        return vmap(scores, in_axes=(None, *extras.axes), reduce="sum")
+        return self._batched(scores, extras.axes)
+
+    def _batched(self, f: Callable[..., Any], axes: tuple[int, ...]) -> Callable[..., Any]:
+        """The sums over a batch of a function of the parameters and a sample."""
+        return vmap(f, in_axes=(None, *axes), reduce="sum", executor=self.executor)
 
     def predictions(self) -> Callable[..., Any]:
         """A function of the parameters and a batch: what the model says of each sample."""

@@ -44,6 +44,7 @@ class Training:
         batch_size: int | None, validation_data: Any, validation_split: float, metrics: Any,
         callbacks: Any, shuffle: bool, initial_epoch: int, validation_freq: Any, seed: Any,
         verbose: Any, sample_weight: Any, class_weight: Any, steps_per_epoch: int | None,
+        executor: Any,
     ) -> None:  # fmt: skip
         self.model = model
         self.epochs = whole_number("fit: epochs", epochs, 0)
@@ -52,7 +53,7 @@ class Training:
         self.shuffle = bool(shuffle)
         Network("fit", model)  # is it a model at all
         self.optimizer = _optimizer(model, optimizer)
-        self.network = Network("fit", model, self.optimizer.parameters)
+        self.network = Network("fit", model, self.optimizer.parameters, executor)
         self.callbacks = CallbackList("fit", callbacks)
         self.progress = Progress("fit", verbose)
         given_seed = None if seed is None else whole_number("fit: seed", seed, 0)
