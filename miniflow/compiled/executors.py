@@ -23,7 +23,7 @@ from miniflow.program.structures import NUMBER_LEAF
 from miniflow.util.words import shown
 
 AHEAD = 64  # blocks on their way at once: more would only take memory
-KEPT = 64  # programs that a worker keeps
+MOST_KEPT = 64  # programs that a worker keeps
 
 
 def an_executor(who: str, executor: Any) -> Any:
@@ -82,7 +82,7 @@ class Spread:
             for start, count, out in blocks:
                 if len(waiting) == AHEAD:
                     failed.append(self._taken(*waiting.popleft()))
-                block = Block(columns.places, _cut(arrays, start, count), uniform, count)
+                block = BlockNumbers(columns.places, _copied(arrays, start, count), uniform, count)
                 text = None if self.sent else self.text
                 waiting.append((self._submitted(text, block), block, out))
             while waiting:
@@ -93,13 +93,13 @@ class Spread:
         self.sent = True
         return failed
 
-    def _submitted(self, text: bytes | None, block: "Block") -> Any:
+    def _submitted(self, text: bytes | None, block: "BlockNumbers") -> Any:
         try:
             return self.executor.submit(run_block, self.name, text, block)
         except Exception as error:
             raise self._lost(error) from error
 
-    def _taken(self, future: Any, block: "Block", out: Any) -> Any:
+    def _taken(self, future: Any, block: "BlockNumbers", out: Any) -> Any:
         """Put a block's numbers where they belong; whether its elements have left the path."""
         import numpy
 
@@ -110,7 +110,7 @@ class Spread:
             raise answer
         numbers, failed = answer
         out[...] = numbers
-        return numpy.zeros(block.count, dtype=bool) if failed is None else failed
+        return numpy.zeros(block.length, dtype=bool) if failed is None else failed
 
     def _result(self, future: Any) -> Any:
         try:
@@ -126,16 +126,16 @@ class Spread:
         )
 
 
-class Block(NamedTuple):
+class BlockNumbers(NamedTuple):
     """A block of a batch: which of an element's numbers run along it, these, and the others."""
 
     places: list[int]
     numbers: Any
     uniform: Any
-    count: int
+    length: int
 
 
-def _cut(arrays: list[Any], start: int, count: int) -> Any:
+def _copied(arrays: list[Any], start: int, count: int) -> Any:
     """Some elements of all columns, side by side."""
     import numpy
 
@@ -157,7 +157,7 @@ def packed(program: Code, total: bool, precise: bool, backend: str, fma: bool) -
         TypeError: such a function cannot be pickled.
     """
     place = {op: k for k, op in enumerate({step.op: None for step in program.instructions})}
-    own = {op.name: _parts(op) for op in place if op not in BUILTIN}
+    own = {op.name: _row_parts(op) for op in place if op not in BUILTIN}
     steps = [(place[op], operands) for op, operands in program.instructions]
     inputs = program.inputs + len(program.captured)
     try:
@@ -197,7 +197,7 @@ def unpacked(text: bytes) -> tuple[Code, bool, bool, str, bool]:
     return program, *how
 
 
-def _parts(op: Op) -> tuple[Any, ...]:
+def _row_parts(op: Op) -> tuple[Any, ...]:
     """What a row is made of; its partials are parts of other programs."""
     facts = ("text", "python", "c", "commutative", "packable", "selects")
     given = {name: getattr(op, name) for name in facts}
@@ -220,7 +220,7 @@ def _version() -> str:
 # --- what a worker does --------------------------------------------------------------
 
 
-def run_block(name: str, text: bytes | None, block: Block) -> Any:
+def run_block(name: str, text: bytes | None, block: BlockNumbers) -> Any:
     """The numbers of a block and which elements have left the path; None without the program.
 
     An error is returned: what is raised comes from the executor alone.
@@ -240,7 +240,7 @@ class BlockRunner:
         self.code: Any = None
         self.lock = threading.Lock()
 
-    def __call__(self, block: Block) -> tuple[Any, Any]:
+    def __call__(self, block: BlockNumbers) -> tuple[Any, Any]:
         """The numbers of each output, or their sums; which elements have left the path."""
         import numpy
 
@@ -249,8 +249,8 @@ class BlockRunner:
         with self.lock:
             if self.code is None:
                 self.code = self._compiled(Shape(columns.layout, self.total))
-        out = numpy.empty(count if self.total else (count, block.count))
-        failed = self.code(columns, block.uniform, 0, block.count, out)
+        out = numpy.empty(count if self.total else (count, block.length))
+        failed = self.code(columns, block.uniform, 0, block.length, out)
         return out, failed if self.program.guards else None
 
     def _compiled(self, shape: Shape) -> Any:
@@ -272,7 +272,7 @@ def _known(name: str, text: bytes | None) -> BlockRunner | None:
     with _lock:
         if name not in _runners and text is not None:
             _runners[name] = BlockRunner(text)
-            if len(_runners) > KEPT:
+            if len(_runners) > MOST_KEPT:
                 _runners.popitem(last=False)
         if name in _runners:
             _runners.move_to_end(name)

@@ -36,6 +36,28 @@ class Samples(NamedTuple):
         """Some of them."""
         return Samples(*(a if a is None else a[start:stop] for a in self))
 
+    # of data in chunks these may be others, or take a while; see `Chunks`
+
+    def head(self) -> "Samples":
+        """The first of them, as many as come at once."""
+        return self
+
+    def then(self, change: Callable[["Samples"], "Samples"]) -> "Samples":
+        """They, changed."""
+        return change(self)
+
+    def checked(self, change: Callable[["Samples"], "Samples"]) -> "Samples":
+        """They themselves: they have been checked; `change` is what will be done with them."""
+        return self
+
+    def counted(self) -> "Samples":
+        """They themselves: it is known how many there are."""
+        return self
+
+    def batches(self, size: int) -> "ArrayBatches":
+        """All of them in batches."""
+        return ArrayBatches(self, size)
+
 
 def given_samples(who: str, x: Any, y: Any, weights: Any = None, *, name: str = "") -> Samples:
     """Data as arrays of doubles.
@@ -57,15 +79,23 @@ def given_samples(who: str, x: Any, y: Any, weights: Any = None, *, name: str = 
     _same_length(f"{named}x", found.x, f"{named}y", found.y)
     if weights is None:
         return found
+    w = sample_weights(named, found.x, weights)
+    if not w.any():
+        raise ValueError(f"{named}sample_weight must be numbers from 0 on, and not all 0")
+    return found._replace(weights=w)
+
+
+def sample_weights(named: str, x: Any, weights: Any) -> Any:
+    """A weight for each sample of x, as an array of doubles."""
     w = numbers_in(f"{named}sample_weight", weights)
-    _same_length(f"{named}x", found.x, f"{named}sample_weight", w)
+    _same_length(f"{named}x", x, f"{named}sample_weight", w)
     if w.ndim != 1:
         raise ValueError(
             f"{named}sample_weight must have one number for each sample, got {w.shape}"
         )
-    if (w < 0).any() or not w.any():
+    if (w < 0).any():
         raise ValueError(f"{named}sample_weight must be numbers from 0 on, and not all 0")
-    return found._replace(weights=w)
+    return w
 
 
 def numbers_in(what: str, data: Any) -> Any:
@@ -184,7 +214,7 @@ def whole_number(what: str, x: Any, least: int) -> int:
     return int(number)
 
 
-def split_samples(samples: Samples, share: Any) -> tuple[Samples, Samples | None]:
+def split_samples(samples: Any, share: Any) -> tuple[Any, Any]:
     """The samples to train with, and the last ones, `share` of all, to validate with.
 
     Raises:
@@ -335,7 +365,14 @@ def is_stream(x: Any) -> bool:
     """Whether x gives batches rather than samples: an iterator, or a function that makes one."""
     if isinstance(x, (list, tuple, str, bytes, Mapping)) or hasattr(x, "__array__"):
         return False
+    if is_dask(x):
+        return False
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(x, numpy.ndarray):
         return False
     return callable(x) or (isinstance(x, Iterable) and not hasattr(x, "to_numpy"))
+
+
+def is_dask(x: Any) -> bool:
+    """Whether x is one of Dask's collections: an array, or a frame, that is not computed yet."""
+    return hasattr(x, "__dask_graph__")

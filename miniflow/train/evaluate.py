@@ -4,17 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from miniflow.train.callbacks import CallbackList
-from miniflow.train.data import (
-    ArrayBatches,
-    Samples,
-    StreamBatches,
-    Taken,
-    batch_length,
-    given_samples,
-    is_stream,
-    numbers_in,
-    whole_number,
-)
+from miniflow.train.chunks import given_data
+from miniflow.train.data import StreamBatches, Taken, batch_length, is_stream, whole_number
 from miniflow.train.network import Network, plain_numbers
 from miniflow.train.problem import Logs, Problem, evaluating, first_prediction
 from miniflow.train.progress import Progress
@@ -64,10 +55,10 @@ def evaluate(
         problem = Problem("evaluate", network, batches.first(), loss, metrics)
         batches.fitted = problem.fitted
     else:
-        samples = given_samples("evaluate", x, y, sample_weight)
+        samples = given_data("evaluate", x, y, sample_weight).counted()
         size = batch_length("evaluate", batch_size, samples.total)
-        problem = Problem("evaluate", network, samples, loss, metrics)
-        batches = ArrayBatches(problem.fitted(samples), size)
+        problem = Problem("evaluate", network, samples.head(), loss, metrics)
+        batches = samples.then(problem.fitted).batches(size)
     listeners, progress = CallbackList("evaluate", callbacks), Progress("evaluate", verbose)
     params = {"verbose": progress.kind, "epochs": 1, "steps": batches.steps}
     listeners.introduce(model, params)
@@ -139,10 +130,10 @@ def predict(
         batches = StreamBatches("predict", x, steps, targets=False)
         first = batches.first().x[0]
     else:
-        samples = Samples(numbers_in("predict: x", x))
-        first = samples.x[0]
+        samples = given_data("predict", x, targets=False).counted()
+        first = samples.head().x[0]
         size = batch_length("predict", batch_size, samples.total)
-        batches = ArrayBatches(samples, size)
+        batches = samples.batches(size)
     first_prediction("predict", model, first)
     listeners, progress = CallbackList("predict", callbacks), Progress("predict", verbose)
     params = {"verbose": progress.kind, "epochs": 1, "steps": batches.steps}

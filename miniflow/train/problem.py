@@ -137,6 +137,20 @@ def evaluating(model: Any) -> Any:
     return in_mode(model, training=False)
 
 
+def weighed(samples: Samples, by_class: Any) -> Samples:
+    """Samples with weights by their classes, besides their own; `by_class` may be None.
+
+    Raises:
+        TypeError, ValueError: as `class_weights` does.
+    """
+    if by_class is None:
+        return samples
+    weights = class_weights(samples.y, by_class)
+    return samples._replace(
+        weights=weights if samples.weights is None else weights * samples.weights
+    )
+
+
 def class_weights(y: Any, weights: Any) -> Any:
     """A weight for each sample by its class; a class that is not named has 1.
 

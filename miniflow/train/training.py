@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Collection, Iterable
+from functools import partial
 from importlib import import_module
 from itertools import islice
 from time import perf_counter
@@ -9,13 +10,12 @@ from typing import Any
 
 from miniflow import optim
 from miniflow.train.callbacks import CallbackList
+from miniflow.train.chunks import given_data
 from miniflow.train.data import (
-    ArrayBatches,
     Samples,
     StreamBatches,
     Taken,
     batch_length,
-    given_samples,
     is_stream,
     split_samples,
     whole_number,
@@ -24,7 +24,7 @@ from miniflow.train.evaluate import scores_of
 from miniflow.train.history import History
 from miniflow.train.interrupts import WholeSteps
 from miniflow.train.network import Extras, Network, listed, plain_numbers, scored
-from miniflow.train.problem import Logs, Problem, class_weights, in_mode
+from miniflow.train.problem import Logs, Problem, in_mode, weighed
 from miniflow.train.progress import BAR, Progress
 from miniflow.train.saving import BackupAndRestore
 from miniflow.util.words import shown
@@ -90,20 +90,19 @@ class Training:
         else:
             if steps is not None:
                 raise ValueError("fit: steps_per_epoch is for streams of batches; give batch_size")
-            samples = given_samples("fit", x, y, sample_weight)
-            self.problem = Problem("fit", self.network, samples, loss, metrics)
-            samples = self.problem.fitted(samples)
+            samples = given_data("fit", x, y, sample_weight)
+            head = samples.head()
+            self.problem = Problem("fit", self.network, head, loss, metrics)
+            weigh = partial(weighed, by_class=class_weight)
+            samples = samples.then(self.problem.fitted).checked(weigh)
             samples, held_out = split_samples(
                 samples, 0.0 if validation_data is not None else split
             )
-            if class_weight is not None:
-                weights = class_weights(samples.y, class_weight)
-                samples = samples._replace(
-                    weights=weights if samples.weights is None else weights * samples.weights
-                )
-            self.weighted, self.first_sample = samples.weights is not None, samples.x[0]
+            samples = samples.then(weigh)
+            self.weighted = sample_weight is not None or class_weight is not None
+            self.first_sample = head.x[0]
             size = batch_length("fit", batch_size, samples.total)
-            self.batches = ArrayBatches(samples, size)
+            self.batches = samples.batches(size)
         self.validation = self._validation(validation_data, held_out, size)
 
     def _only_samples(self, **given: Any) -> None:
@@ -112,7 +111,7 @@ class Training:
             if x is not None:
                 raise ValueError(f"fit: {name} is for arrays; batches of a stream have their own")
 
-    def _validation(self, data: Any, samples: Samples | None, size: int | None) -> Any:
+    def _validation(self, data: Any, samples: Any, size: int | None) -> Any:
         """The batches to validate with, None if there are none."""
         if data is not None and is_stream(data):
             return StreamBatches("fit: validation_data", data, None)
@@ -123,18 +122,22 @@ class Training:
                     f"{shown(data)}"
                 )
             vx, vy, weights = (*data, None)[:3]
-            samples = given_samples("fit", vx, vy, weights, name="validation_data")
-            if samples.x.shape[1:] != self.first_sample.shape:
-                raise ValueError(
-                    f"fit: validation_data has samples of shape {samples.x.shape[1:]}, x has "
-                    f"{self.first_sample.shape}"
-                )
-            samples = self.problem.fitted(samples, "validation_data")
+            samples = given_data("fit", vx, vy, weights, name="validation_data")
+            samples = samples.then(self._like_first)
+            samples = samples.then(partial(self.problem.fitted, name="validation_data"))
+            samples = samples.checked(_as_is)
         if samples is None:
             return None
-        return ArrayBatches(
-            samples, min(size or batch_length("fit", None, samples.total), samples.total)
-        )
+        return samples.batches(min(size or batch_length("fit", None, samples.total), samples.total))
+
+    def _like_first(self, samples: Samples) -> Samples:
+        """Samples to validate with, if they have the shape of those to train with."""
+        if samples.x.shape[1:] != self.first_sample.shape:
+            raise ValueError(
+                f"fit: validation_data has samples of shape {samples.x.shape[1:]}, x has "
+                f"{self.first_sample.shape}"
+            )
+        return samples
 
     # --- running --------------------------------------------------------------------
 
@@ -401,6 +404,10 @@ def _optimizer(model: Any, optimizer: Any) -> Any:
 
 def _is_optimizer(x: Any) -> bool:
     return isinstance(x, type) and issubclass(x, optim.Optimizer) and x is not optim.Optimizer
+
+
+def _as_is(samples: Samples) -> Samples:
+    return samples
 
 
 def _frequency(freq: Any) -> int | Collection[int]:
