@@ -82,7 +82,8 @@ class Spread:
             for start, count, out in blocks:
                 if len(waiting) == AHEAD:
                     failed.append(self._taken(*waiting.popleft()))
-                block = BlockNumbers(columns.places, _copied(arrays, start, count), uniform, count)
+                numbers = _rows_beside(arrays, start, count)
+                block = BlockNumbers(columns.places, numbers, uniform, count)
                 text = None if self.sent else self.text
                 waiting.append((self._submitted(text, block), block, out))
             while waiting:
@@ -135,7 +136,7 @@ class BlockNumbers(NamedTuple):
     length: int
 
 
-def _copied(arrays: list[Any], start: int, count: int) -> Any:
+def _rows_beside(arrays: list[Any], start: int, count: int) -> Any:
     """Some elements of all columns, side by side."""
     import numpy
 

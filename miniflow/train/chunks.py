@@ -23,7 +23,7 @@ from miniflow.util.words import shown
 Change = Callable[[Samples], Samples]
 
 
-class Piece(NamedTuple):
+class ChunkRows(NamedTuple):
     """Rows of a chunk, from `start` to before `stop`."""
 
     chunk: int
@@ -45,10 +45,10 @@ class Chunks:
         self.targets = targets
         self.arrays = self._alike(arrays)
         self.changes: tuple[Change, ...] = ()
-        self.pieces: list[Piece] | None = None  # None until their lengths are known
+        self.pieces: list[ChunkRows] | None = None  # None until their lengths are known
         lengths = self.arrays["x"].chunks[0]
         if not any(map(isnan, lengths)):
-            self.pieces = _pieces(lengths)
+            self.pieces = _rows_of(lengths)
             self._not_empty()
 
     def _alike(self, arrays: dict[str, Any]) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class Chunks:
             samples = change(samples)
         return samples
 
-    def taken(self, piece: Piece) -> Samples:
+    def taken(self, piece: ChunkRows) -> Samples:
         """The samples of a piece.
 
         Raises:
@@ -138,20 +138,20 @@ class Chunks:
 
     def then(self, change: Change) -> "Chunks":
         """The samples, changed."""
-        found = self._copied()
+        found = self._alike_but()
         found.changes += (change,)
         return found
 
     def checked(self, change: Change) -> "Chunks":
         """The same, once all chunks have been computed, one by one, checked and tried to change."""
-        found, lengths, weighty = self._copied(), [], "sample_weight" not in self.arrays
+        found, lengths, weighty = self._alike_but(), [], "sample_weight" not in self.arrays
         for chunk in range(self.arrays["x"].numblocks[0]):
             samples = self._computed(chunk)
             lengths.append(0 if samples is None else samples.total)
             if samples is not None:
                 change(samples)
                 weighty = weighty or bool(samples.weights.any())
-        found.pieces = _pieces(lengths)
+        found.pieces = _rows_of(lengths)
         found._not_empty()
         if not weighty:
             raise ValueError(f"{self.who}: {self.name}sample_weight must not be 0 for all samples")
@@ -163,29 +163,29 @@ class Chunks:
 
     def part(self, start: int, stop: int) -> "Chunks":
         """Some of the samples."""
-        found, first = self._copied(), 0
+        found, first = self._alike_but(), 0
         found.pieces = []
         assert self.pieces is not None
         for chunk, low, high in self.pieces:
             cut = max(low, low + start - first), min(high, low + stop - first)
             first += high - low
             if cut[0] < cut[1]:
-                found.pieces.append(Piece(chunk, *cut))
+                found.pieces.append(ChunkRows(chunk, *cut))
         return found
 
     def batches(self, size: int) -> "ChunkBatches":
         """All of them in batches."""
         return ChunkBatches(self, size)
 
-    def _copied(self) -> "Chunks":
+    def _alike_but(self) -> "Chunks":
         found = Chunks.__new__(Chunks)
         vars(found).update(vars(self))
         return found
 
 
-def _pieces(lengths: Sequence[float]) -> list[Piece]:
+def _rows_of(lengths: Sequence[float]) -> list[ChunkRows]:
     """All rows of chunks that are not empty."""
-    return [Piece(k, 0, int(length)) for k, length in enumerate(lengths) if length]
+    return [ChunkRows(k, 0, int(length)) for k, length in enumerate(lengths) if length]
 
 
 def _lengths(array: Any) -> str:
