@@ -48,7 +48,7 @@ class Chunks:
         self.pieces: list[ChunkRows] | None = None  # None until their lengths are known
         lengths = self.arrays["x"].chunks[0]
         if not any(map(isnan, lengths)):
-            self.pieces = _rows_of(lengths)
+            self.pieces = _nonempty(lengths)
             self._not_empty()
 
     def _alike(self, arrays: dict[str, Any]) -> dict[str, Any]:
@@ -62,6 +62,8 @@ class Chunks:
                     f"dask.array.from_array({name}, chunks=...), got {shown(array)}"
                 )
             found[name] = array.to_dask_array() if hasattr(array, "to_dask_array") else array
+            if not isinstance(getattr(found[name], "chunks", None), tuple):
+                raise TypeError(f"{what} must be a Dask array or frame, got {shown(array)}")
             _whole_rows(what, name, found[name])
         (first, x), *others = found.items()
         for name, array in others:
@@ -151,7 +153,7 @@ class Chunks:
             if samples is not None:
                 change(samples)
                 weighty = weighty or bool(samples.weights.any())
-        found.pieces = _rows_of(lengths)
+        found.pieces = _nonempty(lengths)
         found._not_empty()
         if not weighty:
             raise ValueError(f"{self.who}: {self.name}sample_weight must not be 0 for all samples")
@@ -183,7 +185,7 @@ class Chunks:
         return found
 
 
-def _rows_of(lengths: Sequence[float]) -> list[ChunkRows]:
+def _nonempty(lengths: Sequence[float]) -> list[ChunkRows]:
     """All rows of chunks that are not empty."""
     return [ChunkRows(k, 0, int(length)) for k, length in enumerate(lengths) if length]
 

@@ -174,7 +174,7 @@ def _finite(what: str, array: Any) -> None:
 
 def _same_length(first: str, a: Any, second: str, b: Any) -> None:
     if len(a) != len(b):
-        name = re.sub(r"^.*?: ", "", second)
+        name = re.sub(r"^.*: ", "", second)
         raise ValueError(f"{first} has {len(a)} samples, {name} has {len(b)}; they must be as many")
 
 
