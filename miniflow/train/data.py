@@ -7,7 +7,8 @@ by side, so that the batch kernels read them without copying: arrays are kept tr
 import operator
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from inspect import signature
 from itertools import islice
 from math import floor
 from typing import Any, NamedTuple
@@ -17,6 +18,8 @@ from miniflow.tape.core import Value
 from miniflow.util.words import shown
 
 USUAL = 32  # samples of a batch
+COMPLETE = "drop such samples, or fill them in, before training"
+NO_STREAMS = (list, tuple, range, str, bytes, Mapping, Set)  # can be gone through, and no batches
 Taken = tuple[int, tuple[Any, ...]]  # how many samples, and their arrays
 
 
@@ -114,7 +117,7 @@ def numbers_in(what: str, data: Any) -> Any:
     if array.ndim == 0:
         raise TypeError(f"{what} must be samples of numbers: a list or an array, got {shown(data)}")
     if array.dtype.kind not in "biufO":
-        raise TypeError(f"{what} {_not_numbers(array)}")
+        raise TypeError(f"{what} {_not_numbers(what, array)}")
     if array.dtype == object:
         array = _from_objects(what, array)
     array = numpy.ascontiguousarray(array, dtype=float)
@@ -134,13 +137,15 @@ def _ragged(samples: Any) -> str:
     return f": sample 0 has {first} numbers, sample {other} {second}"
 
 
-def _not_numbers(array: Any) -> str:
-    if array.dtype.kind in "US":
-        return (
-            f"holds strings, such as {array.flat[0]!s:.30}; number the classes: "
-            "names = sorted(set(y)); y = [names.index(label) for label in y]"
+def _not_numbers(what: str, array: Any) -> str:
+    if array.dtype.kind not in "US":
+        return f"holds {array.dtype}, not real numbers; convert it to floats"
+    remedy = "convert them to numbers before"
+    if what.endswith(" y"):
+        remedy = (
+            "number the classes: names = sorted(set(y)); y = [names.index(label) for label in y]"
         )
-    return f"holds {array.dtype}, not real numbers; convert it to floats"
+    return f"holds strings, such as {array.flat[0]!s:.30}; {remedy}"
 
 
 def _from_objects(what: str, array: Any) -> Any:
@@ -150,11 +155,13 @@ def _from_objects(what: str, array: Any) -> Any:
     for k, sample in enumerate(array):
         for x in numpy.ravel(numpy.array(sample, dtype=object)).tolist():
             if isinstance(x, (str, bytes)):
-                raise TypeError(f"{what} {_not_numbers(numpy.array([x]))}")
+                raise TypeError(f"{what} {_not_numbers(what, numpy.array([x]))}")
             if isinstance(x, Value):
                 raise TypeError(f"{what}, sample {k}, holds a Value; give its number, v.data")
             if hasattr(x, "__len__"):
                 raise ValueError(f"{what} has samples of different lengths{_ragged(array)}")
+            if x is None or repr(x) == "<NA>":  # pandas's
+                raise TypeError(f"{what}, sample {k}, has {x} for a number; {COMPLETE}")
             real(x, f"{what}, sample {k}")
     return array.astype(float)
 
@@ -166,16 +173,38 @@ def _finite(what: str, array: Any) -> None:
         return
     sample, *column = (int(k) for k in numpy.argwhere(~numpy.isfinite(array))[0])
     place = f"sample {sample}" + "".join(f", column {k}" for k in column)
-    raise ValueError(
-        f"{what} has {array[(sample, *column)]} in {place}; drop such samples, or fill "
-        "them in, before training"
-    )
+    raise ValueError(f"{what} has {array[(sample, *column)]} in {place}; {COMPLETE}")
 
 
 def _same_length(first: str, a: Any, second: str, b: Any) -> None:
     if len(a) != len(b):
         name = re.sub(r"^.*: ", "", second)
         raise ValueError(f"{first} has {len(a)} samples, {name} has {len(b)}; they must be as many")
+
+
+def only_stream(who: str, x: Any, **given: Any) -> None:
+    """Refuse, with batches, what is for samples: a batch has its own.
+
+    Raises:
+        ValueError: one of `given` is not None.
+    """
+    for name, other in given.items():
+        if other is not None:
+            raise ValueError(
+                f"{who}: {name} is for samples, and x is a stream of batches, {shown(x)}, which "
+                "have their own"
+            )
+
+
+def only_samples(who: str, **given: Any) -> None:
+    """Refuse, with samples, what is for batches.
+
+    Raises:
+        ValueError: one of `given` is not None.
+    """
+    for name, other in given.items():
+        if other is not None:
+            raise ValueError(f"{who}: {name} is for streams of batches; give batch_size")
 
 
 # --- how samples are divided ---------------------------------------------------------
@@ -295,6 +324,9 @@ class StreamBatches:
 
     They are made anew each epoch by a function or by anything that can be gone through again. A
     generator lasts for one epoch, or for `steps` batches in each.
+
+    Attributes:
+        fitted: what refuses a batch, with its name, that does not fit the model and the loss.
     """
 
     def __init__(self, who: str, source: Any, steps: int | None, targets: bool = True) -> None:
@@ -303,16 +335,32 @@ class StreamBatches:
         self.steps = steps
         self.targets = targets
         self.begun: Iterator[Any] | None = None
-        self.fitted: Callable[[Samples], Samples] = lambda samples: (
-            samples
-        )  # refuses what does not fit
+        self.fitted: Callable[[Samples, str], Samples] = lambda samples, _: samples
         if isinstance(source, Iterator):
             self.begun = source
 
     def _given(self) -> Iterator[Any]:
         if self.begun is not None:
             return self.begun
-        return iter(self.source() if callable(self.source) else self.source)
+        found = self.source
+        if callable(found):
+            self._without_arguments()
+            found = found()
+        if not isinstance(found, Iterable):
+            raise TypeError(
+                f"{self.who}: x() must give batches, one after the other, got {shown(found)}"
+            )
+        return iter(found)
+
+    def _without_arguments(self) -> None:
+        try:
+            signature(self.source).bind()
+        except TypeError as error:
+            raise TypeError(
+                f"{self.who}: x is called without arguments for batches: {error}"
+            ) from None
+        except ValueError:  # a built-in function, of which nobody knows
+            pass
 
     def first(self) -> Samples:
         """The first batch; it comes again in the first epoch."""
@@ -334,7 +382,7 @@ class StreamBatches:
 
         k = -1
         for k, batch in enumerate(islice(self._given(), self.steps)):
-            samples = self.fitted(self._samples(batch, k))
+            samples = self.fitted(self._samples(batch, k), f"batch {k}:")
             arrays = [numpy.moveaxis(_side_by_side(a), -1, 0) for a in samples if a is not None]
             yield samples.total, tuple(arrays)
         if k < 0:
@@ -363,7 +411,7 @@ def _side_by_side(array: Any) -> Any:
 
 def is_stream(x: Any) -> bool:
     """Whether x gives batches rather than samples: an iterator, or a function that makes one."""
-    if isinstance(x, (list, tuple, str, bytes, Mapping)) or hasattr(x, "__array__"):
+    if isinstance(x, NO_STREAMS) or hasattr(x, "__array__"):
         return False
     if is_dask(x):
         return False

@@ -5,9 +5,17 @@ from typing import Any
 
 from miniflow.train.callbacks import CallbackList
 from miniflow.train.chunks import given_data
-from miniflow.train.data import StreamBatches, Taken, batch_length, is_stream, whole_number
+from miniflow.train.data import (
+    StreamBatches,
+    Taken,
+    batch_length,
+    is_stream,
+    only_samples,
+    only_stream,
+    whole_number,
+)
 from miniflow.train.network import Network, plain_numbers
-from miniflow.train.problem import Logs, Problem, evaluating, first_prediction
+from miniflow.train.problem import Logs, Problem, Takes, evaluating
 from miniflow.train.progress import Progress
 
 
@@ -49,12 +57,14 @@ def evaluate(
     network = Network("evaluate", model)
     batches: Any
     if is_stream(x):
+        only_stream("evaluate", x, y=y, sample_weight=sample_weight, batch_size=batch_size)
         if steps is not None:
             steps = whole_number("evaluate: steps", steps, 1)
         batches = StreamBatches("evaluate", x, steps)
         problem = Problem("evaluate", network, batches.first(), loss, metrics)
         batches.fitted = problem.fitted
     else:
+        only_samples("evaluate", steps=steps)
         samples = given_data("evaluate", x, y, sample_weight).counted()
         size = batch_length("evaluate", batch_size, samples.total)
         problem = Problem("evaluate", network, samples.head(), loss, metrics)
@@ -122,19 +132,21 @@ def predict(
         >>> predict(MLP(2, [3], seed=1), [[0.0, 0.0], [1.0, 2.0]]).shape
         (2, 3)
     """
-    network = Network("predict", model)
+    network, takes = Network("predict", model), Takes("predict", model)
     batches: Any
     if is_stream(x):
+        only_stream("predict", x, batch_size=batch_size)
         if steps is not None:
             steps = whole_number("predict: steps", steps, 1)
         batches = StreamBatches("predict", x, steps, targets=False)
-        first = batches.first().x[0]
+        takes(batches.first())
+        batches.fitted = takes
     else:
+        only_samples("predict", steps=steps)
         samples = given_data("predict", x, targets=False).counted()
-        first = samples.head().x[0]
+        takes(samples.head())
         size = batch_length("predict", batch_size, samples.total)
         batches = samples.batches(size)
-    first_prediction("predict", model, first)
     listeners, progress = CallbackList("predict", callbacks), Progress("predict", verbose)
     params = {"verbose": progress.kind, "epochs": 1, "steps": batches.steps}
     listeners.introduce(model, params)

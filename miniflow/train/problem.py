@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import inf
 from typing import Any
 
+from miniflow.ops import real
 from miniflow.tape.grad_mode import no_grad
 from miniflow.train.data import Samples
 from miniflow.train.metrics import metrics_of
 from miniflow.train.network import Extras, Network, listed
 from miniflow.train.objectives import NAMED, Dims, is_nested, loss_of
-from miniflow.util.trees import flatten
 from miniflow.util.words import shown
 
 Logs = dict[str, float]
@@ -29,6 +30,7 @@ class Problem:
         self.who = who
         self.network = network
         self.loss = loss_of(who, loss)
+        self.takes = Takes(who, network.model)
         prediction = self._prediction(samples.x[0])
         self.shape = dims_of(prediction)
         y = self.fitted(samples).y
@@ -42,7 +44,7 @@ class Problem:
 
     def _prediction(self, sample: Any) -> Any:
         """What the model says of the first sample."""
-        return first_prediction(self.who, self.network.model, sample)
+        return self.takes.prediction(sample)
 
     def _try_loss(self, prediction: Any, target: Any) -> None:
         found = self.loss.of(prediction, target)
@@ -58,6 +60,7 @@ class Problem:
         Raises:
             ValueError: the targets do not fit the loss.
         """
+        self.takes(samples, name)
         y, named = samples.y, self.loss.name in NAMED
         if named and self.shape == () and y.shape[1:] == (1,):
             y = y[:, 0]
@@ -91,20 +94,36 @@ class Problem:
         return self._scores[weighted]
 
 
-def first_prediction(who: str, model: Any, sample: Any) -> Any:
-    """What a model says of a sample.
+class Takes:
+    """Whether a model takes samples: it is tried with the first one of each shape."""
 
-    Raises:
-        ValueError: it does not take such samples.
-    """
-    with evaluating(model), no_grad():
-        try:
-            found = model(listed(sample))
-        except (ValueError, TypeError, IndexError) as error:
-            raise ValueError(
-                f"{who}: the model does not take a sample of x, of shape {sample.shape}: {error}"
-            ) from error
-    return found.tolist() if hasattr(found, "tolist") else found
+    def __init__(self, who: str, model: Any) -> None:
+        self.who = who
+        self.model = model
+        self.shapes: set[Dims] = set()
+
+    def __call__(self, samples: Samples, name: str = "") -> Samples:
+        """The samples, if the model takes them; `name` is what they are part of."""
+        if samples.x.shape[1:] not in self.shapes:
+            self.prediction(samples.x[0], name)
+        return samples
+
+    def prediction(self, sample: Any, name: str = "") -> Any:
+        """What the model says of a sample.
+
+        Raises:
+            ValueError: it does not take such samples.
+        """
+        with evaluating(self.model), no_grad():
+            try:
+                found = self.model(listed(sample))
+            except (ValueError, TypeError, IndexError) as error:
+                raise ValueError(
+                    f"{self.who}: {name}{' ' if name else ''}the model does not take a sample of "
+                    f"x, of shape {sample.shape}: {error}"
+                ) from error
+        self.shapes.add(sample.shape)
+        return found.tolist() if hasattr(found, "tolist") else found
 
 
 def dims_of(prediction: Any) -> Dims:
@@ -155,8 +174,8 @@ def class_weights(y: Any, weights: Any) -> Any:
     """A weight for each sample by its class; a class that is not named has 1.
 
     Raises:
-        TypeError: the weights are not a dict.
-        ValueError: the targets are no class numbers, or a weight is negative.
+        TypeError: the weights are not a dict of numbers by class number.
+        ValueError: the targets are no class numbers; a weight is negative or not finite.
     """
     import numpy
 
@@ -164,6 +183,13 @@ def class_weights(y: Any, weights: Any) -> Any:
         raise TypeError(f"fit: class_weight must be a dict by class number, got {shown(weights)}")
     if y.ndim != 1 or (y != y.round()).any():
         raise ValueError("fit: class_weight needs one class number for each sample of y")
-    if min(flatten(list(weights.values())), default=0) < 0:
-        raise ValueError("fit: class_weight must be weights from 0 on")
-    return numpy.array([float(weights.get(int(k), 1.0)) for k in y.tolist()])
+    known = {_class_number(k): real(x, f"fit: class_weight of {k}") for k, x in weights.items()}
+    if not all(0 <= x < inf for x in known.values()):
+        raise ValueError("fit: class_weight must be finite weights from 0 on")
+    return numpy.array([known.get(int(k), 1.0) for k in y.tolist()])
+
+
+def _class_number(k: Any) -> int:
+    if isinstance(k, (str, bytes)) or not hasattr(k, "__int__") or k != int(k):
+        raise TypeError(f"fit: class_weight must have class numbers, 0, 1 ..., got {shown(k)}")
+    return int(k)

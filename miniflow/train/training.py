@@ -17,6 +17,8 @@ from miniflow.train.data import (
     Taken,
     batch_length,
     is_stream,
+    only_samples,
+    only_stream,
     split_samples,
     whole_number,
 )
@@ -79,8 +81,8 @@ class Training:
         if steps is not None:
             steps = whole_number("fit: steps_per_epoch", steps, 1)
         if is_stream(x):
-            self._only_samples(y=y, sample_weight=sample_weight, class_weight=class_weight,
-                            batch_size=batch_size, validation_split=split or None)  # fmt: skip
+            only_stream("fit", x, y=y, sample_weight=sample_weight, class_weight=class_weight,
+                        batch_size=batch_size, validation_split=split or None)  # fmt: skip
             self.batches = StreamBatches("fit", x, steps)
             first = self.batches.first()
             self.problem = Problem("fit", self.network, first, loss, metrics)
@@ -88,8 +90,7 @@ class Training:
             self.weighted = first.weights is not None
             held_out, size, self.first_sample = None, None, first.x[0]
         else:
-            if steps is not None:
-                raise ValueError("fit: steps_per_epoch is for streams of batches; give batch_size")
+            only_samples("fit", steps_per_epoch=steps)
             samples = given_data("fit", x, y, sample_weight)
             head = samples.head()
             self.problem = Problem("fit", self.network, head, loss, metrics)
@@ -105,16 +106,13 @@ class Training:
             self.batches = samples.batches(size)
         self.validation = self._validation(validation_data, held_out, size)
 
-    def _only_samples(self, **given: Any) -> None:
-        """Refuse what is for samples in memory where x is a stream."""
-        for name, x in given.items():
-            if x is not None:
-                raise ValueError(f"fit: {name} is for arrays; batches of a stream have their own")
-
     def _validation(self, data: Any, samples: Any, size: int | None) -> Any:
         """The batches to validate with, None if there are none."""
         if data is not None and is_stream(data):
-            return StreamBatches("fit: validation_data", data, None)
+            stream = StreamBatches("fit: validation_data", data, None)
+            stream.fitted = self._fitted
+            stream.fitted(stream.first(), "batch 0:")
+            return stream
         if data is not None:
             if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
                 raise TypeError(
@@ -123,12 +121,13 @@ class Training:
                 )
             vx, vy, weights = (*data, None)[:3]
             samples = given_data("fit", vx, vy, weights, name="validation_data")
-            samples = samples.then(self._like_first)
-            samples = samples.then(partial(self.problem.fitted, name="validation_data"))
-            samples = samples.checked(_as_is)
+            samples = samples.then(self._like_first).then(self._fitted).checked(_as_is)
         if samples is None:
             return None
         return samples.batches(min(size or batch_length("fit", None, samples.total), samples.total))
+
+    def _fitted(self, samples: Samples, name: str = "") -> Samples:
+        return self.problem.fitted(samples, f"validation_data {name}".rstrip())
 
     def _like_first(self, samples: Samples) -> Samples:
         """Samples to validate with, if they have the shape of those to train with."""

@@ -68,7 +68,24 @@ DATA = {
     "validation class": ({"validation_data": (X, [0, 1, 7, 0])}, "validation_data y goes from"),
     "validation shape": ({"validation_data": ([[1.0]], [0])}, "validation_data has samples of sh"),
     "no batches": ({"x": lambda: iter(()), "y": None}, "x gives no batches"),
-    "stream and y": ({"x": lambda: iter([(X, Y)])}, "y is for arrays"),
+    "stream and y": ({"x": lambda: iter([(X, Y)])}, "y is for samples, and x is a stream of ba"),
+    "strings in x": ({"x": [["1", "2"]] * 4}, "x holds strings, such as 1; convert them to numb"),
+    "string weights": ({"sample_weight": ["a"] * 4}, "sample_weight holds strings, .*; convert"),
+    "None in x": ({"x": [[None, 1.0]] * 4}, "x, sample 0, has None for a number; drop such sampl"),
+    "a set": ({"x": {1, 2, 3, 4}}, "x must be samples of numbers"),
+    "a range": ({"x": range(4)}, r"does not take a sample of x, of shape \(\)"),
+    "no iterable": ({"x": lambda: 3, "y": None}, r"x\(\) must give batches, .*got int 3"),
+    "a function of one": (
+        {"x": lambda a: a, "y": None}, "x is called without arguments for batches: missing a"),
+    "class names": ({"class_weight": {"a": 1.0}}, "class_weight must have class numbers, 0, 1"),
+    "NaN weight": ({"class_weight": {0: NAN}}, "class_weight must be finite weights from 0 on"),
+    "infinite weight": ({"class_weight": {0: INF}}, "class_weight must be finite weights"),
+    "string weight": ({"class_weight": {0: "a"}}, "class_weight of 0: expected a real number"),
+    "validation stream": ({"validation_data": lambda: iter([3])}, "validation_data: batch 0 must"),
+    "validation stream's class": (
+        {"validation_data": lambda: iter([(X, [0, 1, 7, 0])])}, "validation_data batch 0: y goes"),
+    "validation stream's shape": (
+        {"validation_data": lambda: iter([([[1.0]], [0])])}, "validation_data batch 0: the mode"),
     "no pair": ({"x": lambda: iter([X[0]]), "y": None}, r"batch 0: x|batch 0 must be \(x, y\)"),
 }  # fmt: skip
 
@@ -105,6 +122,86 @@ def test_evaluate_and_predict_refuse_the_same():
         model.predict(X, batch_size=9)
     with pytest.raises(ValueError, match="fit: the model does not take a sample"):
         model.fit([[1.0]], [0], loss="cross_entropy", optimizer="adam")
+
+
+FRAMES = {
+    "missing": (lambda f: f.where(f > 0.1), "x has nan in sample 0, column 0; drop"),
+    "strings": (lambda f: f.assign(b=list("wxyz")), "x holds strings, such as w; convert"),
+    "categories": (lambda f: f.assign(b=f.b.astype(str).astype("category")), "x holds strings"),
+    "NA": (lambda f: f.astype("Int64").where(f > 0.1), "x, sample 0, has <NA> for a number; drop"),
+    "dates": (lambda f: f.assign(b=f.b.astype("M8[s]")), "expected a real number, got Timestamp"),
+    "no rows": (lambda f: f.iloc[:0], r"x is empty, of shape \(0, 2\)"),
+    "no columns": (lambda f: f[[]], r"x is empty, of shape \(4, 0\)"),
+    "another column": (lambda f: f.assign(c=1.0), r"take a sample of x, of shape \(3,\)"),
+    "a column": (lambda f: f.a, r"take a sample of x, of shape \(\)"),
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_frames_of_pandas(name):
+    pandas = pytest.importorskip("pandas")
+    change, said = FRAMES[name]
+    x, y = change(pandas.DataFrame([[0, 1], [1, 0], [2, 1], [3, 3]], columns=["a", "b"])), Y
+    model = nn.MLP(2, [2], seed=1)
+    before = model.state_dict(), sorted(vars(model))
+    for call in (
+        lambda: model.fit(x, y, loss="cross_entropy", optimizer="adam"),
+        lambda: model.evaluate(x, y, loss="cross_entropy"),
+        lambda: model.predict(x),
+    ):
+        with pytest.raises((ValueError, TypeError), match=said):
+            call()
+    assert (model.state_dict(), sorted(vars(model))) == before
+
+
+STREAMS = {  # a later batch, and what is said of it
+    "wide": (([[1.0, 1.0, 1.0]], [1]), r"batch 1: the model does not take .* shape \(3,\)"),
+    "NaN": (([[NAN, 1.0]], [1]), "batch 1: x has nan in sample 0, column 0"),
+    "class": ((X, [0, 1, 5, 0]), "batch 1: y goes from 0 to 5"),
+    "strings": ((X, list("abba")), "batch 1: y holds strings, such as a; number"),
+    "lengths": ((X, [0]), "batch 1: x has 4 samples, y has 1"),
+    "empty": (([], []), "batch 1: x is empty"),
+    "no pair": (X, r"batch 1 must be \(x, y\)"),
+}
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_later_batch_is_named(name):
+    """The model is then as after the one before it."""
+    batch, said = STREAMS[name]
+    model, other = nn.MLP(2, [2], seed=1), nn.MLP(2, [2], seed=1)
+    given = {"loss": "cross_entropy", "optimizer": "sgd", "verbose": 0}
+    with pytest.raises((ValueError, TypeError), match=said):
+        model.fit(iter([(X, Y), batch]), **given)
+    other.fit(iter([(X, Y)]), **given)
+    assert model.state_dict() == other.state_dict()
+    with pytest.raises((ValueError, TypeError), match=said):
+        model.evaluate(iter([(X, Y), batch]), loss="cross_entropy")
+
+
+def test_what_is_for_samples_or_for_batches_alone():
+    model = nn.MLP(2, [2], seed=1)
+
+    def stream():
+        return iter([(X, Y)])
+
+    for given in ({"y": Y}, {"sample_weight": [1] * 4}, {"batch_size": 2}):
+        with pytest.raises(ValueError, match=f"evaluate: {next(iter(given))} is for samples"):
+            model.evaluate(stream(), loss="cross_entropy", **given)
+    with pytest.raises(ValueError, match="predict: batch_size is for samples"):
+        model.predict(iter([X]), batch_size=2)
+    for call in (lambda: model.evaluate(X, Y, loss="cross_entropy", steps=1),
+                 lambda: model.predict(X, steps=1)):  # fmt: skip
+        with pytest.raises(ValueError, match="steps is for streams of batches; give batch_size"):
+            call()
+    with pytest.raises(ValueError, match="predict: batch 1: the model does not take a sample"):
+        model.predict(iter([X, [[1.0]]]))
+
+
+def test_a_range_is_samples():
+    one = nn.MLP(1, [1], seed=1)
+    one.fit(range(4), range(0, 8, 2), loss="mse", optimizer="sgd", verbose=0)
+    assert one.predict(range(3)).shape == (3,)
 
 
 def test_a_model_must_be_one():
