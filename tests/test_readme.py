@@ -186,12 +186,12 @@ def test_the_version_of_python_is_the_metadatas():
 
 
 @pytest.mark.parametrize(
-    "name", ["jit", "train", "plot", "optim", "testing", "test", "lint", "all"]
+    "name", ["jit", "train", "plot", "optim", "distributed", "testing", "test", "lint", "all"]
 )
 def test_extras_are_the_metadatas(name):
     wanted = {"jit": "llvmlite", "train": "tqdm", "plot": "matplotlib", "optim": "scipy",
-              "testing": "mpmath", "test": "pytest", "lint": "ruff",
-              "all": "miniflow[jit,train,plot,optim,testing,test,lint]"}  # fmt: skip
+              "distributed": "dask[array]", "testing": "mpmath", "test": "pytest", "lint": "ruff",
+              "all": "miniflow[jit,train,plot,optim,distributed,testing,test,lint]"}  # fmt: skip
     assert wanted[name] in SETUP["options.extras_require"][name].lower()
     assert f"`{name}`" in README
 

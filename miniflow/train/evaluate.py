@@ -118,7 +118,8 @@ def predict(
 
     Args:
         model: the model; where it returns a dict, so does `predict`.
-        x: samples, or batches of samples, as of `fit`, without targets.
+        x: samples, or batches of samples, as of `fit`, without targets. Of a Dask array one chunk
+            is in memory at a time, and all predictions.
         batch_size: how many samples are computed between two calls of callbacks.
         callbacks: objects with methods such as `on_predict_end`.
         verbose: as of `fit`.

@@ -25,10 +25,10 @@ def fit(
     Args:
         model: a module; it is called with one sample: a list of numbers, or the number itself where
             x has one for each sample.
-        x: samples of numbers: a list, an array, a frame of pandas. Or batches ``(x, y)`` or
-            ``(x, y, sample_weight)``: an object that can be gone through again each epoch, a
-            function that makes a generator, or a generator, which lasts for one epoch or for
-            `steps_per_epoch` in each.
+        x: samples of numbers: a list, an array, a frame of pandas, a Dask array. Or batches
+            ``(x, y)`` or ``(x, y, sample_weight)``: an object that can be gone through again each
+            epoch, a function that makes a generator, or a generator, which lasts for one epoch
+            or for `steps_per_epoch` in each.
         y: a target for each sample: a number, or an array of them.
         loss: "mse", "mae", "hinge", "bce_with_logits", "cross_entropy" (of class numbers, or of
             shares; of sequences, too), the function of `nn` of that name, or any function of one
@@ -43,7 +43,8 @@ def fit(
         metrics: "accuracy", "binary_accuracy", "mae", "mse", "r2", and functions of a prediction
             and a target, of which the mean is shown.
         callbacks: objects with methods such as `on_epoch_end`; see `Callback`.
-        shuffle: whether the samples are put into another order each epoch.
+        shuffle: whether the samples are put into another order each epoch; of Dask arrays the
+            chunks, and the rows of each.
         initial_epoch: the epoch to begin with, where the first one is 0.
         validation_freq: after every how many epochs to validate, or after which, the first
             being 1.
