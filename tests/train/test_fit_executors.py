@@ -1,5 +1,6 @@
 """Trainings on an executor's workers: the parameters of one process, bit for bit, or an error."""
 
+import contextlib
 import multiprocessing
 import os
 import random
@@ -21,7 +22,7 @@ ROWS, BATCH = 5 * BLOCK // 2, 2 * BLOCK + 100
 spawn = multiprocessing.get_context("spawn")
 
 
-def training(executor, callbacks=(), model=None, **options):
+def training(executor, callbacks=(), model=None, arrays=numpy.asarray, **options):
     """A training of two steps in each of two epochs; what it has come to."""
     rng = numpy.random.default_rng(0)
     x = rng.normal(size=(ROWS, 3))
@@ -31,7 +32,7 @@ def training(executor, callbacks=(), model=None, **options):
     adam = optim.Adam(model.parameters(), lr=0.05)
     given = {"loss": "cross_entropy", "metrics": ["accuracy"], "epochs": 2, "batch_size": BATCH}
     history = model.fit(
-        x, y, **given | options, optimizer=adam, seed=3, verbose=0, callbacks=callbacks,
+        arrays(x), arrays(y), **given | options, optimizer=adam, seed=3, verbose=0, callbacks=callbacks,
         executor=executor,
     )  # fmt: skip
     return model.state_dict(), adam.state_dict(), history.history
@@ -101,8 +102,13 @@ def test_joblib_s_processes(alone):
         assert training(pool) == alone
 
 
+def die():
+    """What kills the worker that does it."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 class Killer:
-    """Kills a worker in the middle of the second epoch."""
+    """Has both workers killed in the middle of the second epoch."""
 
     def __init__(self, pool):
         self.pool = pool
@@ -113,7 +119,9 @@ class Killer:
     def on_train_batch_begin(self, batch, logs=None):
         if self.model.history.epoch == [0] and batch == 0:
             self.seen = self.model.state_dict()
-            os.kill(next(iter(self.pool._processes)), signal.SIGKILL)
+            with contextlib.suppress(BrokenExecutor):  # the first one is dead already
+                for _ in range(2):
+                    self.pool.submit(die)
 
 
 def test_a_killed_worker_ends_a_training_that_can_go_on(alone, tmp_path):
@@ -139,10 +147,15 @@ class Ready:
 DASK = """
 import logging, os, signal, sys
 
+import dask.array
 from distributed import Client, LocalCluster
 
 sys.path.insert(0, sys.argv[1])
 from train.test_fit_executors import training
+
+
+def lazy(x):
+    return dask.array.from_array(x, chunks=(6000, *x.shape[1:]))
 
 
 class Killer:
@@ -165,6 +178,8 @@ if __name__ == "__main__":
         with Client(cluster) as client:
             for callbacks in ([], [Killer(client)], []):
                 assert training(client.get_executor(), callbacks) == alone
+            chunked = training(client.get_executor(), shuffle=False, arrays=lazy)
+            assert chunked == training(None, shuffle=False)
             print("the same")
 """
 
