@@ -32,8 +32,8 @@ def training(executor, callbacks=(), model=None, arrays=numpy.asarray, **options
     adam = optim.Adam(model.parameters(), lr=0.05)
     given = {"loss": "cross_entropy", "metrics": ["accuracy"], "epochs": 2, "batch_size": BATCH}
     history = model.fit(
-        arrays(x), arrays(y), **given | options, optimizer=adam, seed=3, verbose=0, callbacks=callbacks,
-        executor=executor,
+        arrays(x), arrays(y), **given | options, optimizer=adam, seed=3, verbose=0,
+        callbacks=callbacks, executor=executor,
     )  # fmt: skip
     return model.state_dict(), adam.state_dict(), history.history
 
@@ -125,7 +125,7 @@ class Killer:
 
 
 def test_a_killed_worker_ends_a_training_that_can_go_on(alone, tmp_path):
-    """The model is as after the last step; with a new pool it goes on to the same bits."""
+    """The model is as after the last step; with another pool it goes on to the same bits."""
     backup = BackupAndRestore(tmp_path / "training.json")
     with ProcessPoolExecutor(2, mp_context=spawn) as pool:
         killer = Killer(pool)
@@ -133,7 +133,7 @@ def test_a_killed_worker_ends_a_training_that_can_go_on(alone, tmp_path):
             training(pool, [backup, killer])
     assert isinstance(found.value.__cause__, BrokenExecutor)
     assert killer.model.state_dict() == killer.seen
-    with ProcessPoolExecutor(2, mp_context=spawn) as pool:
+    with ThreadPoolExecutor(2) as pool:
         assert training(pool, [backup, Ready()]) == alone
 
 
