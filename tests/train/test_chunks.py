@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from miniflow import nn, optim
 from support.profiles import examples
+from support.scripts import python
 
 da = pytest.importorskip("dask.array")
 ROWS = 61
@@ -254,3 +255,17 @@ def test_evaluate_and_predict_refuse_the_same():
         model.predict(x.rechunk({1: 1}))
     with pytest.raises(ValueError, match="predict: x is empty"):
         model.predict(x[:0])
+
+
+def test_dask_is_not_loaded_where_it_is_not_used():
+    code = """
+    import sys
+    from miniflow import nn, vmap
+    from concurrent.futures import ThreadPoolExecutor
+
+    model = nn.MLP(1, [1], seed=1)
+    with ThreadPoolExecutor(1) as pool:
+        model.fit([0.0, 1.0], [0.0, 1.0], loss="mse", optimizer="sgd", verbose=0, executor=pool)
+    print({"dask", "distributed", "cloudpickle"} & set(sys.modules))
+    """
+    assert python(code) == "set()\n"
