@@ -101,7 +101,7 @@ class Place(NamedTuple):
 
 
 Places = Iterable[Place | None] | Callable[[], Iterable[Place | None]]
-Names = Mapping[int, str] | Callable[[], Mapping[int, str]]
+SlotNames = Mapping[int, str] | Callable[[], Mapping[int, str]]
 
 
 class PathError(RuntimeError):
@@ -168,7 +168,7 @@ class Code:
         self, name: str, parameters: Iterable[str], arguments: Any, result: Any,
         captured: Iterable[Value], constants: Iterable[float],
         instructions: Iterable[Instruction], outputs: Iterable[int], guards: Iterable[Guard],
-        names: Names, places: Places, ints: Mapping[int, int] = {},
+        names: SlotNames, places: Places, ints: Mapping[int, int] = {},
     ) -> None:  # fmt: skip
         self.name = name
         self.parameters = tuple(parameters)

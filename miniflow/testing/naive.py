@@ -151,7 +151,7 @@ class Naive:
 
     def is_right(self, root: NaiveNode) -> bool:
         """Whether all that `root` was computed from is what its operands make of it now."""
-        return all(same(x.data, self.value(x)) for x in ancestors(root) if x.parents)
+        return all(identical(x.data, self.value(x)) for x in ancestors(root) if x.parents)
 
 
 def ancestors(root: NaiveNode) -> list[NaiveNode]:
@@ -170,6 +170,6 @@ def alike(a: float, b: float) -> bool:
     return a == b or (a != a and b != b)
 
 
-def same(a: float, b: float) -> bool:
+def identical(a: float, b: float) -> bool:
     """Whether two numbers are alike, a zero's sign included."""
     return alike(a, b) and (a != a or math.copysign(1.0, a) == math.copysign(1.0, b))

@@ -26,7 +26,7 @@ RAISED = '<br/><font point-size="4"> </font>'  # below a label that stands above
 LETTER, LOW, HIGH = 5.2, -0.5, 7.5  # of a raised label: how wide, from where to where it goes up
 AIRS = 2.5, 1.0  # between a label and anything else; where there is no such place
 SPACING, CELL = 2.0, 6.0  # between points of a line; of a grid
-NEAR = 100  # points of its line near which a label may go
+NEAREST = 100  # points of its line near which a label may go
 MOST_POINTS = 300_000  # of all lines; a picture with more is left as it is
 OFFSETS = (0.0, 4.0, 9.0, 16.0)  # how much farther than it has to be a label may be from its edge
 POINTS_AN_INCH = 72
@@ -92,7 +92,7 @@ class Label(NamedTuple):
     def ways(self, air: float) -> Iterator[Spot]:
         """How far it could go to the right and up, the short ways first."""
         x, y = (self.box.left + self.box.right) / 2, (self.box.bottom + self.box.top) / 2
-        line = nsmallest(NEAR, self.line, key=lambda point: dist(point, (x, y)))
+        line = nsmallest(NEAREST, self.line, key=lambda point: dist(point, (x, y)))
         if self.along:
             yield from ((a - x, b - y) for a, b in line)
             return
