@@ -1,5 +1,6 @@
 """Bytes as what a target needs: numbers, choices, lists. Every string of bytes means something."""
 
+import math
 import struct
 
 from miniflow.testing.strategies import EDGES
@@ -37,7 +38,9 @@ class Reader:
             return self.choice(EDGES)
         if kind < 3:
             return (self.below(256) - 128) / 8
-        return struct.unpack("<d", self.raw(8).ljust(8, b"\0"))[0]
+        x = struct.unpack("<d", self.raw(8).ljust(8, b"\0"))[0]
+        # arithmetic makes no signalling NaN, and of those Python and C think differently
+        return math.copysign(math.nan, x) if x != x else x
 
     def rest(self):
         return self.raw(len(self.data))
