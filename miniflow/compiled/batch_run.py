@@ -131,6 +131,7 @@ class BatchRun:
             an element's numbers and by each captured Value of `live`.
         result: the structure of one element's result.
         paths: those that were taken.
+        code: what has run the last one of them over the batch.
     """
 
     def __init__(
@@ -147,6 +148,7 @@ class BatchRun:
         self.out: Any = None
         self.result: Any = None
         self.paths: dict[Specialization, None] = {}
+        self.code: Any = None
         if arguments.count:
             self._all()
         else:
@@ -257,7 +259,7 @@ class BatchRun:
         if len(self.same):
             uniform = numpy.concatenate([self.same, captured]) if len(captured) else self.same
         shape = Shape(columns.layout + (None,) * len(captured), total)
-        code = self._code(path, shape)
+        self.code = code = self._code(path, shape)
         self._enter(path, code.outputs)
         workers = self.options.workers(count * len(path.program))
         size = BLOCK if total or workers > 1 else count

@@ -131,6 +131,18 @@ class Vmapped(CompiledFunction):
                 return self._stack(arguments, partial(call_specialized, cache))
         return assemble(run.result, self._shared(run.out, arguments), total=self.options.total)
 
+    def loop(self, *args: Any) -> Any:
+        """The machine code over such a batch, a BatchFunction, if that is all that a call does.
+
+        None where elements may take several paths, or where Values or Python's rows are involved.
+        """
+        arguments = BatchArguments(args, {}, self.in_axes)
+        if arguments.values or self.backend != "native":
+            return None
+        cache = self.cache_for(arguments.element)
+        run = BatchRun(cache, (), arguments, arguments.vector(), None, self.options, self)
+        return None if run.captured or run.code.masked or run.code.python else run.code
+
     def _shared(self, sums: Any, arguments: BatchArguments) -> Any:
         """The sums, or means."""
         if self.reduce != "mean":

@@ -7,11 +7,11 @@ then assigns them, so that an error leaves parameters and memory as they were.
 from array import array
 from collections.abc import Callable, Iterable
 from inspect import signature
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from miniflow.ops import real
 from miniflow.optim.clipping import clipped_by_norm, clipped_by_value
-from miniflow.optim.columns import MoveRule, made_columns
+from miniflow.optim.columns import Columns, MoveRule, made_columns
 from miniflow.optim.options import Check, Option, positive, rate, yes_or_no
 from miniflow.tape.quick import gradients_of, numbers_of, set_numbers, zero_gradients
 from miniflow.util.notebook import InNotebook
@@ -26,6 +26,19 @@ class Parameter(Protocol):
 
     data: float
     grad: float
+
+
+class GroupRule(NamedTuple):
+    """What moves the parameters of a group in the next step.
+
+    `numbers` are those that all parameters have in common, by name, the first one `t`; `memory` has
+    an array for each thing that is remembered.
+    """
+
+    columns: Columns
+    count: int
+    numbers: dict[str, float]
+    memory: dict[str, Any]
 
 
 class Optimizer(InNotebook):
@@ -224,13 +237,28 @@ class Optimizer(InNotebook):
 
     def _moved(self, k: int, group: dict[str, Any], p: Any, g: Any) -> tuple[Any, dict[str, Any]]:
         """The new numbers of a group, and what is then remembered of it."""
-        memory = self.memory(group)
-        names = tuple(memory)
+        rule = self._group_rule(k, group)
+        columns = [p, g, *rule.memory.values()]
+        moved, *kept = rule.columns(columns, list(rule.numbers.values()))
+        return moved, dict(zip(rule.memory, kept, strict=True))
+
+    def _group_rule(self, k: int, group: dict[str, Any]) -> GroupRule:
+        memory, count = self.memory(group), len(group["params"])
         numbers, fixed = sorted_out(group, float(self._steps[k] + 1))
-        rule = made_columns(type(self).rule, names, tuple(numbers), tuple(fixed.items()))
-        kept = [self._column(k, name, start, len(p)) for name, start in memory.items()]
-        moved, *kept = rule([p, g, *kept], list(numbers.values()))
-        return moved, dict(zip(names, kept, strict=True))
+        rule = made_columns(type(self).rule, tuple(memory), tuple(numbers), tuple(fixed.items()))
+        kept = {name: self._column(k, name, start, count) for name, start in memory.items()}
+        return GroupRule(rule, count, numbers, kept)
+
+    def rules(self) -> list[GroupRule] | None:
+        """What the next step applies to each group, if a step is that and nothing else."""
+        usual = getattr(self.moved, "__func__", None) is Optimizer.moved
+        if not usual or self.clip_value is not None or self.clip_norm is not None:
+            return None
+        return [self._group_rule(k, group) for k, group in enumerate(self.param_groups)]
+
+    def remember(self, memory: list[dict[str, Any]], steps: int) -> None:
+        """Take over what is remembered after so many steps that somebody else has made."""
+        self._memory, self._steps = memory, [t + steps for t in self._steps]
 
     def _column(self, k: int, name: str, start: float, count: int) -> Any:
         """What is remembered under a name; at first, how it starts."""
