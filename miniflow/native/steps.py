@@ -38,6 +38,7 @@ PLAN = (
 ARRAY = ("from", "width", "first")
 GROUP = ("rule", "columns", "strides", "numbers", "count", "out")
 COUNTS = ("size", "arrays", "summed", "sloped", "groups", "bytes", "width", "first", "count")
+LANES = 8  # components of a gradient that are divided at a time
 MOVE = "@llvm.memcpy.p0.p0.i64"
 
 
@@ -86,7 +87,7 @@ class _Steps:
         loop(e, "arrays", plan["arrays"], lambda a: self._gather(a, chosen, n))
         self._call(plan["gradient"], plan, plan["parameters"], n, plan["totals"])
         loop(e, "sums", plan["summed"], self._add)
-        loop(e, "slopes", plan["sloped"], lambda k: self._divide(k, n))
+        self._divide(n)
         loop(e, "groups", plan["groups"], self._move)
         given = f"ptr {plan['state']}, ptr {plan['fresh']}, i64 {plan['bytes']}, i1 false"
         e.line(f"call void {MOVE}({given})")
@@ -130,20 +131,27 @@ class _Steps:
         given = f"ptr {columns}, ptr {strides}, ptr {numbers}, i64 {count}, ptr {out}, ptr null"
         self.e.line(f"call void {f}({given}, ptr {scratch})")
 
-    def _total(self, k: str) -> str:
-        return self.e(f"fadd double {self.e.number(0.0)}, {self._number(self.plan['totals'], k)}")
-
     def _add(self, k: str) -> None:
         """Add to a running sum."""
-        sums = self.plan["sums"]
-        self._put(self.e(f"fadd double {self._number(sums, k)}, {self._total(k)}"), sums, k)
+        sums, zero = self.plan["sums"], self.e.number(0.0)
+        total = self.e(f"fadd double {zero}, {self._number(self.plan['totals'], k)}")
+        self._put(self.e(f"fadd double {self._number(sums, k)}, {total}"), sums, k)
 
-    def _divide(self, k: str, n: str) -> None:
-        """A component of the mean gradient."""
-        e, plan = self.e, self.plan
-        total = self._total(e(f"add i64 {k}, {plan['summed']}"))
-        mean = e(f"fdiv double {total}, {e(f'uitofp i64 {n} to double')}")
-        self._put(mean, plan["slopes"], k)
+    def _divide(self, n: str) -> None:
+        """The mean gradient, some components at a time, with room for some more at its end."""
+        e, t = self.e, f"<{LANES} x double>"
+        start, slopes = self._at(self.plan["totals"], self.plan["summed"]), self.plan["slopes"]
+        one = e(f"insertelement {t} poison, double {e(f'uitofp i64 {n} to double')}, i32 0")
+        all_n = e(f"shufflevector {t} {one}, {t} poison, <{LANES} x i32> zeroinitializer")
+
+        def some(k: str) -> None:
+            first = e(f"mul i64 {k}, {LANES}")
+            total = e(f"load {t}, ptr {self._at(start, first)}, align 8")
+            mean = e(f"fdiv {t} {e(f'fadd {t} zeroinitializer, {total}')}, {all_n}")
+            e.line(f"store {t} {mean}, ptr {self._at(slopes, first)}, align 8")
+
+        most = e(f"add i64 {self.plan['sloped']}, {LANES - 1}")
+        loop(e, "slopes", e(f"udiv i64 {most}, {LANES}"), some)
 
     def _move(self, k: str) -> None:
         """Apply the rule of a group of parameters."""

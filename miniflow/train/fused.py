@@ -35,12 +35,15 @@ class FusedSteps:
     def __init__(self, gradient: Any, samples: list[Any], size: int, parameters: int) -> None:
         import numpy
 
+        from miniflow.native.steps import LANES
+
         self.gradient = gradient
         self.size, self.parameters = size, parameters
         self.samples = [numpy.ascontiguousarray(a, dtype=float) for a in samples]
         self.widths = [a[0].size for a in self.samples]
         self.block = numpy.empty(size * sum(self.widths))  # the samples of one batch
-        self.totals, self.slopes = numpy.empty(gradient.outputs), numpy.empty(parameters)
+        self.totals = numpy.zeros(gradient.outputs + LANES)
+        self.slopes = numpy.zeros(parameters + LANES)
         self.sums = numpy.empty(gradient.outputs - parameters)
         self.pace = FIRST
         self.linked: list[Any] = []  # the machine code that the plan leads to, and sizes of groups
