@@ -11,4 +11,5 @@ captured.py         the numbers of captured Values
 entries.py          results as entries on the tape
 batch_arguments.py  the arguments of a batch, taken apart
 batch_run.py        all elements on the first one's path, those that leave it on others
+sums.py             sums over a batch as entries on the tape
 """
