@@ -19,6 +19,7 @@ from miniflow.util.words import shown
 
 OFF = ("momentum", "weight_decay")  # None in a rule where they are 0
 LIMITS = ("clip_norm", "clip_value")
+SETTLED = {float, int, bool, tuple, type(None)}  # options of these types change by being replaced
 
 
 class Parameter(Protocol):
@@ -91,6 +92,7 @@ class Optimizer(InNotebook):
         self._defaults = self._checked(given)
         self._memory: list[dict[str, Any]] = []  # of each group, by name: an array
         self._steps: list[int] = []
+        self._settled: dict[int, tuple[dict[str, Any], GroupRule]] = {}  # see `_settled_rule`
         for group in self._groups(parameters):
             self.add_param_group(group)
 
@@ -206,10 +208,9 @@ class Optimizer(InNotebook):
         parameters = tuple(self.parameters)
         numbers, slopes = numbers_of(parameters), gradients_of(parameters)
         if numbers is None or slopes is None:  # not all are Values of this thread
-            numbers = [real(p.data, "a parameter's data") for p in parameters]
-            slopes = [real(p.grad, "a parameter's grad") for p in parameters]
-        moved = self.moved(numpy.array(numbers, dtype=float), numpy.array(slopes, dtype=float))
-        put(parameters, moved)
+            numbers = array("d", [real(p.data, "a parameter's data") for p in parameters])
+            slopes = array("d", [real(p.grad, "a parameter's grad") for p in parameters])
+        put(parameters, self.moved(numpy.frombuffer(numbers), numpy.frombuffer(slopes)))
         return loss
 
     def moved(self, numbers: Any, slopes: Any) -> Any:
@@ -243,11 +244,26 @@ class Optimizer(InNotebook):
         return moved, dict(zip(rule.memory, kept, strict=True))
 
     def _group_rule(self, k: int, group: dict[str, Any]) -> GroupRule:
-        memory, count = self.memory(group), len(group["params"])
-        numbers, fixed = sorted_out(group, float(self._steps[k] + 1))
-        rule = made_columns(type(self).rule, tuple(memory), tuple(numbers), tuple(fixed.items()))
+        rule = self._settled_rule(k, group)
+        if rule is None:
+            memory = self.memory(group)
+            numbers, fixed = sorted_out(group)
+            options = tuple(fixed.items())
+            columns = made_columns(type(self).rule, tuple(memory), tuple(numbers), options)
+            rule = GroupRule(columns, 0, numbers, memory)
+            self._settled[k] = dict(group), rule
+        columns, _, numbers, memory = rule
+        count = len(group["params"])
         kept = {name: self._column(k, name, start, count) for name, start in memory.items()}
-        return GroupRule(rule, count, numbers, kept)
+        return GroupRule(columns, count, numbers | {"t": float(self._steps[k] + 1)}, kept)
+
+    def _settled_rule(self, k: int, group: dict[str, Any]) -> GroupRule | None:
+        """The rule of the step before, as it starts, if no option of the group has changed."""
+        before, rule = self._settled.get(k, ({}, None))
+        for name, x in group.items():
+            if name != "params" and (x is not before.get(name, before) or type(x) not in SETTLED):
+                return None
+        return rule if len(before) == len(group) else None
 
     def rules(self) -> list[GroupRule] | None:
         """What the next step applies to each group, if a step is that and nothing else."""
@@ -310,12 +326,17 @@ class Optimizer(InNotebook):
             group | {"params": list(group["params"])} for group in self.param_groups
         ]
         found._memory = list(self._memory)  # a step makes new ones
+        found._settled = {}
         return found
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What pickles take: all but the rules, which are made anew."""
+        return vars(self) | {"_settled": {}}
 
-def sorted_out(group: dict[str, Any], t: float) -> tuple[dict[str, float], dict[str, Any]]:
-    """A group's options as a rule has them: numbers, and what is part of the program."""
-    numbers: dict[str, float] = {"t": t}
+
+def sorted_out(group: dict[str, Any]) -> tuple[dict[str, float], dict[str, Any]]:
+    """A group's options as a rule has them: numbers, t first; and what is part of the program."""
+    numbers: dict[str, float] = {"t": 1.0}
     fixed: dict[str, Any] = {}
     for name, x in group.items():
         if name == "params":
@@ -342,7 +363,8 @@ def put(parameters: tuple[Any, ...], numbers: Any) -> None:
     """Give parameters new numbers (a list or an array): all, or none if there is an error."""
     import numpy
 
-    found = array("d", numpy.asarray(numbers, dtype=float).tobytes())
+    found = array("d")
+    found.frombytes(memoryview(numpy.ascontiguousarray(numbers, dtype=float)).cast("B"))
     if len(found) == len(parameters) and set_numbers(parameters, found):
         return
     before = [p.data for p in parameters]
