@@ -162,6 +162,12 @@ class BatchRun:
         found = {id(v): v for path in self.paths for v in path.program.captured}
         return tuple(found.values())
 
+    @property
+    def alone(self) -> bool:
+        """Whether machine code on one path is all that is done for any such batch."""
+        code, single = self.code, len(self.paths) == 1
+        return single and not (getattr(code, "masked", True) or code.python)
+
     def _point(self, i: int) -> list[float]:
         """The numbers of element i."""
         return self.arguments.numbers(i, self.same.tolist())

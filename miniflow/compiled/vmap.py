@@ -39,8 +39,7 @@ class Vmapped(CompiledFunction):
         self.in_axes = in_axes
         self.reduce = reduce
         self.options = BatchOptions(reduce is not None, precise, threads, reduce == "mean", in_axes)
-        self.recorded: dict[SpecializationCache, int] = {}  # how many calls are entries on a tape
-        self.quick: list[QuickSum] = []
+        self.quick: list[QuickSum] = []  # short ways of calls that are entries on a tape
 
     def recipe(self) -> tuple[Any, ...]:
         """What makes another one like it, and of what."""
@@ -83,11 +82,11 @@ class Vmapped(CompiledFunction):
         None where elements may take several paths, or where Values or Python's rows are involved.
         """
         arguments = BatchArguments(args, {}, self.in_axes)
-        if arguments.values or self.backend != "native":
+        if arguments.values:
             return None
         cache = self.cache_for(arguments.element)
         run = BatchRun(cache, (), arguments, arguments.vector(), None, self.options, self)
-        return None if run.captured or run.code.masked or run.code.python else run.code
+        return run.code if run.alone and not run.captured else None
 
     def _shared(self, sums: Any, arguments: BatchArguments) -> Any:
         """The sums, or means."""
@@ -118,8 +117,12 @@ class Vmapped(CompiledFunction):
 
     def _hasten(self, cache: SpecializationCache, arguments: BatchArguments, run: BatchRun) -> None:
         """Have a short way made for calls like this one, if there were some and it can be."""
-        count = self.recorded[cache] = self.recorded.get(cache, 0) + 1
-        if count == PATIENCE and len(self.quick) < LINKED and QuickSum.is_for(arguments, run):
+        cache.recorded += 1
+        if (
+            cache.recorded == PATIENCE
+            and len(self.quick) < LINKED
+            and QuickSum.is_for(arguments, run)
+        ):
             QuickSum(cache, arguments, self.options).make(self.quick.append)
 
     def _dependent(self, arguments: BatchArguments, run: BatchRun) -> list[bool]:

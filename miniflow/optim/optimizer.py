@@ -30,14 +30,14 @@ class Parameter(Protocol):
 
 
 class GroupRule(NamedTuple):
-    """What moves the parameters of a group in the next step.
+    """What moves the `size` parameters of a group in the next step.
 
     `numbers` are those that all parameters have in common, by name, the first one `t`; `memory` has
     an array for each thing that is remembered.
     """
 
     columns: Columns
-    count: int
+    size: int
     numbers: dict[str, float]
     memory: dict[str, Any]
 
@@ -364,7 +364,7 @@ def put(parameters: tuple[Any, ...], numbers: Any) -> None:
     import numpy
 
     found = array("d")
-    found.frombytes(memoryview(numpy.ascontiguousarray(numbers, dtype=float)).cast("B"))
+    found.frombytes(numpy.ascontiguousarray(numbers, dtype=float).data.cast("B"))
     if len(found) == len(parameters) and set_numbers(parameters, found):
         return
     before = [p.data for p in parameters]

@@ -61,7 +61,7 @@ class FusedSteps:
         start = perf_counter()
         codes = [self.gradient, *[rule.columns.loop for rule in rules]]
         libraries = [code.code.library for code in codes]
-        linked = [*libraries, *[rule.count for rule in rules]]
+        linked = [*libraries, *[rule.size for rule in rules]]
         if linked != self.linked:
             self._link(codes, libraries, rules)
             self.linked = linked
@@ -75,10 +75,10 @@ class FusedSteps:
         state = self.state.copy()
         memory, first = [], self.parameters
         for rule in rules:
-            stops = [first + (k + 1) * rule.count for k in range(len(rule.memory))]
-            parts = [state[stop - rule.count : stop] for stop in stops]
+            stops = [first + (k + 1) * rule.size for k in range(len(rule.memory))]
+            parts = [state[stop - rule.size : stop] for stop in stops]
             memory.append(dict(zip(rule.memory, parts, strict=True)))
-            first += len(stops) * rule.count
+            first += len(stops) * rule.size
         optimizer.remember(memory, -(-len(order) // self.size))
         self._keep_pace(len(order) / self.size, perf_counter() - start)
         return state[: self.parameters], self.sums.tolist()
@@ -93,7 +93,7 @@ class FusedSteps:
         from miniflow.native.steps import steps_library
 
         width = sum(self.widths)
-        remembered = sum(len(rule.memory) * rule.count for rule in rules)
+        remembered = sum(len(rule.memory) * rule.size for rule in rules)
         self.state = numpy.empty(self.parameters + remembered)
         self.fresh = numpy.empty_like(self.state)
         self.scratch = numpy.empty(max(code.scratch for code in codes) + 8)
@@ -123,7 +123,7 @@ class FusedSteps:
         """Of each group: its rule, and where its columns and numbers are."""
         words, first, memory = array("q"), 0, self.parameters
         for rule, library, numbers in zip(rules, libraries, self.numbers, strict=True):
-            n, more = rule.count, len(rule.memory)
+            n, more = rule.size, len(rule.memory)
             places = [8 * first, *[8 * (memory + k * n) for k in range(more)]]
             first, memory = first + n, memory + more * n
             columns = array("q", [address(self.state) + x for x in places])

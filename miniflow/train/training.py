@@ -310,7 +310,7 @@ class Training:
         """Some steps in one call, and how many; Ctrl-C waits."""
         assert self.fused is not None
         whole, fused = self.whole, self.fused
-        count = min(fused.pace, self.batches.steps - self.batch)
+        count: int = min(fused.pace, self.batches.steps - self.batch)
         taken = order[self.batch * fused.size : (self.batch + count) * fused.size]
         whole.busy = True
         try:
