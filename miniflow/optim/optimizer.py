@@ -20,6 +20,7 @@ from miniflow.util.words import shown
 OFF = ("momentum", "weight_decay")  # None in a rule where they are 0
 LIMITS = ("clip_norm", "clip_value")
 SETTLED = {float, int, bool, tuple, type(None)}  # options of these types change by being replaced
+NOTHING: tuple[dict[str, Any], Any, dict[str, float]] = {}, None, {}  # no step was made
 
 
 class Parameter(Protocol):
@@ -92,7 +93,7 @@ class Optimizer(InNotebook):
         self._defaults = self._checked(given)
         self._memory: list[dict[str, Any]] = []  # of each group, by name: an array
         self._steps: list[int] = []
-        self._settled: dict[int, tuple[dict[str, Any], GroupRule]] = {}  # see `_settled_rule`
+        self._settled: dict[int, tuple[dict[str, Any], Columns, dict[str, float]]] = {}
         for group in self._groups(parameters):
             self.add_param_group(group)
 
@@ -244,26 +245,29 @@ class Optimizer(InNotebook):
         return moved, dict(zip(rule.memory, kept, strict=True))
 
     def _group_rule(self, k: int, group: dict[str, Any]) -> GroupRule:
-        rule = self._settled_rule(k, group)
-        if rule is None:
-            memory = self.memory(group)
-            numbers, fixed = sorted_out(group)
-            options = tuple(fixed.items())
-            columns = made_columns(type(self).rule, tuple(memory), tuple(numbers), options)
-            rule = GroupRule(columns, 0, numbers, memory)
-            self._settled[k] = dict(group), rule
-        columns, _, numbers, memory = rule
-        count = len(group["params"])
+        memory, count = self.memory(group), len(group["params"])
+        columns, numbers = self._settled_rule(k, group, tuple(memory))
         kept = {name: self._column(k, name, start, count) for name, start in memory.items()}
         return GroupRule(columns, count, numbers | {"t": float(self._steps[k] + 1)}, kept)
 
-    def _settled_rule(self, k: int, group: dict[str, Any]) -> GroupRule | None:
-        """The rule of the step before, as it starts, if no option of the group has changed."""
-        before, rule = self._settled.get(k, ({}, None))
-        for name, x in group.items():
-            if name != "params" and (x is not before.get(name, before) or type(x) not in SETTLED):
-                return None
-        return rule if len(before) == len(group) else None
+    def _settled_rule(
+        self, k: int, group: dict[str, Any], memory: tuple[str, ...]
+    ) -> tuple[Columns, dict[str, float]]:
+        """A group's rule and numbers: those of the step before, if no option has changed."""
+        before, columns, numbers = self._settled.get(k, NOTHING)
+        same = len(before) == len(group) and columns.rule is type(self).rule
+        if same and columns.memory == memory:
+            for name, x in group.items():
+                if name != "params" and (
+                    x is not before.get(name, before) or type(x) not in SETTLED
+                ):
+                    break
+            else:
+                return columns, numbers
+        numbers, fixed = sorted_out(group)
+        columns = made_columns(type(self).rule, memory, tuple(numbers), tuple(fixed.items()))
+        self._settled[k] = dict(group), columns, numbers
+        return columns, numbers
 
     def rules(self) -> list[GroupRule] | None:
         """What the next step applies to each group, if a step is that and nothing else."""

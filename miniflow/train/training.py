@@ -299,18 +299,21 @@ class Training:
             return False
         if order is None:
             order = numpy.arange(self.batches.count, dtype=numpy.int64)
-        while self.batch < self.batches.steps and not self.model.stop_training:
+        while self.batch < self.batches.steps:
             count = self._fused_steps(order, rules or self.optimizer.rules())
             rules = None  # those of the next step are others
             if self.progress.kind == BAR:
                 self.progress.batch(self.logs, count)
+            if self.model.stop_training:
+                break
         return True
 
     def _fused_steps(self, order: Any, rules: Any) -> int:
         """Some steps in one call, and how many; Ctrl-C waits."""
         assert self.fused is not None
         whole, fused = self.whole, self.fused
-        count: int = min(fused.pace, self.batches.steps - self.batch)
+        most = 1 if self.model.stop_training else fused.pace
+        count: int = min(most, self.batches.steps - self.batch)
         taken = order[self.batch * fused.size : (self.batch + count) * fused.size]
         whole.busy = True
         try:
