@@ -37,7 +37,7 @@ PLAN = (
 )  # fmt: skip
 ARRAY = ("from", "width", "first")
 GROUP = ("rule", "columns", "strides", "numbers", "count", "out")
-COUNTS = ("size", "arrays", "summed", "sloped", "groups", "bytes", "width", "first", "count")
+WHOLE_WORDS = ("size", "arrays", "summed", "sloped", "groups", "bytes", "width", "first", "count")
 LANES = 8  # components of a gradient that are divided at a time
 MOVE = "@llvm.memcpy.p0.p0.i64"
 
@@ -50,7 +50,7 @@ class _Words:
 
     def __getitem__(self, name: str) -> str:
         place = self.e(f"getelementptr i64, ptr {self.base}, i64 {self.names.index(name)}")
-        return self.e(f"load {'i64' if name in COUNTS else 'ptr'}, ptr {place}")
+        return self.e(f"load {'i64' if name in WHOLE_WORDS else 'ptr'}, ptr {place}")
 
     def row(self, name: str, k: str, names: tuple[str, ...]) -> "_Words":
         """Row k of those that begin where a word says."""

@@ -20,7 +20,7 @@ from miniflow.util.words import shown
 OFF = ("momentum", "weight_decay")  # None in a rule where they are 0
 LIMITS = ("clip_norm", "clip_value")
 SETTLED = {float, int, bool, tuple, type(None)}  # options of these types change by being replaced
-NOTHING: tuple[dict[str, Any], Any, dict[str, float]] = {}, None, {}  # no step was made
+UNSETTLED: tuple[dict[str, Any], Any, dict[str, float]] = {}, None, {}  # no step was made
 
 
 class Parameter(Protocol):
@@ -254,7 +254,7 @@ class Optimizer(InNotebook):
         self, k: int, group: dict[str, Any], memory: tuple[str, ...]
     ) -> tuple[Columns, dict[str, float]]:
         """A group's rule and numbers: those of the step before, if no option has changed."""
-        before, columns, numbers = self._settled.get(k, NOTHING)
+        before, columns, numbers = self._settled.get(k, UNSETTLED)
         same = len(before) == len(group) and columns.rule is type(self).rule
         if same and columns.memory == memory:
             for name, x in group.items():

@@ -14,7 +14,7 @@ from typing import Any
 from miniflow.optim.optimizer import GroupRule, Optimizer
 
 SLICE = 0.05  # seconds after which Python is asked whether to go on
-FIRST = 8  # steps of the first call, before it is known how long they take
+FIRST_STEPS = 8  # steps of the first call, before it is known how long they take
 _STEPS = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, ctypes.c_int64)
 
 
@@ -45,7 +45,7 @@ class FusedSteps:
         self.totals = numpy.zeros(gradient.outputs + LANES)
         self.slopes = numpy.zeros(parameters + LANES)
         self.sums = numpy.empty(gradient.outputs - parameters)
-        self.pace = FIRST
+        self.pace = FIRST_STEPS
         self.linked: list[Any] = []  # the machine code that the plan leads to, and sizes of groups
 
     def run(
@@ -71,7 +71,7 @@ class FusedSteps:
         self.sums[:] = sums
         for own, rule in zip(self.numbers, rules, strict=True):
             own[:] = [*rule.numbers.values()]
-        self.function(_at(self.plan), address(order), len(order))
+        self.function(_words_at(self.plan), address_of(order), len(order))
         state = self.state.copy()
         memory, first = [], self.parameters
         for rule in rules:
@@ -101,13 +101,13 @@ class FusedSteps:
         self.columns, self.strides = array("q", bytes(8 * width)), array("q", [8]) * width
         self.kept: list[Any] = []  # what the words of groups lead to
         self.arrays, self.groups = self._array_words(), self._group_words(rules, libraries[1:])
-        scratch = address(self.scratch)
+        scratch = address_of(self.scratch)
         self.plan = array("q", [
-            self.size, len(self.samples), _at(self.arrays), address(self.block), width,
-            libraries[0]["batch"], _at(self.columns), _at(self.strides), address(self.state),
-            address(self.totals), scratch + -scratch % 64, len(self.sums), address(self.sums),
-            self.parameters, address(self.slopes), len(rules), _at(self.groups),
-            address(self.state), address(self.fresh), self.state.nbytes,
+            self.size, len(self.samples), _words_at(self.arrays), address_of(self.block), width,
+            libraries[0]["batch"], _words_at(self.columns), _words_at(self.strides), address_of(self.state),
+            address_of(self.totals), scratch + -scratch % 64, len(self.sums), address_of(self.sums),
+            self.parameters, address_of(self.slopes), len(rules), _words_at(self.groups),
+            address_of(self.state), address_of(self.fresh), self.state.nbytes,
         ])  # fmt: skip
         self.function = _STEPS(steps_library()["steps"])
 
@@ -115,7 +115,7 @@ class FusedSteps:
         """Of each array of samples: where it is, and which of a batch's columns are its own."""
         words, first = array("q"), 0
         for a, width in zip(self.samples, self.widths, strict=True):
-            words.extend((address(a), width, first))
+            words.extend((address_of(a), width, first))
             first += width
         return words
 
@@ -126,21 +126,28 @@ class FusedSteps:
             n, more = rule.size, len(rule.memory)
             places = [8 * first, *[8 * (memory + k * n) for k in range(more)]]
             first, memory = first + n, memory + more * n
-            columns = array("q", [address(self.state) + x for x in places])
-            columns.insert(1, address(self.slopes) + places[0])
-            out = array("q", [address(self.fresh) + x for x in places])
+            columns = array("q", [address_of(self.state) + x for x in places])
+            columns.insert(1, address_of(self.slopes) + places[0])
+            out = array("q", [address_of(self.fresh) + x for x in places])
             strides = array("q", [8]) * len(columns)
             self.kept += [columns, strides, out]
             words.extend(
-                (library["batch"], _at(columns), _at(strides), address(numbers), n, _at(out))
+                (
+                    library["batch"],
+                    _words_at(columns),
+                    _words_at(strides),
+                    address_of(numbers),
+                    n,
+                    _words_at(out),
+                )
             )
         return words
 
 
-def address(x: Any) -> int:
+def address_of(x: Any) -> int:
     """Where the numbers of an array stand."""
     return int(x.__array_interface__["data"][0])
 
 
-def _at(words: "array[Any]") -> int:
+def _words_at(words: "array[Any]") -> int:
     return words.buffer_info()[0]

@@ -175,7 +175,7 @@ def test_a_model_that_branches_goes_a_step_at_a_time(calls):
 def test_an_interrupted_call_is_done_first(calls, monkeypatch):
     """Ctrl-C in the middle of a call: the model is as after its last batch."""
     x, y = drawn(40)
-    monkeypatch.setattr(fused, "FIRST", 3)
+    monkeypatch.setattr(fused, "FIRST_STEPS", 3)
     run = fused.FusedSteps.run
 
     def interrupted(*args):
