@@ -104,10 +104,11 @@ class FusedSteps:
         scratch = address_of(self.scratch)
         self.plan = array("q", [
             self.size, len(self.samples), _words_at(self.arrays), address_of(self.block), width,
-            libraries[0]["batch"], _words_at(self.columns), _words_at(self.strides), address_of(self.state),
-            address_of(self.totals), scratch + -scratch % 64, len(self.sums), address_of(self.sums),
-            self.parameters, address_of(self.slopes), len(rules), _words_at(self.groups),
-            address_of(self.state), address_of(self.fresh), self.state.nbytes,
+            libraries[0]["batch"], _words_at(self.columns), _words_at(self.strides),
+            address_of(self.state), address_of(self.totals), scratch + -scratch % 64,
+            len(self.sums), address_of(self.sums), self.parameters, address_of(self.slopes),
+            len(rules), _words_at(self.groups), address_of(self.state), address_of(self.fresh),
+            self.state.nbytes,
         ])  # fmt: skip
         self.function = _STEPS(steps_library()["steps"])
 
