@@ -72,19 +72,20 @@ class FusedSteps:
         for own, rule in zip(self.numbers, rules, strict=True):
             own[:] = [*rule.numbers.values()]
         self.function(_words_at(self.plan), address_of(order), len(order))
-        state = self.state.copy()
-        memory, first = [], self.parameters
+        state, steps = self.state.copy(), -(-len(order) // self.size)
+        optimizer.remember(self._memory_in(state, rules), steps)
+        self.pace = max(1, int(steps * SLICE / max(perf_counter() - start, 1e-9)))
+        return state[: self.parameters], self.sums.tolist()
+
+    def _memory_in(self, state: Any, rules: list[GroupRule]) -> list[dict[str, Any]]:
+        """What is remembered of each group, by name."""
+        found, first = [], self.parameters
         for rule in rules:
             stops = [first + (k + 1) * rule.size for k in range(len(rule.memory))]
             parts = [state[stop - rule.size : stop] for stop in stops]
-            memory.append(dict(zip(rule.memory, parts, strict=True)))
+            found.append(dict(zip(rule.memory, parts, strict=True)))
             first += len(stops) * rule.size
-        optimizer.remember(memory, -(-len(order) // self.size))
-        self._keep_pace(len(order) / self.size, perf_counter() - start)
-        return state[: self.parameters], self.sums.tolist()
-
-    def _keep_pace(self, steps: float, seconds: float) -> None:
-        self.pace = max(1, int(steps * SLICE / max(seconds, 1e-9)))
+        return found
 
     def _link(self, codes: list[Any], libraries: list[Any], rules: list[GroupRule]) -> None:
         """Make the plan: its words are those of native/steps.py."""
@@ -132,16 +133,8 @@ class FusedSteps:
             out = array("q", [address_of(self.fresh) + x for x in places])
             strides = array("q", [8]) * len(columns)
             self.kept += [columns, strides, out]
-            words.extend(
-                (
-                    library["batch"],
-                    _words_at(columns),
-                    _words_at(strides),
-                    address_of(numbers),
-                    n,
-                    _words_at(out),
-                )
-            )
+            words.extend((library["batch"], _words_at(columns), _words_at(strides)))
+            words.extend((address_of(numbers), n, _words_at(out)))
         return words
 
 
