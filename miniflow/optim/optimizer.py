@@ -269,7 +269,7 @@ class Optimizer(InNotebook):
         self._settled[k] = dict(group), columns, numbers
         return columns, numbers
 
-    def rules(self) -> list[GroupRule] | None:
+    def group_rules(self) -> list[GroupRule] | None:
         """What the next step applies to each group, if a step is that and nothing else."""
         usual = getattr(self.moved, "__func__", None) is Optimizer.moved
         if not usual or self.clip_value is not None or self.clip_norm is not None:

@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from miniflow import optim
+from miniflow.optim.optimizer import Optimizer
 from miniflow.program.schedule import BLOCK
 from miniflow.train.callbacks import CallbackList
 from miniflow.train.data import (
@@ -279,7 +280,8 @@ class Training:
         seen = hooks["train_batch_begin"] or hooks["train_batch_end"] or self.extras.noise
         if seen or (backup is not None and backup.save_freq):
             return None
-        rules = self.optimizer.rules() if isinstance(self.batches, ArrayBatches) else None
+        settled = isinstance(self.batches, ArrayBatches) and isinstance(self.optimizer, Optimizer)
+        rules = self.optimizer.group_rules() if settled else None
         if rules is None or any(rule.columns.loop is None for rule in rules):
             return None
         if not self.looked and self.last is not None:
@@ -300,7 +302,7 @@ class Training:
         if order is None:
             order = numpy.arange(self.batches.count, dtype=numpy.int64)
         while self.batch < self.batches.steps:
-            count = self._fused_steps(order, rules or self.optimizer.rules())
+            count = self._fused_steps(order, rules or self.optimizer.group_rules())
             rules = None  # those of the next step are others
             if self.progress.kind == BAR:
                 self.progress.batch(self.logs, count)

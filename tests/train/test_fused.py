@@ -40,7 +40,7 @@ def calls(monkeypatch):
     usual = training.Training._fusable
 
     def eager(one):
-        rules = one.optimizer.rules() or []
+        rules = getattr(one.optimizer, "group_rules", list)() or []
         for rule in rules:
             if rule.columns.loop is None:
                 rule.columns.compile()
@@ -109,7 +109,7 @@ def test_batches_of_all_sizes(count, size, shuffle, outputs, weighted, activatio
         for single in (False, True):
             model = small(outputs, activation)
             optimizer = optim.Adam(model.parameters())
-            optimizer.rules()[0].columns.compile()
+            optimizer.group_rules()[0].columns.compile()
             found.append(trained(model, optimizer, x, y, single=single, **options))
         assert found[0] == found[1]
 
@@ -244,3 +244,26 @@ def test_resumed_trainings_are_whole_ones(calls, tmp_path):
             continue
     assert found == whole
     assert calls.steps
+
+
+def test_an_optimiser_of_ones_own_goes_a_step_at_a_time(calls):
+    """One that has no rule, but says itself how parameters move."""
+    x, y = drawn(12)
+
+    class Halves:
+        def __init__(self, parameters):
+            self.parameters = parameters
+
+        def moved(self, numbers, slopes):
+            return numbers - 0.5 * slopes
+
+        def state_dict(self):
+            return {}
+
+    found = []
+    for kind in (Halves, lambda parameters: optim.SGD(parameters, lr=0.5)):
+        model = small()
+        trained(model, kind(model.parameters()), x, y)
+        found.append([p.data for p in model.parameters()])
+    assert found[0] == found[1]
+    assert calls.steps  # of the second one
