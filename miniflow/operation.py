@@ -70,6 +70,7 @@ class Op:
     )  # fmt: skip
 
     elementwise = True  # whether it takes arrays, element by element
+    at_hand: Any = None  # of one entry: its operands' numbers and its partials, where known
 
     def __init__(
         self,

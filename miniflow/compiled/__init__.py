@@ -12,4 +12,5 @@ entries.py          results as entries on the tape
 batch_arguments.py  the arguments of a batch, taken apart
 batch_run.py        all elements on the first one's path, those that leave it on others
 executors.py        blocks of a batch on the workers of an executor
+sums.py             sums over a batch as entries on the tape
 """

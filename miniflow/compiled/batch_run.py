@@ -134,6 +134,7 @@ class BatchRun:
             an element's numbers and by each captured Value of `live`.
         result: the structure of one element's result.
         paths: those that were taken.
+        code: what has run the last one of them over the batch.
     """
 
     def __init__(
@@ -150,6 +151,7 @@ class BatchRun:
         self.out: Any = None
         self.result: Any = None
         self.paths: dict[Specialization, None] = {}
+        self.code: Any = None
         if arguments.count:
             self._all()
         else:
@@ -162,6 +164,12 @@ class BatchRun:
             return next(iter(self.paths)).program.captured
         found = {id(v): v for path in self.paths for v in path.program.captured}
         return tuple(found.values())
+
+    @property
+    def alone(self) -> bool:
+        """Whether machine code on one path is all that is done for any such batch."""
+        code, single = self.code, len(self.paths) == 1
+        return single and not (getattr(code, "masked", True) or code.python)
 
     def _point(self, i: int) -> list[float]:
         """The numbers of element i."""
@@ -261,7 +269,7 @@ class BatchRun:
             uniform = numpy.concatenate([self.same, captured]) if len(captured) else self.same
         shape = Shape(columns.layout + (None,) * len(captured), total)
         elsewhere = self.options.elsewhere if count > BLOCK else None
-        code = self._code(path, shape) if elsewhere is None else self._sent(path)
+        self.code = code = self._code(path, shape) if elsewhere is None else self._sent(path)
         self._enter(path, code.outputs)
         workers = self.options.workers(count * len(path.program))
         size = BLOCK if total or workers > 1 or elsewhere is not None else count

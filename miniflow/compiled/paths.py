@@ -165,6 +165,7 @@ class SpecializationCache:
         self.specializations: list[Specialization] = []
         self.lock = threading.RLock()
         self.warned = False
+        self.recorded = 0  # how many calls of a batch were entries on a tape
         self.used = 0  # when it was last asked: a number that grows
         self.on_new_path: Callable[[Specialization, Specialization | None, int], None] | None = None
 

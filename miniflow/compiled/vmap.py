@@ -1,18 +1,18 @@
 """`vmap`: a function of scalars over a batch, several elements at a time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from miniflow import ops
 from miniflow.compiled.batch_arguments import BatchArguments
 from miniflow.compiled.batch_run import BatchOptions, BatchRun
-from miniflow.compiled.captured import CapturedNumbers
-from miniflow.compiled.entries import EntryOp, OutputOp, call_specialized
-from miniflow.compiled.evaluators import choose_backend
+from miniflow.compiled.entries import call_specialized
+from miniflow.compiled.evaluators import PATIENCE, choose_backend
 from miniflow.compiled.executors import Workers, an_executor
-from miniflow.compiled.function import CompiledFunction
-from miniflow.compiled.paths import Chain, SpecializationCache
+from miniflow.compiled.function import LINKED, CompiledFunction
+from miniflow.compiled.paths import SpecializationCache
+from miniflow.compiled.sums import QuickSum, SumOp
 from miniflow.program.structures import (
     NUMBER_LEAF,
     ArrayLeaf,
@@ -26,66 +26,6 @@ from miniflow.util.functions import Function, a_function, named
 from miniflow.util.trees import children, rebuild
 
 REDUCTIONS = (None, "sum", "mean")
-
-
-class SumOp(EntryOp):
-    """An entry on the tape: one output of a function, added up over a batch."""
-
-    __slots__ = ("arguments", "cache", "captured", "options", "output", "share")
-
-    def __init__(
-        self, cache: SpecializationCache, output: int, arguments: BatchArguments,
-        captured: tuple[Value, ...], options: BatchOptions, share: float,
-    ) -> None:  # fmt: skip
-        super().__init__(f"vmap({getattr(cache.f, '__name__', 'f')})")
-        self.cache = cache
-        self.output = output
-        self.arguments = arguments
-        self.captured = captured
-        self.options = options
-        self.share = share  # what the sum is divided by
-
-    def _run(self, chain: Chain, xs: Sequence[float]) -> Any:
-        import numpy
-
-        start = len(xs) - len(self.captured)
-        live = CapturedNumbers(self.captured, xs[start:])
-        same = numpy.array(xs[:start], dtype=float)
-        run = BatchRun(self.cache, chain, self.arguments, same, live, self.options)
-        with numpy.errstate(all="ignore"):
-            return run.out / numpy.float64(self.share)
-
-    def _value(self, *xs: float) -> float:
-        return float(self._run((), xs)[self.output])
-
-    def _partials(self, xs: Sequence[Any], y: Any, *, which: bool = False) -> list[Any]:
-        recorded = Value in map(type, xs)
-        return self._recorded(xs, y, which) if recorded else self._totals(xs, which)
-
-    def _totals(self, xs: Sequence[float], which: bool) -> list[float]:
-        """The partials by the numbers that all elements have, and by captured Values."""
-        out = self._run((~self.output if which else self.output,), xs)
-        uniform, captured = self.arguments.uniform, out[self.arguments.size :].tolist()
-        return [*(x for k, xs in uniform for x in out[k : k + len(xs)].tolist()), *captured]
-
-    def _places(self) -> list[int]:
-        """Where those are among the partials by an element's numbers and captured Values."""
-        places = [place + k for place, xs in self.arguments.uniform for k in range(len(xs))]
-        count = self.arguments.size
-        return [*places, *range(count, count + len(self.captured))]
-
-    def _recorded(self, xs: Sequence[Any], y: Any, which: bool) -> list[Any]:
-        """The same as Values, to be differentiated again: element by element."""
-        start = len(xs) - len(self.captured)
-        assert self.cache.root is not None  # it has been run
-        call = OutputOp(self.cache, (), self.output, self.captured, self.cache.root.result)
-        slopes = [
-            call._partials([*self.arguments.numbers(i, xs[:start]), *xs[start:]], y, which=which)
-            for i in range(self.arguments.count)
-        ]
-        if not slopes:
-            return [0.0] * len(xs)
-        return [ops.sum(*[slope[k] for slope in slopes]) / self.share for k in self._places()]
 
 
 class Vmapped(CompiledFunction):
@@ -103,6 +43,7 @@ class Vmapped(CompiledFunction):
         self.options = BatchOptions(
             reduce is not None, precise, threads, reduce == "mean", in_axes, elsewhere
         )
+        self.quick: list[QuickSum] = []  # short ways of calls that are entries on a tape
 
     def recipe(self) -> tuple[Any, ...]:
         """What makes another one like it, and of what; an executor does not travel."""
@@ -115,6 +56,10 @@ class Vmapped(CompiledFunction):
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """A call of any arguments."""
+        for quick in self.quick:
+            found = None if kwargs else quick(args)
+            if found is not None:
+                return found
         arguments = BatchArguments(args, kwargs, self.in_axes)
         cache = self.cache_for(arguments.element)
         if here.table.trace is not None and arguments.count:  # a part of another program
@@ -135,6 +80,18 @@ class Vmapped(CompiledFunction):
                 return self._stack(arguments, partial(call_specialized, cache))
         return assemble(run.result, self._shared(run.out, arguments), total=self.options.total)
 
+    def loop(self, *args: Any) -> Any:
+        """The machine code over such a batch, a BatchFunction, if that is all that a call does.
+
+        None where elements may take several paths, or where Values or Python's rows are involved.
+        """
+        arguments = BatchArguments(args, {}, self.in_axes)
+        if arguments.values:
+            return None
+        cache = self.cache_for(arguments.element)
+        run = BatchRun(cache, (), arguments, arguments.vector(), None, self.options, self)
+        return run.code if run.alone and not run.captured else None
+
     def _shared(self, sums: Any, arguments: BatchArguments) -> Any:
         """The sums, or means."""
         if self.reduce != "mean":
@@ -151,6 +108,7 @@ class Vmapped(CompiledFunction):
         """The sums as entries on the tape."""
         share = float(arguments.count) if self.reduce == "mean" else 1.0
         live = self._dependent(arguments, run)
+        self._hasten(cache, arguments, run)
         totals = [
             here.table.record(
                 SumOp(cache, k, arguments, captured, self.options, share), operands, float(y)
@@ -160,6 +118,16 @@ class Vmapped(CompiledFunction):
             for k, y in enumerate(self._shared(run.out, arguments))
         ]
         return unflatten_numbers(run.result, totals)
+
+    def _hasten(self, cache: SpecializationCache, arguments: BatchArguments, run: BatchRun) -> None:
+        """Have a short way made for calls like this one, if there were some and it can be."""
+        cache.recorded += 1
+        if (
+            cache.recorded == PATIENCE
+            and len(self.quick) < LINKED
+            and QuickSum.is_for(arguments, run)
+        ):
+            QuickSum(cache, arguments, self.options).make(self.quick.append)
 
     def _dependent(self, arguments: BatchArguments, run: BatchRun) -> list[bool]:
         """For each output whether it depends on a Value."""

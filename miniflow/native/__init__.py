@@ -19,4 +19,5 @@ tiers.py           machine code of two tiers, and the thread in the background
 conversion.py      numbers of other kinds than float, as doubles
 builtin.py         built-in functions of machine code, their fallback and side exits
 batch_function.py  a program over a batch, called from Python
+steps.py           many steps of a training: a loop that calls such functions
 """

@@ -217,7 +217,10 @@ class Batch:
         self._remainder(full, done, rest)
         e.line("br label %finish\nfinish:")
         if total:
-            loop(e, "sums", str(self.outputs), self._sum)
+            whole = self.outputs // PARTIALS
+            loop(e, "several", str(whole), self._sum_several)
+            rest = str(self.outputs - whole * PARTIALS)
+            loop(e, "sums", rest, lambda k: self._sum(e(f"add i64 {k}, {whole * PARTIALS}")))
         lines = "\n".join([*e.lines, "ret void"])
         return (
             "define void @batch(ptr %columns, ptr %strides, ptr %uniform, i64 %count, ptr %out, "
@@ -336,6 +339,26 @@ class Batch:
         for lane in range(1, PARTIALS):
             total = e(f"fadd double {total}, {self._get(e(f'add i64 {start}, {lane}'), '%acc')}")
         self._put(k, "%out", total)
+
+    def _sum_several(self, k: str) -> None:
+        """The same of PARTIALS outputs at a time, in lanes: their partial sums, transposed."""
+        e, t, lanes = self.e, f"<{PARTIALS} x double>", range(PARTIALS)
+        first = e(f"mul i64 {k}, {PARTIALS}")
+        places = [e(f"mul i64 {e(f'add i64 {first}, {j}')}, {PARTIALS}") for j in lanes]
+        starts = [e(f"getelementptr double, ptr %acc, i64 {x}") for x in places]
+        rows = [e(f"load {t}, ptr {x}, align 64") for x in starts]
+        for d in (4, 2, 1):  # of blocks of so many the upper right and the lower left change places
+            for i in (i for i in lanes if not i & d):
+                a, b = rows[i], rows[i + d]
+                rows[i] = e.shuffle(t, a, b, [x + (PARTIALS - d) * bool(x & d) for x in lanes])
+                later = [x + (PARTIALS if x & d else d) for x in lanes]
+                rows[i + d] = e.shuffle(t, a, b, later)
+        total = rows[0]
+        for row in rows[1:]:
+            total = e(f"fadd {t} {total}, {row}")
+        e.line(
+            f"store {t} {total}, ptr {e(f'getelementptr double, ptr %out, i64 {first}')}, align 8"
+        )
 
 
 def _in_all_lanes(e: Emitter, base: str, k: int) -> str:

@@ -11,16 +11,12 @@ order.
 
 import ctypes
 import sys
-from contextlib import suppress
 from functools import cache
-from hashlib import sha256
 
-from miniflow.native import cache as cache_on_disk
-from miniflow.native import machine
 from miniflow.native.emitter import Emitter, Imports, Target
 from miniflow.native.layout import FLOAT64, NUMBER, TYPE
 from miniflow.native.link import Library, give_address
-from miniflow.native.tiers import version
+from miniflow.native.tiers import kept_library
 
 LONG_BITS = 8 * ctypes.sizeof(ctypes.c_long)
 # For each kind: letters of its type in LLVM, and how it becomes a double.
@@ -261,15 +257,7 @@ def _library() -> Library:
         imports.declare(f"i{bits} @llvm.bswap.i{bits}(i{bits})")
     bodies = [_number_text(imports), _element_text(), GATHER]
     module = imports.module(bodies, CONVERSIONS, "convert")
-    header = [[list(module.imports), list(module.exports)]]
-    key = sha256(version() + module.text.encode()).hexdigest()
-    with suppress(Exception):  # a right checksum over nonsense, or a warning that was given before
-        found = cache_on_disk.load_code(key)
-        if found is not None and found[0] == header:
-            return Library(found[1], header)
-    objects = [machine.compiled(module, machine.OPTIMISED)]
-    cache_on_disk.store_code(key, header, objects, "numbers of all kinds")
-    return Library(objects, header)
+    return kept_library(module, "numbers of all kinds")
 
 
 def _known_scalars() -> int:

@@ -188,6 +188,19 @@ def _optimise(
             code.final.set()
 
 
+def kept_library(module: ModuleText, label: str) -> Library:
+    """The code of a module that is the same for all programs: optimised at once, kept on disk."""
+    header = [[list(module.imports), list(module.exports)]]
+    key = hashlib.sha256(version() + module.text.encode()).hexdigest()
+    with suppress(Exception):  # a right checksum over nonsense, or a warning that was given before
+        found = cache.load_code(key)
+        if found is not None and found[0] == header:
+            return Library(found[1], header)
+    objects = [machine.compiled(module, OPTIMISED)]
+    cache.store_code(key, header, objects, label)
+    return Library(objects, header)
+
+
 @functools.cache
 def version() -> bytes:
     """What compiled code depends on besides its program."""

@@ -44,6 +44,7 @@ class Columns:
         self.fixed = dict(fixed)
         self.calls = 0
         self.compiled: Any = None
+        self.loop: Any = None  # its machine code without what Python calls, a BatchFunction
         self.program: Program = trace(self.flat, *[1.0] * (2 + len(memory) + len(numbers)))
 
     def flat(self, p: Any, g: Any, *rest: Any) -> Any:
@@ -86,7 +87,7 @@ class Columns:
         axes = (0,) * (2 + len(self.memory)) + (None,) * len(self.numbers)
         compiled = vmap(self.flat, in_axes=axes, precise=True)
         some = numpy.ones(1)
-        compiled(*[some if axis == 0 else 1.0 for axis in axes])  # that makes it
+        self.loop = compiled.loop(*[some if axis == 0 else 1.0 for axis in axes])
         self.compiled = compiled
 
 

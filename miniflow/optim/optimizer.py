@@ -7,11 +7,11 @@ then assigns them, so that an error leaves parameters and memory as they were.
 from array import array
 from collections.abc import Callable, Iterable
 from inspect import signature
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from miniflow.ops import real
 from miniflow.optim.clipping import clipped_by_norm, clipped_by_value
-from miniflow.optim.columns import MoveRule, made_columns
+from miniflow.optim.columns import Columns, MoveRule, made_columns
 from miniflow.optim.options import Check, Option, positive, rate, yes_or_no
 from miniflow.tape.quick import gradients_of, numbers_of, set_numbers, zero_gradients
 from miniflow.util.notebook import InNotebook
@@ -19,6 +19,8 @@ from miniflow.util.words import shown
 
 OFF = ("momentum", "weight_decay")  # None in a rule where they are 0
 LIMITS = ("clip_norm", "clip_value")
+SETTLED = {float, int, bool, tuple, type(None)}  # options of these types change by being replaced
+UNSETTLED: tuple[dict[str, Any], Any, dict[str, float]] = {}, None, {}  # no step was made
 
 
 class Parameter(Protocol):
@@ -26,6 +28,19 @@ class Parameter(Protocol):
 
     data: float
     grad: float
+
+
+class GroupRule(NamedTuple):
+    """What moves the `size` parameters of a group in the next step.
+
+    `numbers` are those that all parameters have in common, by name, the first one `t`; `memory` has
+    an array for each thing that is remembered.
+    """
+
+    columns: Columns
+    size: int
+    numbers: dict[str, float]
+    memory: dict[str, Any]
 
 
 class Optimizer(InNotebook):
@@ -78,6 +93,7 @@ class Optimizer(InNotebook):
         self._defaults = self._checked(given)
         self._memory: list[dict[str, Any]] = []  # of each group, by name: an array
         self._steps: list[int] = []
+        self._settled: dict[int, tuple[dict[str, Any], Columns, dict[str, float]]] = {}
         for group in self._groups(parameters):
             self.add_param_group(group)
 
@@ -193,10 +209,9 @@ class Optimizer(InNotebook):
         parameters = tuple(self.parameters)
         numbers, slopes = numbers_of(parameters), gradients_of(parameters)
         if numbers is None or slopes is None:  # not all are Values of this thread
-            numbers = [real(p.data, "a parameter's data") for p in parameters]
-            slopes = [real(p.grad, "a parameter's grad") for p in parameters]
-        moved = self.moved(numpy.array(numbers, dtype=float), numpy.array(slopes, dtype=float))
-        put(parameters, moved)
+            numbers = array("d", [real(p.data, "a parameter's data") for p in parameters])
+            slopes = array("d", [real(p.grad, "a parameter's grad") for p in parameters])
+        put(parameters, self.moved(numpy.frombuffer(numbers), numpy.frombuffer(slopes)))
         return loss
 
     def moved(self, numbers: Any, slopes: Any) -> Any:
@@ -224,13 +239,46 @@ class Optimizer(InNotebook):
 
     def _moved(self, k: int, group: dict[str, Any], p: Any, g: Any) -> tuple[Any, dict[str, Any]]:
         """The new numbers of a group, and what is then remembered of it."""
-        memory = self.memory(group)
-        names = tuple(memory)
-        numbers, fixed = sorted_out(group, float(self._steps[k] + 1))
-        rule = made_columns(type(self).rule, names, tuple(numbers), tuple(fixed.items()))
-        kept = [self._column(k, name, start, len(p)) for name, start in memory.items()]
-        moved, *kept = rule([p, g, *kept], list(numbers.values()))
-        return moved, dict(zip(names, kept, strict=True))
+        rule = self._group_rule(k, group)
+        columns = [p, g, *rule.memory.values()]
+        moved, *kept = rule.columns(columns, list(rule.numbers.values()))
+        return moved, dict(zip(rule.memory, kept, strict=True))
+
+    def _group_rule(self, k: int, group: dict[str, Any]) -> GroupRule:
+        memory, count = self.memory(group), len(group["params"])
+        columns, numbers = self._settled_rule(k, group, tuple(memory))
+        kept = {name: self._column(k, name, start, count) for name, start in memory.items()}
+        return GroupRule(columns, count, numbers | {"t": float(self._steps[k] + 1)}, kept)
+
+    def _settled_rule(
+        self, k: int, group: dict[str, Any], memory: tuple[str, ...]
+    ) -> tuple[Columns, dict[str, float]]:
+        """A group's rule and numbers: those of the step before, if no option has changed."""
+        before, columns, numbers = self._settled.get(k, UNSETTLED)
+        same = len(before) == len(group) and columns.rule is type(self).rule
+        if same and columns.memory == memory:
+            for name, x in group.items():
+                if name != "params" and (
+                    x is not before.get(name, before) or type(x) not in SETTLED
+                ):
+                    break
+            else:
+                return columns, numbers
+        numbers, fixed = sorted_out(group)
+        columns = made_columns(type(self).rule, memory, tuple(numbers), tuple(fixed.items()))
+        self._settled[k] = dict(group), columns, numbers
+        return columns, numbers
+
+    def group_rules(self) -> list[GroupRule] | None:
+        """What the next step applies to each group, if a step is that and nothing else."""
+        usual = getattr(self.moved, "__func__", None) is Optimizer.moved
+        if not usual or self.clip_value is not None or self.clip_norm is not None:
+            return None
+        return [self._group_rule(k, group) for k, group in enumerate(self.param_groups)]
+
+    def remember(self, memory: list[dict[str, Any]], steps: int) -> None:
+        """Take over what is remembered after so many steps that somebody else has made."""
+        self._memory, self._steps = memory, [t + steps for t in self._steps]
 
     def _column(self, k: int, name: str, start: float, count: int) -> Any:
         """What is remembered under a name; at first, how it starts."""
@@ -282,12 +330,17 @@ class Optimizer(InNotebook):
             group | {"params": list(group["params"])} for group in self.param_groups
         ]
         found._memory = list(self._memory)  # a step makes new ones
+        found._settled = {}
         return found
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What pickles take: all but the rules, which are made anew."""
+        return vars(self) | {"_settled": {}}
 
-def sorted_out(group: dict[str, Any], t: float) -> tuple[dict[str, float], dict[str, Any]]:
-    """A group's options as a rule has them: numbers, and what is part of the program."""
-    numbers: dict[str, float] = {"t": t}
+
+def sorted_out(group: dict[str, Any]) -> tuple[dict[str, float], dict[str, Any]]:
+    """A group's options as a rule has them: numbers, t first; and what is part of the program."""
+    numbers: dict[str, float] = {"t": 1.0}
     fixed: dict[str, Any] = {}
     for name, x in group.items():
         if name == "params":
@@ -314,7 +367,8 @@ def put(parameters: tuple[Any, ...], numbers: Any) -> None:
     """Give parameters new numbers (a list or an array): all, or none if there is an error."""
     import numpy
 
-    found = array("d", numpy.asarray(numbers, dtype=float).tobytes())
+    found = array("d")
+    found.frombytes(numpy.ascontiguousarray(numbers, dtype=float).data.cast("B"))
     if len(found) == len(parameters) and set_numbers(parameters, found):
         return
     before = [p.data for p in parameters]

@@ -101,9 +101,9 @@ def _reached(roots: Iterable[Any]) -> Iterator[Any]:
 
 def _leads(x: Any) -> Iterator[Any]:
     if isinstance(x, dict):
-        yield from x.values()
+        yield from _some_of(x.values())
     elif isinstance(x, (list, tuple, set, frozenset)):
-        yield from x
+        yield from _some_of(x)
     elif isinstance(x, FunctionType):
         yield from _of_function(x)
     elif isinstance(x, MethodType):
@@ -112,6 +112,11 @@ def _leads(x: Any) -> Iterator[Any]:
         yield from (x.func, x.args, x.keywords)
     elif not isinstance(x, (type, ModuleType)) and not type(x).__module__.startswith(ENGINE):
         yield from _of_object(x)
+
+
+def _some_of(parts: Iterable[Any]) -> list[Any]:
+    """Parts of what another thread may be changing: they are taken in one go."""
+    return [*islice(parts, MOST_LOOKED_AT)]
 
 
 def _of_function(f: Any) -> Iterator[Any]:
@@ -146,6 +151,6 @@ def _of_object(x: Any) -> Iterator[Any]:
     """An object's attributes, and the methods of its classes."""
     found = getattr(x, "__dict__", None)
     if isinstance(found, Mapping):  # some answer every name
-        yield from found.values()
+        yield from _some_of(found.values())
     for kind in type(x).__mro__:
         yield from (f for f in vars(kind).values() if isinstance(f, FunctionType))

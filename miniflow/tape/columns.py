@@ -28,12 +28,12 @@ from miniflow.tape.muting import pausable, running
 
 __all__ = [
     "ARITY", "CONSTANT", "DIRECT", "DONE", "LEAF", "MADE_OF", "PENDING", "SELECTS", "SHARED",
-    "answer", "arities", "binary", "commit", "cython", "dot_of_own", "evaluate", "following",
-    "gather", "get_ident", "highest", "holding", "install", "ints", "is_muted", "known", "last",
-    "living", "lowest", "made", "new", "new_number", "nobody", "numbered", "owned", "partial1",
-    "partial2", "pending_entry", "pointer", "prepare", "pull_wide", "quick", "release",
-    "resize", "spare_column", "stand_for", "trim", "unary", "unmark", "usable", "value1",
-    "value2",
+    "add_adjoints", "answer", "arities", "binary", "commit", "cython", "dot_of_own", "evaluate",
+    "following", "gather", "get_ident", "highest", "holding", "install", "ints", "is_muted",
+    "known", "last", "living", "lowest", "made", "new", "new_number", "nobody", "numbered",
+    "owned", "partial1", "partial2", "pending_entry", "pointer", "prepare", "pull_wide",
+    "quick", "release", "resize", "shed_last", "spare_column", "stand_for", "trim", "unary",
+    "unmark", "usable", "value1", "value2",
 ]  # fmt: skip
 
 
@@ -245,7 +245,9 @@ def holding(table: Any) -> Iterator[None]:
         table.settle()
 
 
-BLANKS = (("operation", 0), ("left", 0), ("right", 0), ("value", 0.0), ("adjoint", 0.0))
+BLANKS = (
+    ("operation", 0), ("left", 0), ("right", 0), ("value", 0.0), ("adjoint", 0.0), ("grads", 0.0),
+)  # fmt: skip
 
 
 def columns(table: Any) -> list[tuple[list[Any], Any]]:
@@ -290,6 +292,7 @@ def _shorten(table: Any, capacity: int) -> None:
         del table.right[tail]
         del table.value[tail]
         del table.adjoint[tail]
+        del table.grads[tail]
         del table.owner[tail]
         del table.mark[tail]
 
@@ -326,20 +329,29 @@ def slots_of(numbers: Any) -> Any:
     return numbers
 
 
-def gradients_into(table: Any, values: tuple[Any, ...], found: Any) -> None:
-    """What `Table.gradient` says of Values of this table."""
-    for k, v in enumerate(values):
-        found[k] = table.gradient(v)
-
-
-def forgets_all(table: Any, values: tuple[Any, ...]) -> bool:
-    """Set all gradients of leaves to 0, if all that is accumulated is theirs; whether it was."""
-    entries = {v._entry for v in values}
-    if not table.grads.keys() <= entries or any(table.operation[n] != LEAF for n in entries):
-        return False
-    table.grads.clear()
+def add_adjoints(table: Any) -> None:
+    """Add the adjoints of the leaves that a sweep has reached to their gradients, all at once."""
+    leaves, n = [], table.chain
+    while n >= 0:
+        if table.operation[n] == LEAF:
+            leaves.append(n)
+        n = table.left[n]
+    collecting = gc.isenabled()
+    try:
+        gc.disable()
+        while True:
+            version = table.version
+            numbers = [table.grads[n] + table.adjoint[n] for n in leaves]
+            changes = map(table.grads.__setitem__, leaves, numbers)
+            # atomic: nothing runs Python code, and there is no collection
+            if table.version == version:
+                deque(changes, 0)
+                break
+    finally:
+        if collecting:
+            gc.enable()
     table.version += 1
-    return True
+    table.noted = max([table.noted, *[n + 1 for n in leaves]])
 
 
 def following(table: Any, n: int) -> int:
@@ -354,6 +366,10 @@ def unmark(table: Any) -> None:
 
 def trim(table: Any) -> None:
     """Use entries above the last one that has a Value anew: lists wait for a compaction."""
+
+
+def shed_last(table: Any) -> None:
+    """Drop the last entry, if nobody needs it: lists wait for a compaction."""
 
 
 def owned(table: Any, count: int) -> bytearray:
@@ -437,7 +453,7 @@ def commit(
     owners = map(call, compress(islice(table.owner, count), marks))
     pairs = [(x, n) for n, x in enumerate(owners) if x is not None]
     moves = map(type(pairs[0][0])._entry.__set__, *zip(*pairs, strict=True)) if pairs else iter(())
-    operation, left, right, value, adjoint, owner = [
+    operation, left, right, value, adjoint, grads, owner = [
         list(compress(islice(column, count), marks)) for column, _ in columns(table)
     ]
     left, right, pool = _renumbered(table, operation, left, right, places)
@@ -445,8 +461,9 @@ def commit(
     unused = count - kept
     operation += [0] * unused
     adjoint += [0.0] * unused
+    grads += [0.0] * unused
     owner += [nobody] * unused
-    labels, grads, homes, others, scopes, names, starts = sides
+    labels, homes, others, scopes, names, starts = sides
     pooled = len(pool)
     changed, checked = [places[min(n, count)] for n in (table.changed, table.checked)]
     # what the table was the last to know stays until the end: it may have finalizers
@@ -459,7 +476,8 @@ def commit(
         # atomic: nothing runs Python code, and there is no collection
         table.operation[:count], table.left[:kept], table.right[:kept] = operation, left, right
         table.value[:kept], table.adjoint[:count], table.owner[:count] = value, adjoint, owner
-        table.labels, table.grads, table.homes, table.others = labels, grads, homes, others
+        table.grads[:count] = grads
+        table.labels, table.homes, table.others = labels, homes, others
         table.pool, table.pooled, table.scopes = pool, pooled, scopes
         table.names, table.places = names, starts
         table.changed, table.checked, table.fresh = changed, checked, -1

@@ -35,6 +35,7 @@ cdef class Compaction(Storage):
     cdef Py_ssize_t entry_of(self, object x) except -1
     cpdef make_room(self, Py_ssize_t entries)
     cpdef room_for(self, Py_ssize_t entries)
+    cpdef shed(self)
     @cython.locals(count=Py_ssize_t, version=Py_ssize_t, marks=bytearray, smallest=Py_ssize_t)
     cpdef compact(self)
     @cython.locals(marks=bytearray, n=Py_ssize_t)
@@ -60,6 +61,19 @@ cdef inline object holding(Compaction table):
 cdef inline void trim(Compaction table):
     """Use entries above the last one that has a Value anew."""
     give_up(<void *>table)
+
+
+cdef inline shed_last(Compaction table):
+    """Drop the last entry, if nobody needs it and all that it has is an operation."""
+    cdef Py_ssize_t n = table.count - 1
+    if n < 0 or table.owner[n] != NULL or table.held or table.sweeping or table.scopes:
+        return
+    if n not in table.others or n in table.labels or table.names or table.places:
+        return
+    dropped = table.others.pop(n)  # until the end: it may have finalizers
+    table.noted = n
+    table.version += 1
+    trim(table)
 
 
 cdef inline Py_ssize_t last(bytearray marks, Py_ssize_t stop):
@@ -107,13 +121,13 @@ cdef inline bint commit(
     cdef int *blocks = places.data.as_ints
     cdef char *mark = PyByteArray_AS_STRING(marks)
     cdef int arity, pooled = 0, kept = 0
-    cdef Py_ssize_t noted = 0
-    for side in (*sides[:4], *sides[5:]):
+    cdef Py_ssize_t noted = 0, before = min(table.noted, count)  # from there on no gradients
+    for side in (*sides[:3], *sides[4:]):
         for n in side:
             noted = max(noted, n + 1)
     # what the table was the last to know stays until the end: it may have finalizers
     dropped = (
-        table.labels, table.grads, table.homes, table.others, table.scopes, table.names, table.places
+        table.labels, table.homes, table.others, table.scopes, table.names, table.places
     )
     if table.count != count or table.version != version or table.held != held:
         return False
@@ -136,15 +150,19 @@ cdef inline bint commit(
             table.right[kept] = table.right[n]  # when its data was set
         table.value[kept] = table.value[n]
         move_number(table.adjoint, kept, n)
+        move_number(table.grads, kept, n)
+        if n < before and kept >= noted and table.grads[kept] != 0.0:
+            noted = kept + 1
         table.owner[kept] = table.owner[n]
         set_entry(table.owner[kept], kept)
         kept += 1
     # entries given up are unused ones again
     memset(table.operation + kept, 0, (count - kept) * sizeof(int))
     clear_numbers(table.adjoint, kept, count)
+    clear_numbers(table.grads, kept, before)
     memset(table.owner + kept, 0, (count - kept) * sizeof(void *))
-    table.labels, table.grads, table.homes, table.others = sides[:4]
-    table.scopes, table.names, table.places = sides[4:]
+    table.labels, table.homes, table.others = sides[:3]
+    table.scopes, table.names, table.places = sides[3:]
     table.changed = marks_before(mark, blocks, min(table.changed, count))
     table.checked = marks_before(mark, blocks, min(table.checked, count))
     table.fresh = -1

@@ -28,6 +28,7 @@ if not cython.compiled:
         numbered,
         owned,
         resize,
+        shed_last,
         trim,
     )
 
@@ -150,6 +151,13 @@ class Compaction(Storage):
         if smallest < self.capacity // 2:
             resize(self, smallest)
 
+    def shed(self) -> None:
+        """Drop the last entry now, if nobody needs it and it has an operation of its own.
+
+        Such an operation may hold much, so its memory is used again for the next one.
+        """
+        shed_last(self)
+
     def needed(self, count: int) -> bytearray:
         """A mark for each of `count` entries that a live Value or scope needs."""
         marks = owned(self, count)
@@ -186,7 +194,7 @@ class Compaction(Storage):
                 for n, x in side.copy().items()
                 if n < count and marks[n]
             }
-            for side in (self.labels, self.grads, self.homes, self.others)
+            for side in (self.labels, self.homes, self.others)
         ]
         scopes = {
             k: (marks.count(1, 0, start), None if stop is None else marks.count(1, 0, stop))

@@ -189,7 +189,7 @@ class Table(Replaying):
             with self.hold():
                 self._reach(v._entry, seed, 1.0)
                 self._pull(v._entry)
-                self.accumulate(self.reached_leaves())
+                self.accumulate()
         finally:
             self.sweeping = False
             self.clean()
@@ -204,7 +204,7 @@ class Table(Replaying):
             for k, n in enumerate(entries):
                 self._reach(n, seeds[k], 1.0)
             self._pull(highest(entries))
-            self.reached_leaves()
+            self.unmark_leaves()
             return [self.flow[n] for n in sources]
         finally:
             self.sweeping = False

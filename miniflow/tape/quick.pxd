@@ -3,7 +3,7 @@
 cimport cython
 from cpython.array cimport array
 
-from miniflow.tape.core cimport LEAF, Table, Value, current, spare_column
+from miniflow.tape.core cimport Table, Value, current
 
 
 @cython.locals(table=Table, leaves=list, muted=Py_ssize_t, slopes=list)
@@ -24,11 +24,11 @@ cdef class Stretch:
 cpdef object short_gradient(object target, object sources)
 @cython.locals(table=Table, found="array", numbers="double *", k=Py_ssize_t, v=Value)
 cpdef object numbers_of(tuple values)
-@cython.locals(table=Table, found="array")
+@cython.locals(table=Table, found="array", numbers="double *", k=Py_ssize_t, v=Value)
 cpdef object gradients_of(tuple values)
 @cython.locals(table=Table, found="double *", k=Py_ssize_t, v=Value)
 cpdef bint set_numbers(tuple values, array numbers) except -1
-@cython.locals(table=Table)
+@cython.locals(table=Table, v=Value)
 cpdef zero_gradients(tuple values)
 @cython.locals(table=Table, v=Value)
 cdef Table own_table(tuple values, bint leaves)
@@ -40,46 +40,3 @@ cdef bint _all(xs, kind)
 
 cdef inline double *slots_of(array numbers):
     return numbers.data.as_doubles
-
-
-cdef inline int gradients_into(Table table, tuple values, double *found) except -1:
-    """What `Table.gradient` says of Values of this table: by one pass over what leaves have."""
-    cdef Py_ssize_t k, n
-    cdef double number
-    cdef double *column
-    if table.sweeping or len(table.grads) > 2 * len(values):  # others have most of them
-        for k in range(len(values)):
-            found[k] = table.gradient(<Value>values[k])
-        return 0
-    column = spare_column(table, [])
-    for k in range(len(values)):
-        column[(<Value>values[k])._entry] = 0.0
-    for n, number in table.grads.items():
-        column[n] = number
-    for k in range(len(values)):
-        n = (<Value>values[k])._entry
-        found[k] = column[n] if table.operation[n] == LEAF else table.adjoint[n]
-    return 0
-
-
-cdef inline bint forgets_all(Table table, tuple values) except -1:
-    """Set all gradients of leaves to 0, if all that is accumulated is theirs; whether it was."""
-    cdef Py_ssize_t k, n
-    cdef double number
-    cdef double *column
-    if table.sweeping or len(table.grads) > len(values):
-        return False
-    column = spare_column(table, [])
-    for n, number in table.grads.items():
-        column[n] = 0.0
-    for k in range(len(values)):
-        n = (<Value>values[k])._entry
-        if table.operation[n] != LEAF:
-            return False
-        column[n] = 1.0
-    for n, number in table.grads.items():
-        if column[n] == 0.0:
-            return False
-    table.grads.clear()
-    table.version += 1
-    return True

@@ -17,7 +17,7 @@ else:
     from miniflow.tape.columns import cython
 
 if not cython.compiled:
-    from miniflow.tape.columns import forgets_all, gradients_into, slots_of
+    from miniflow.tape.columns import slots_of
 
 Short = tuple[Any, Any, Any]
 
@@ -156,7 +156,9 @@ def gradients_of(values: tuple[Any, ...]) -> Any:
     if table is None:
         return None
     found = array("d", bytes(8 * len(values)))
-    gradients_into(table, values, slots_of(found))
+    numbers = slots_of(found)
+    for k, v in enumerate(values):
+        numbers[k] = table.gradient(v)
     return found
 
 
@@ -174,12 +176,11 @@ def set_numbers(values: tuple[Any, ...], numbers: "array[float]") -> bool:
 def zero_gradients(values: tuple[Any, ...]) -> None:
     """Set the gradients of whatever has some to 0."""
     table = own_table(values, False)
-    if table is not None and forgets_all(table, values):
-        return
-    for v in values:
-        if table is None:
-            v.grad = 0.0
-        else:
+    if table is None:
+        for x in values:
+            x.grad = 0.0
+    else:
+        for v in values:
             table.set_gradient(v, 0.0)
 
 

@@ -51,7 +51,7 @@ class Reading(Compaction):
 
     def properties(self, n: int) -> tuple[Op, float, float, str]:
         """An entry's operation, primal, gradient and label."""
-        gradient = self.grads.get(n, 0.0) if self.operation[n] == LEAF else self.adjoint[n]
+        gradient = self.grads[n] if self.operation[n] == LEAF else self.adjoint[n]
         return self.op(n), self.value[n], gradient, self.labels.get(n, "")
 
     def operands(self, n: int) -> tuple[int, ...]:

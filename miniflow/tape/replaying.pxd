@@ -37,8 +37,10 @@ cdef class Replaying(Reading):
     cdef bint _holds(self, Py_ssize_t n) except -1
     @cython.locals(code=int, x=Py_ssize_t, found=Py_ssize_t, latest="long long", when="long long")
     cdef object _set_last(self, Py_ssize_t n)
-    @cython.locals(leaves=list, n=Py_ssize_t)
-    cdef list reached_leaves(self)
+    @cython.locals(n=Py_ssize_t)
+    cdef unmark_leaves(self)
+    @cython.locals(foreign=list, n=Py_ssize_t)
+    cdef accumulate(self)
     cdef begin_sweep(self, double *column, Py_ssize_t floor, list entries, list seeds)
     cdef clean(self)
 
@@ -48,3 +50,14 @@ cdef class Replaying(Reading):
 cdef inline void unmark(Storage table):
     """Take all marks away."""
     memset(table.mark, 0, table.capacity)
+
+
+cdef inline void add_adjoints(Storage table):
+    """Add the adjoints of the leaves that a sweep has reached to their gradients, all at once."""
+    cdef Py_ssize_t n = table.chain
+    while n >= 0:
+        if table.operation[n] == LEAF:
+            table.grads[n] += table.adjoint[n]
+            table.noted = max(table.noted, n + 1)
+        n = table.left[n]
+    table.version += 1

@@ -20,7 +20,7 @@ else:
 if not cython.compiled:
     from math import copysign
 
-    from miniflow.tape.columns import LEAF, SHARED, last, unmark
+    from miniflow.tape.columns import LEAF, SHARED, add_adjoints, last, unmark
 
 REACHED, MOVED = 1, 2  # marks: a result comes from it; a number below was set some time
 LATEST = (1 << 31) - 1  # changes are counted up to here, then anew
@@ -180,16 +180,26 @@ class Replaying(Reading):
         self.flow, self.floor, self.chain, self.pending = column, floor, -1, 0
         self.sweeping = self.dirty = True
 
-    def reached_leaves(self) -> list[int]:
-        """The leaves that a finished sweep has reached; nothing is marked any more."""
-        leaves: list[int] = []
+    def unmark_leaves(self) -> None:
+        """Take away the marks of a finished sweep: there are some of leaves only."""
         n = self.chain
         while n >= 0:
-            leaves.append(n)
             self.mark[n] = 0
             n = self.left[n]
         self.dirty = False
-        return leaves
+
+    def accumulate(self) -> None:
+        """Add the adjoints of a finished sweep to the gradients of its leaves: all or none."""
+        self.unmark_leaves()
+        foreign: list[tuple[Handle, float]] = []
+        n = self.chain
+        while n >= 0:
+            if self.operation[n] == SHARED:
+                foreign.append((self.homes[n], self.adjoint[n]))
+            n = self.left[n]
+        add_adjoints(self)
+        for home, adjoint in foreign:
+            home._tape.feed(home, adjoint)
 
     def clean(self) -> None:
         """Take away the marks of a sweep that was broken off."""

@@ -60,11 +60,12 @@ cdef class Storage:
     cdef public uint64_t thread
     cdef public dict scopes
     # and the rest
+    cdef double *grads
     cdef Py_ssize_t reserved  # of the pool
     cdef double *spare  # see `spare_column`; so many numbers:
     cdef Py_ssize_t spared
     cdef public Py_ssize_t opened, version
-    cdef public dict labels, grads, homes, others, names, places
+    cdef public dict labels, homes, others, names, places
     cdef public tuple open_names
     cdef public object trace, swept, watch
     cdef readonly bint sweeping
@@ -79,8 +80,6 @@ cdef class Storage:
     cpdef set_gradient(self, Handle v, double number)
     @cython.locals(n=Py_ssize_t)
     cpdef feed(self, Handle v, double adjoint)
-    @cython.locals(x=Py_ssize_t, version=Py_ssize_t)
-    cdef accumulate(self, list leaves)
     cpdef push(self, name)
     cpdef pop(self)
     cdef _rename(self, tuple names)
@@ -116,6 +115,7 @@ cdef inline int resize(Storage table, Py_ssize_t capacity) except -1:
         free(table.spare)
         table.spare = NULL
         table.spared = 0
+    lengthen(&table.grads, min(used, <size_t>table.noted), size, sizeof(double))
     lengthen(&table.mark, used, size, 1)
     table.capacity = capacity
     table.version += 1
@@ -130,6 +130,7 @@ cdef inline void release(Storage table):
     free(table.right)
     free(table.value)
     free(table.adjoint)
+    free(table.grads)
     free(table.spare)
     free(table.mark)
     free(table.pool)

@@ -9,6 +9,7 @@ An entry has one place in each column:
     value          the primal: what the entry evaluates to
     adjoint        d(output)/d(this entry), filled in by a sweep; but a sweep that is to change
                    no gradient fills in a column of its own: `flow` is the one that it fills
+    grads          what a leaf has accumulated over sweeps
     mark           what a running sweep has reached
     owner          a weak reference to the Value of this entry
 
@@ -58,6 +59,7 @@ class Storage:
     right: list[int]
     value: list[float]
     adjoint: list[float]
+    grads: list[float]
     mark: bytearray
     owner: list[Any]
     pool: list[int]
@@ -67,9 +69,8 @@ class Storage:
         self.count = 0
         self.capacity = 0
         self.pooled = 0  # how much of the pool is in use
-        self.noted = 0  # from here on no entry has anything in a side table
+        self.noted = 0  # from here on no entry has a gradient, or anything in a side table
         self.labels: dict[int, str] = {}
-        self.grads: dict[int, float] = {}  # what leaves have accumulated
         self.homes: dict[int, Handle] = {}  # of shared entries: the other thread's leaf
         self.others: dict[int, Op] = {}  # operations that are in no table
         self.scopes: dict[int, tuple[int, int | None]] = {}  # stretches of entries to be kept
@@ -114,7 +115,7 @@ class Storage:
         """What a leaf has accumulated, or the latest adjoint of what was computed."""
         # atomic
         n = v._entry
-        return self.grads.get(n, 0.0) if self.operation[n] == LEAF else self.adjoint[n]
+        return self.grads[n] if self.operation[n] == LEAF else self.adjoint[n]
 
     def set_gradient(self, v: Handle, number: float) -> None:
         """Put a number in its place."""
@@ -134,28 +135,8 @@ class Storage:
         n = v._entry
         if n >= self.noted:
             self.noted = n + 1
-        self.grads[n] = self.grads[n] + adjoint if n in self.grads else adjoint
+        self.grads[n] += adjoint
         self.version += 1
-
-    def accumulate(self, leaves: list[int]) -> None:
-        """Add the adjoints of a finished sweep to the gradients of its leaves: all or none."""
-        foreign = [(self.homes[x], self.adjoint[x]) for x in leaves if self.operation[x] != LEAF]
-        while True:
-            version = self.version
-            grads = {
-                x: self.grads.get(x, 0.0) + self.adjoint[x]
-                for x in leaves
-                if self.operation[x] == LEAF
-            }
-            if self.version == version:
-                break
-        self.grads |= grads
-        self.version += 1
-        for x in leaves:
-            if x >= self.noted:
-                self.noted = x + 1
-        for home, adjoint in foreign:
-            home._tape.feed(home, adjoint)
 
     def push(self, name: str) -> None:
         """Open a name: the entries to come belong to it."""

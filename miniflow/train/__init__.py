@@ -5,6 +5,7 @@ training.py    one training: its position, a step, an epoch, interruptions
 data.py        samples and batches, and what is refused before anything is computed
 chunks.py      the same of Dask arrays, one block of rows at a time
 problem.py     a loss and metrics for a model and data, checked
+fused.py       many steps in one call of machine code
 network.py     a model whose parameters are one array, and the kernels that are made of it
 objectives.py  losses of one sample, without branches
 metrics.py     accuracy and the like

@@ -238,6 +238,10 @@ class ChunkBatches:
         self.size = size
         self.steps = -(-data.total // size)
 
+    def order(self, rng: Any) -> Any:
+        """What an order is drawn from, as the chunks come: `rng`."""
+        return rng
+
     def epoch(self, rng: Any) -> Iterator[Taken]:
         """The batches of one epoch; the order of pieces, and in each that of rows, from `rng`."""
         pieces = self.data.pieces

@@ -283,10 +283,13 @@ class ArrayBatches:
         self.in_order: list[Taken] = []
         self.mixed = Blocks(self.source, size)
 
-    def epoch(self, rng: Any) -> list[Taken]:
-        """The batches of one epoch, in an order drawn from `rng`; in their own without."""
-        if rng is not None:
-            order = rng.permutation(self.count)
+    def order(self, rng: Any) -> Any:
+        """An order of the samples, drawn from `rng`; None for their own."""
+        return None if rng is None else rng.permutation(self.count).astype("int64", copy=False)
+
+    def epoch(self, order: Any) -> list[Taken]:
+        """The batches of one epoch in which the samples come in that order."""
+        if order is not None:
             return self.mixed.filled([a.take(order, axis=0) for a in self.source])
         if not self.in_order:
             self.in_order = Blocks(self.source, self.size).filled(self.source)
@@ -376,7 +379,10 @@ class StreamBatches:
             self.begun = chain([batch], given)
         return samples
 
-    def epoch(self, rng: Any) -> Iterator[Taken]:
+    def order(self, rng: Any) -> Any:
+        """None: there is no other order than that in which they come."""
+
+    def epoch(self, order: Any) -> Iterator[Taken]:
         """The batches of one epoch, in the order in which they come."""
         import numpy
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from miniflow.compiled.executors import an_executor
-from miniflow.compiled.vmap import vmap
+from miniflow.compiled.vmap import Vmapped, vmap
 from miniflow.optim.optimizer import put
 from miniflow.program.freeze import freeze
 from miniflow.program.structures import flatten_numbers
@@ -87,9 +87,7 @@ class Network:
 
     # --- what is compiled -----------------------------------------------------------
 
-    def step(
-        self, loss: Objective, metrics: Sequence[Metric], extras: "Extras"
-    ) -> Callable[..., Any]:
+    def step(self, loss: Objective, metrics: Sequence[Metric], extras: "Extras") -> Vmapped:
         """The sums over a batch of loss, parts of the metrics and gradient; of arrays."""
         import numpy
 

@@ -42,9 +42,9 @@ class Progress:
             self.bar = tqdm(total=steps, desc=title, unit="batch", dynamic_ncols=True)
             self.shown, self.done = monotonic(), 0
 
-    def batch(self, logs: Callable[[], Logs]) -> None:
-        """A batch is done; the numbers are asked for when they are shown."""
-        self.done += 1
+    def batch(self, logs: Callable[[], Logs], count: int = 1) -> None:
+        """Batches are done; the numbers are asked for when they are shown."""
+        self.done += count
         if monotonic() - self.shown > PAUSE:
             self._show(logs())
 

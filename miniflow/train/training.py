@@ -9,6 +9,8 @@ from time import perf_counter
 from typing import Any
 
 from miniflow import optim
+from miniflow.optim.optimizer import Optimizer
+from miniflow.program.schedule import BLOCK
 from miniflow.train.callbacks import CallbackList
 from miniflow.train.chunks import given_data
 from miniflow.train.data import (
@@ -23,6 +25,7 @@ from miniflow.train.data import (
     whole_number,
 )
 from miniflow.train.evaluate import scores_of
+from miniflow.train.fused import FusedSteps
 from miniflow.train.history import History
 from miniflow.train.interrupts import WholeSteps
 from miniflow.train.network import Extras, Network, listed, plain_numbers, scored
@@ -30,6 +33,8 @@ from miniflow.train.problem import Logs, Problem, in_mode, weighed
 from miniflow.train.progress import BAR, Progress
 from miniflow.train.saving import BackupAndRestore
 from miniflow.util.words import shown
+
+LOOK = 64  # steps after which it is seen again whether many can be made at a time
 
 
 class Training:
@@ -67,6 +72,8 @@ class Training:
         self.sums, self.seen = self.problem.zero(), 0
         self.dirty = False
         self.snapshot: Any = None
+        self.fused: FusedSteps | None = None
+        self.looked = False  # whether it is known that there can be such
         self.whole = WholeSteps()
         self.last: Any = None  # the numbers before the last step, and its batch
         self.seed = random.getrandbits(48) if given_seed is None else given_seed
@@ -208,7 +215,7 @@ class Training:
         self.progress.begin(title, self.batches.steps)
         logs = None
         try:
-            self._all_batches(self._in_order())
+            self._all_batches()
             logs = self.logs()
             if self._is_due(epoch):
                 logs |= self._validated()
@@ -227,12 +234,9 @@ class Training:
         self._tell(hook, *given)
         self.snapshot = None
 
-    def _in_order(self) -> Iterable[Taken]:
+    def _in_order(self, order: Any) -> Iterable[Taken]:
         """The batches of this epoch that are still to come."""
-        import numpy
-
-        rng = numpy.random.default_rng([self.seed, self.epoch]) if self.shuffle else None
-        found: Iterable[Taken] = self.batches.epoch(rng)
+        found: Iterable[Taken] = self.batches.epoch(order)
         if self.extras.noise:
             found = self._with_noise(found)
         return islice(found, self.batch, None) if self.batch else found
@@ -245,11 +249,20 @@ class Training:
         for count, columns in batches:
             yield count, (*columns, rng.random((count, self.extras.noise)))
 
-    def _all_batches(self, batches: Iterable[Taken]) -> None:
+    def _all_batches(self) -> None:
+        """What is left of an epoch: step by step, or many steps at a time as soon as it can be."""
+        import numpy
+
+        rng = numpy.random.default_rng([self.seed, self.epoch]) if self.shuffle else None
+        order = self.batches.order(rng)
+        if not self._fused_batches(order):
+            self._single_batches(order)
+
+    def _single_batches(self, order: Any) -> None:
         hooks, progress, backup = self.callbacks.hooks, self.progress, self.backup
         begin, end = hooks["train_batch_begin"], hooks["train_batch_end"]
         bar, step, model = progress.kind == BAR, self._step, self.model
-        for count, columns in batches:
+        for count, columns in self._in_order(order):
             if begin:
                 self._tell("train_batch_begin", self.batch)
             step(count, columns)
@@ -261,6 +274,64 @@ class Training:
                 backup.batch_over(self)
             if model.stop_training:
                 break
+            if self.batch % LOOK == 0 and self._fused_batches(order):
+                break
+
+    def _fusable(self) -> Any:
+        """The optimiser's rules, if nobody looks at batches and all is machine code; else None."""
+        hooks, backup = self.callbacks.hooks, self.backup
+        seen = hooks["train_batch_begin"] or hooks["train_batch_end"] or self.extras.noise
+        if seen or (backup is not None and backup.save_freq):
+            return None
+        settled = isinstance(self.batches, ArrayBatches) and isinstance(self.optimizer, Optimizer)
+        rules = self.optimizer.group_rules() if settled else None
+        if rules is None or any(rule.columns.loop is None for rule in rules):
+            return None
+        if not self.looked and self.last is not None:
+            self.looked = True
+            gradient = self.kernel.loop(self.numbers, *self.last[1])
+            if gradient is not None and self.batches.size <= BLOCK:
+                source, size = self.batches.source, self.batches.size
+                self.fused = FusedSteps(gradient, source, size, len(self.numbers))
+        return rules if self.fused is not None else None
+
+    def _fused_batches(self, order: Any) -> bool:
+        """Do what is left of an epoch, as many steps at a time as take a moment; if that can be."""
+        import numpy
+
+        rules = self._fusable()
+        if rules is None:
+            return False
+        if order is None:
+            order = numpy.arange(self.batches.count, dtype=numpy.int64)
+        while self.batch < self.batches.steps:
+            count = self._fused_steps(order, rules or self.optimizer.group_rules())
+            rules = None  # those of the next step are others
+            if self.progress.kind == BAR:
+                self.progress.batch(self.logs, count)
+            if self.model.stop_training:
+                break
+        return True
+
+    def _fused_steps(self, order: Any, rules: Any) -> int:
+        """Some steps in one call, and how many; Ctrl-C waits."""
+        assert self.fused is not None
+        whole, fused = self.whole, self.fused
+        most = 1 if self.model.stop_training else fused.pace
+        count: int = min(most, self.batches.steps - self.batch)
+        taken = order[self.batch * fused.size : (self.batch + count) * fused.size]
+        whole.busy = True
+        try:
+            found = fused.run(self.optimizer, rules, self.numbers, self.sums, taken)
+            self.numbers, self.sums = found
+            self.dirty = True
+            self.seen += len(taken)
+            self.batch += count
+        finally:
+            whole.busy = False
+        if whole.pending is not None:
+            whole.release()
+        return count
 
     def _step(self, count: int, columns: tuple[Any, ...]) -> None:
         """Move the parameters once, along the mean gradient of a batch; Ctrl-C waits."""

@@ -116,7 +116,7 @@ def test_machine_code_is_numpy_bit_for_bit(name):
 def columns_for(optimizer):
     """A rule of its own, as this optimiser has it."""
     group = optimizer.param_groups[0]
-    numbers, fixed = optim.optimizer.sorted_out(group, 1.0)
+    numbers, fixed = optim.optimizer.sorted_out(group)
     memory = tuple(optimizer.memory(group))
     return columns.Columns(type(optimizer).rule, memory, tuple(numbers), tuple(fixed.items()))
 
