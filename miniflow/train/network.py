@@ -114,7 +114,7 @@ class Network:
 
         return self._batched(scores, extras.axes)
 
-    def _batched(self, f: Callable[..., Any], axes: tuple[int, ...]) -> Callable[..., Any]:
+    def _batched(self, f: Callable[..., Any], axes: tuple[int, ...]) -> Vmapped:
         """The sums over a batch of a function of the parameters and a sample."""
         return vmap(f, in_axes=(None, *axes), reduce="sum", executor=self.executor)
 

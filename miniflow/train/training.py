@@ -14,6 +14,7 @@ from miniflow.program.schedule import BLOCK
 from miniflow.train.callbacks import CallbackList
 from miniflow.train.chunks import given_data
 from miniflow.train.data import (
+    ArrayBatches,
     Samples,
     StreamBatches,
     Taken,
