@@ -209,16 +209,19 @@ class BatchRun:
         """Run one element; its path, if it has one."""
         import numpy
 
-        found = self.cache.find(self.chain, self._point(i), self.live)
+        point = self._point(i)
+        found = self.cache.find(self.chain, point, self.live)
+        path = None if found is None else found[0]
+        if found is None:
+            numbers, result = flatten_numbers(self.cache.eager(point))
+            if self.chain or Value in map(type, numbers):  # a path of its own says which Values
+                found = self.cache.once(self.chain, point, self.live)
         if found is not None:
-            path, _, outputs = found
-            self._enter(path, len(outputs))
-            places = self._places(path)
-        elif self.chain:
-            raise RuntimeError("vmap: too many paths to differentiate; use where, maximum ...")
+            once, _, outputs = found
+            self._enter(once, len(outputs))
+            places = self._places(once)
         else:
-            path, places = None, slice(None)
-            numbers, result = flatten_numbers(self.cache.eager(self._point(i)))
+            places = slice(None)
             self._take(result, len(numbers))
             outputs = [batch_number(x) for x in numbers]
         with numpy.errstate(all="ignore"):

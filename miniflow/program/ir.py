@@ -161,6 +161,7 @@ class Code:
         finder: for each instruction what it comes from, where that is known; or a function that
             finds it out, when it is asked for.
         ints: by their numbers the outputs that are plain ints, as the function returned them.
+        lines: for each guard the file and line of its comparison, where that is known.
     """
 
     def __init__(
@@ -168,6 +169,7 @@ class Code:
         captured: Iterable[Value], constants: Iterable[float],
         instructions: Iterable[Instruction], outputs: Iterable[int], guards: Iterable[Guard],
         names: Mapping[int, str], places: Places, ints: Mapping[int, int] = {},
+        lines: Iterable[tuple[str, int] | None] = (),
     ) -> None:  # fmt: skip
         self.name = name
         self.parameters = tuple(parameters)
@@ -181,6 +183,7 @@ class Code:
         self.names = dict(names)
         self.finder = places
         self.ints = dict(ints)
+        self.lines = tuple(lines)
         vars(self)["frozen"] = True
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -195,7 +198,7 @@ class Code:
         return type(self), (
             self.name, self.parameters, self.arguments, self.result, self.captured,
             self.constants, self.instructions, self.outputs, self.guards, self.names, self.places,
-            self.ints,
+            self.ints, self.lines,
         )  # fmt: skip
 
     # --- content ----------------------------------------------------------------
