@@ -60,6 +60,7 @@ class Specialization:
         self.link: Callable[[], None] | None = None  # what makes its built-in function
         self.linked = threading.Event()  # once that has been tried
         self.calls = 0
+        self.visitors = 0  # elements of batches that have come from other paths
         self.side_exits: dict[int, Specialization] = {}  # by the guard that fails
         self.builtin: Any = None
         self._programs: dict[Chain, Code] = {(): program}
@@ -179,17 +180,18 @@ class SpecializationCache:
         return self.root is not None and self.root.builtin is not None
 
     def find(
-        self, chain: Chain, inputs: list[float], live: CapturedNumbers | None = None
-    ) -> tuple[Specialization, list[float], list[float]] | None:
+        self, chain: Chain, inputs: list[float], live: CapturedNumbers | None = None,
+        start: Specialization | None = None,
+    ) -> tuple[Specialization, list[float], list[float]] | None:  # fmt: skip
         """The path taken at a point, its numbers there and the outputs of a chain.
 
         None if there are too many paths. `live` has the numbers of captured Values where they
-        are not those of now.
+        are not those of now. Paths are tried from `start` on.
 
         Raises:
             RuntimeError: the path uses other captured Values than those of `live`.
         """
-        path, tried = self.root or self._record(inputs, None, 0), set()
+        path, tried = start or self.root or self._record(inputs, None, 0), set()
         while path is not None:
             tried.add(path)
             xs = [*inputs, *captured_numbers(path.program, live)]
