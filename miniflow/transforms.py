@@ -88,7 +88,7 @@ class _Call:
     def input(self, x: Any) -> Value:
         """A fresh entry for one input: the recording of f is told apart from what x is part of."""
         if x.__class__ is Value:
-            return +x if not self.muted else Value(plain(x))
+            return Value(plain(x)) if self.muted or _is_constant(x) else +x
         if isinstance(x, (str, bytes)) or x is None:
             raise TypeError(
                 f"{self.what}: expected a real number, got {shown(x)}; "
@@ -195,6 +195,11 @@ class _Call:
     def arguments(self, flat: Iterable[Any]) -> Any:
         """One item for each input, in the structure of the chosen argument(s)."""
         return unflatten(self.point(), flat)
+
+
+def _is_constant(x: Value) -> bool:
+    """Whether nothing is differentiated by a Value: its number is as good."""
+    return here.table.trace is None and x.op == "constant"
 
 
 def _units(count: int) -> list[list[float]]:

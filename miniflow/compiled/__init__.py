@@ -6,6 +6,7 @@ called.py           objects whose calls lead straight to machine code; called.c 
 static.py           arguments that are static because the user says so
 function.py         what both return: a function with its specializations and its machine code
 paths.py            one specialization for each path: guards, side exits
+beyond.py           calls beyond the limit of paths: eager ones
 evaluators.py       how a program is computed: replayed, as Python, as machine code
 captured.py         the numbers of captured Values
 entries.py          results as entries on the tape

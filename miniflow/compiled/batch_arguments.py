@@ -211,8 +211,8 @@ class BatchColumns:
 
     def chosen(self, elements: Any) -> "BatchColumns":
         """Some of the elements."""
-        chosen = [x[elements] for x in self.arrays]
-        return BatchColumns([*zip(self.places, chosen, strict=True)], len(self.layout))
+        chosen = [(place, tree.take(elements, axis=0)) for place, tree in self.trees]
+        return BatchColumns(chosen, len(self.layout))
 
 
 def axes_for(in_axes: Any, count: int) -> Any:

@@ -1,15 +1,20 @@
 """A batch, run: all elements on the first one's path, those that leave it on others.
 
-Elements that leave the first one's path are gathered and run on their own.
+Elements that leave a path at the same guard are gathered, and go on together on the path that its
+side exit leads to: the tree of paths is walked by groups of elements.
 
 Sums over a batch are added in this order, whatever the machine: in blocks of BLOCK
 elements, each block as PARTIALS partial sums (element i adds to number i % PARTIALS) that
-are then added from the first to the last; block by block; at last elements on other paths.
+are then added from the first to the last; block by block; at last elements on other paths, group
+by group in the same way, or one by one
+where a group is small: first those that leave the first path, in the order of its guards.
 """
 
 import functools
 import os
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from miniflow.compiled.batch_arguments import BatchArguments, BatchColumns, axes_for, batch_number
@@ -23,7 +28,7 @@ from miniflow.tape.core import Value
 from miniflow.util.functions import Function
 
 SPREAD = 1 << 23  # instructions x elements from which on several threads are worth it
-RUN_SINGLY = 16  # elements that are run one by one when they leave a path
+RUN_SINGLY = 16  # elements for which machine code of a path is not worth it
 
 
 class LoopedBatch:
@@ -37,10 +42,10 @@ class LoopedBatch:
     def __call__(
         self, columns: BatchColumns, uniform: Any, start: int, count: int, out: Any
     ) -> Any:
-        """Run over `count` elements from `start` on; whether each has left the path."""
+        """Run over `count` elements from `start` on; for each 0, or 1 + the guard where it left."""
         import numpy
 
-        failed = numpy.zeros(count, dtype=bool)
+        failed = numpy.zeros(count, dtype=numpy.int32)
         partial = numpy.zeros((PARTIALS, self.outputs))
         xs = [0.0] * len(self.shape.layout)
         same = iter(uniform.tolist())
@@ -54,8 +59,8 @@ class LoopedBatch:
                     xs[place] = float(column[start + i])
                 try:
                     outputs = self.run(xs)
-                except PathError:
-                    failed[i] = True
+                except PathError as error:
+                    failed[i] = error.guard + 1
                     continue
                 if self.shape.total:
                     partial[i % PARTIALS] += outputs
@@ -216,28 +221,33 @@ class BatchRun:
         self.paths[path] = None
         self._take(path.program.result, self._output_count(outputs))
 
-    def _one(self, i: int) -> Specialization | None:
-        """Run one element; its path, if it has one."""
+    def _one(self, i: int, start: Specialization | None, *, known: bool = True) -> None:
+        """Run one element, on `start` or where that leads to; or not on a path that is `known`."""
         import numpy
 
-        found = self.cache.find(self.chain, self._point(i), self.live)
-        if found is not None:
+        point = self._point(i)
+        found = self.cache.find(self.chain, point, self.live, start) if known else None
+        found = found or self._beyond(point)
+        if isinstance(found, list):
+            outputs, places = found, slice(None)
+        else:
             path, _, outputs = found
             self._enter(path, len(outputs))
             places = self._places(path)
-        elif self.chain:
-            raise RuntimeError("vmap: too many paths to differentiate; use where, maximum ...")
-        else:
-            path, places = None, slice(None)
-            numbers, result = flatten_numbers(self.cache.eager(self._point(i)))
-            self._take(result, len(numbers))
-            outputs = [batch_number(x) for x in numbers]
         with numpy.errstate(all="ignore"):
             if self.options.total:
                 self.out[places] += outputs
             else:
                 self.out[places, i] = outputs
-        return path
+
+    def _beyond(self, point: list[float]) -> Any:
+        """What `find` answers where there are too many paths, or the outputs alone."""
+        if not self.chain:
+            numbers, result = flatten_numbers(self.cache.eager(point))
+            if Value not in map(type, numbers):
+                self._take(result, len(numbers))
+                return [batch_number(x) for x in numbers]
+        return self.cache.once(self.chain, point, self.live)  # it says which Values are captured
 
     def _all(self) -> None:
         """Run all elements on the first path, then those that leave it on others."""
@@ -247,19 +257,39 @@ class BatchRun:
             assert found is not None  # the first path is not one too many
             path = found[0]
         columns = self.arguments.columns()
-        elements = self._over(path, columns, self.arguments.count, None)
-        while len(elements):
-            other = self._one(int(elements[0]))
-            elements = elements[1:]
-            if other is None or len(elements) < RUN_SINGLY:
-                for i in elements.tolist():
-                    self._one(i)
-                return
-            chosen = columns.chosen(elements)
-            elements = elements[self._over(other, chosen, len(elements), elements)]
+        groups = deque([(path, columns, None, {path})])
+        while groups:
+            path, columns, elements, tried = groups.popleft()
+            count = self.arguments.count if elements is None else len(elements)
+            for guard, left in self._over(path, columns, count, elements):
+                other, rest = self._side_exit(path, guard, left)
+                if other is not None and other not in tried and self._pays(other, len(rest)):
+                    chosen = self.arguments.columns().chosen(rest)
+                    groups.append((other, chosen, rest, {*tried, other}))
+                    continue
+                known = other is not None or self.cache.trials is None
+                for i in rest.tolist():  # on registers functions may differ, and guards with them
+                    self._one(i, None if other in tried else other, known=known)
 
-    def _over(self, path: Specialization, columns: BatchColumns, count: int, elements: Any) -> Any:
-        """Run elements of the batch (None: all, `count`) on a path; which of them leave it."""
+    def _side_exit(
+        self, path: Specialization, guard: int, elements: Any
+    ) -> tuple[Specialization | None, Any]:
+        """Where elements go on that leave a path at a guard, and those that have to go there."""
+        other = path.side_exits.get(guard)
+        if other is None and self.cache.trials is None:  # it may be recorded now
+            self._one(int(elements[0]), None)
+            other, elements = path.side_exits.get(guard), elements[1:]
+        return other, elements
+
+    def _pays(self, path: Specialization, count: int) -> bool:
+        """Whether there is machine code of a path, or so many elements have come that it pays."""
+        path.visitors += count
+        return path.visitors > RUN_SINGLY
+
+    def _over(
+        self, path: Specialization, columns: BatchColumns, count: int, elements: Any
+    ) -> Iterator[tuple[int, Any]]:
+        """Run elements of the batch (None: all, `count`) on a path; those that leave, by guards."""
         import numpy
 
         total = self.options.total
@@ -288,7 +318,6 @@ class BatchRun:
             failed = _parallel(lambda k: code(columns, uniform, *block(k)), len(starts), workers)
         else:
             failed = code.run(columns, uniform, map(block, range(len(starts))))
-        left = numpy.flatnonzero(numpy.concatenate(failed))
         places = self._places(path)
         if total:
             with numpy.errstate(all="ignore"):
@@ -296,7 +325,7 @@ class BatchRun:
                     self.out[places] += part
         elif not direct:
             self.out[:, elements] = out
-        return left
+        return _by_guards(failed, elements) if path.derived(self.chain).guards else iter(())
 
     def _code(self, path: Specialization, shape: Shape) -> Any:
         """What runs a path over a batch."""
@@ -329,6 +358,24 @@ class BatchRun:
         if found.builtin is not None and not owner.full:
             owner.enlist(found.builtin)
         return found
+
+
+def _by_guards(failed: list[Any], elements: Any) -> Iterator[tuple[int, Any]]:
+    """For each guard that has failed, in order, the elements where it did, in order."""
+    import numpy
+
+    guards = failed[0] if len(failed) == 1 else numpy.concatenate(failed)
+    left = numpy.flatnonzero(guards != 0)
+    guards = guards[left]
+    left = left if elements is None else elements[left]
+    if guards.max(initial=0) < 1 << 15:
+        guards = guards.astype(numpy.int16)  # they are sorted in linear time
+    order = numpy.argsort(guards, kind="stable")
+    left, guards = left[order], guards[order]
+    borders = [0, *(numpy.flatnonzero(guards[1:] != guards[:-1]) + 1).tolist(), len(left)]
+    for start, stop in pairwise(borders):
+        if stop > start:
+            yield int(guards[start]) - 1, left[start:stop]
 
 
 def _parallel(block: Callable[[int], Any], count: int, workers: int) -> list[Any]:

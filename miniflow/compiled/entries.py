@@ -1,6 +1,7 @@
 """Results on the tape: each output of a program is one entry, differentiated as a whole."""
 
 from collections.abc import Sequence
+from time import perf_counter
 from typing import Any
 
 from miniflow.compiled.captured import CapturedNumbers
@@ -12,16 +13,34 @@ from miniflow.tape.storage import plain
 
 def call_specialized(cache: SpecializationCache, numbers: list[Any]) -> Any:
     """A function's result at the numbers and Values of its arguments."""
+    trials = cache.trials
+    if trials is not None and trials.wait:
+        trials.wait -= 1
+        return cache.eager(numbers)
+    start = perf_counter()
     inputs = [jit_number(x) for x in numbers]
     found = cache.find((), inputs)
     if found is None:
-        return cache.eager(numbers)
+        return _eager(cache, numbers, start)
     path, _, outputs = found
     path.count_replay()
     captured = path.program.captured
     if captured or any(x.__class__ is Value for x in numbers):
         outputs = record_outputs(cache, (), path, [*numbers, *captured], captured, outputs)
+    if trials is not None:
+        trials.hit(perf_counter() - start)
     return path.program.rebuild(outputs)
+
+
+def _eager(cache: SpecializationCache, numbers: list[Any], start: float) -> Any:
+    """The same where no path answers; they have been tried since `start`."""
+    begin, trials = perf_counter(), cache.trials
+    assert trials is not None  # there are too many paths
+    found = cache.eager(numbers)
+    if not trials.told:
+        trials.was_eager(perf_counter() - begin)
+    trials.miss(begin - start)
+    return found
 
 
 def record_outputs(
@@ -105,9 +124,8 @@ class OutputOp(EntryOp):
     ) -> tuple[Specialization, list[float], list[float]]:
         start = len(numbers) - len(self.captured)
         live = CapturedNumbers(self.captured, numbers[start:])
-        found = self.cache.find(chain, list(numbers[:start]), live)
-        if found is None:
-            raise RuntimeError(f"{self.name}: it takes too many paths; call the function itself")
+        inputs = list(numbers[:start])
+        found = self.cache.find(chain, inputs, live) or self.cache.once(chain, inputs, live)
         if found[0].result != self.result:
             raise RuntimeError(
                 f"{self.name}: it takes another path now, whose result has another structure; "

@@ -8,9 +8,11 @@ from itertools import count
 from types import MethodType
 from typing import Any
 
+from miniflow.compiled.beyond import Trials, layout_of_tree, shortcut_beyond
 from miniflow.compiled.called import Called
 from miniflow.compiled.evaluators import go_on_in_background
 from miniflow.compiled.paths import SpecializationCache
+from miniflow.program.names import function_name
 from miniflow.program.structures import treedef_key
 from miniflow.util.functions import Function, named
 from miniflow.util.pickles import ByName
@@ -42,6 +44,8 @@ class CompiledFunction(Called, ByName):
         self.lock = threading.RLock()
         self.last: Any = None  # the last of the built-in functions that are tried in turn
         self.linked = 0
+        self.machine: Any = None  # the first of them
+        self.trials: dict[Any, Trials] = {}  # where there are too many paths, by layouts
         self.warned = False
 
     def cache_for(self, arguments: Any) -> SpecializationCache:
@@ -66,7 +70,9 @@ class CompiledFunction(Called, ByName):
         others = {x: c for x, c in self.caches.items() if not c.linked}
         if len(self.caches) < MOST_STRUCTURES or not others:
             return
-        del self.caches[min(others, key=lambda x: others[x].used)]
+        gone = self.caches.pop(min(others, key=lambda x: others[x].used))
+        for layout in [x for x, trials in self.trials.items() if trials is gone.trials]:
+            del self.trials[layout]
         if not self.warned:
             self.warned = True
             warnings.warn(
@@ -128,9 +134,26 @@ class CompiledFunction(Called, ByName):
         self.linked += 1
         before, self.last = self.last, builtin
         if before is None:
-            builtin.follow(lambda function: setattr(self, "shortcut", function))
+            builtin.follow(self._lead)
         else:
             builtin.follow(before.set_fallback)
+
+    def _lead(self, machine: Any) -> None:
+        """Let machine code answer calls first, where it is not known to be in vain."""
+        self.machine = machine
+        if not self.trials:
+            self.shortcut = machine
+
+    def shorten(self, arguments: Any, trials: Trials) -> None:
+        """Answer calls of that structure by the function itself, where no path is tried."""
+        layout = layout_of_tree(arguments)
+        if layout is None:
+            return
+        self.trials[layout] = trials
+        name = function_name(self.traced)
+        self.shortcut = shortcut_beyond(
+            name, self.traced, self.trials, lambda: self.machine or self.run
+        )
 
     def fallback(self, *args: Any, **kwargs: Any) -> Any:
         """A call that machine code cannot answer."""

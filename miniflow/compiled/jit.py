@@ -56,6 +56,8 @@ class Jitted(CompiledFunction):
 
     def adopt(self, cache: SpecializationCache) -> None:
         args, kwargs = cache.arguments
+        if not self.static:
+            cache.on_full = partial(self.shorten, cache.arguments)
         if self.backend not in ("native", "auto"):
             return
         from miniflow.native.wrapper import is_taken

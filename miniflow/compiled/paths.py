@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from miniflow.compiled.beyond import Trials, eager_result
 from miniflow.compiled.captured import CapturedNumbers, captured_numbers
 from miniflow.compiled.evaluators import (
     PATIENCE,
@@ -25,6 +26,7 @@ from miniflow.compiled.evaluators import (
 )
 from miniflow.program.freeze import freeze
 from miniflow.program.ir import Code, PathError
+from miniflow.program.names import function_name
 from miniflow.program.structures import NUMBER_LEAF, treedef_key
 from miniflow.tape.core import Value, current
 from miniflow.tape.pullback import pullback
@@ -33,6 +35,7 @@ from miniflow.util.words import caller_level
 
 Chain = tuple[int, ...]
 
+MANY_PATHS = 16  # beyond, a warning says what leads to them
 MOST_PATHS = 128  # paths of a function; beyond, calls run eagerly
 
 
@@ -57,6 +60,7 @@ class Specialization:
         self.link: Callable[[], None] | None = None  # what makes its built-in function
         self.linked = threading.Event()  # once that has been tried
         self.calls = 0
+        self.visitors = 0  # elements of batches that have come from other paths
         self.side_exits: dict[int, Specialization] = {}  # by the guard that fails
         self.builtin: Any = None
         self._programs: dict[Chain, Code] = {(): program}
@@ -166,6 +170,8 @@ class SpecializationCache:
         self.lock = threading.RLock()
         self.warned = False
         self.recorded = 0  # how many calls of a batch were entries on a tape
+        self.trials: Trials | None = None  # once there are too many paths
+        self.on_full: Callable[[Trials], None] | None = None
         self.used = 0  # when it was last asked: a number that grows
         self.on_new_path: Callable[[Specialization, Specialization | None, int], None] | None = None
 
@@ -175,17 +181,18 @@ class SpecializationCache:
         return self.root is not None and self.root.builtin is not None
 
     def find(
-        self, chain: Chain, inputs: list[float], live: CapturedNumbers | None = None
-    ) -> tuple[Specialization, list[float], list[float]] | None:
+        self, chain: Chain, inputs: list[float], live: CapturedNumbers | None = None,
+        start: Specialization | None = None,
+    ) -> tuple[Specialization, list[float], list[float]] | None:  # fmt: skip
         """The path taken at a point, its numbers there and the outputs of a chain.
 
         None if there are too many paths. `live` has the numbers of captured Values where they
-        are not those of now.
+        are not those of now. Paths are tried from `start` on.
 
         Raises:
             RuntimeError: the path uses other captured Values than those of `live`.
         """
-        path, tried = self.root or self._record(inputs, None, 0), set()
+        path, tried = start or self.root or self._record(inputs, None, 0), set()
         while path is not None:
             tried.add(path)
             xs = [*inputs, *captured_numbers(path.program, live)]
@@ -213,6 +220,7 @@ class SpecializationCache:
             if known is not None:
                 return known
             if len(self.specializations) >= MOST_PATHS:
+                self._fill()
                 return None
             program = freeze(self.f, inputs, self.arguments)
             for path in self.specializations:
@@ -226,6 +234,8 @@ class SpecializationCache:
             else:
                 parent.side_exits[guard] = path
             self._link(path, parent, guard)
+            if parent is not None and len(self.specializations) == MANY_PATHS + 1:
+                _warn_of_many(parent.program, guard)
             return path
 
     def _link(self, path: Specialization, parent: Specialization | None, guard: int) -> None:
@@ -246,14 +256,30 @@ class SpecializationCache:
         else:
             link()
 
-    def eager(self, numbers: list[Any]) -> Any:
-        """The result where there are too many paths: that of a program used once."""
+    def _fill(self) -> None:
+        """There are too many paths from now on."""
+        if self.trials is None:
+            self.trials = Trials()
+            if self.on_full is not None:
+                self.on_full(self.trials)
+
+    def once(
+        self, chain: Chain, inputs: list[float], live: CapturedNumbers | None = None
+    ) -> tuple[Specialization, list[float], list[float]]:
+        """The same as `find` where there are too many paths: of a program that is not kept."""
         self._warn()
-        program = freeze(self.f, [jit_number(x) for x in numbers], self.arguments)
-        xs = [*numbers, *program.captured]
-        if any(x.__class__ is Value for x in xs):
-            return program.rebuild(program.run(xs, lambda op: op))
-        return program.rebuild(program.evaluate([jit_number(x) for x in xs]))
+        program = freeze(self.f, inputs, self.arguments)
+        xs = [*inputs, *captured_numbers(program, live)]
+        _check_captured(program, live)
+        path = Specialization(program, xs, None, backend="tape", fma=self.fma)
+        return path, xs, path.derived(chain).evaluate(xs)
+
+    def eager(self, numbers: list[Any]) -> Any:
+        """The result where there are too many paths: that of the function itself."""
+        self._warn()
+        table = current()
+        given = [x if x.__class__ is Value else table.number(x, "jit") for x in numbers]
+        return eager_result(function_name(self.f), self.f, given, self.arguments)
 
     def _warn(self) -> None:
         """Say once that there are too many paths."""
@@ -267,6 +293,19 @@ class SpecializationCache:
             RuntimeWarning,
             stacklevel=caller_level(),
         )
+
+
+def _warn_of_many(program: Code, guard: int) -> None:
+    """Say which comparison has led to one path more than many."""
+    line = program.lines[guard] if program.lines else None
+    where = f"at {line[0]}:{line[1]} " if line else ""
+    warnings.warn(
+        f"{program.name} takes more than {MANY_PATHS} paths: its comparison {where}"
+        f"({program.condition(program.guards[guard])}) leads to another one, and each has a "
+        "program of its own; choose by math.where, math.maximum or math.minimum instead",
+        RuntimeWarning,
+        stacklevel=caller_level(),
+    )
 
 
 def jit_number(x: Any) -> float:

@@ -14,6 +14,7 @@ from miniflow.program.schedule import PARTIALS, Shape, hoisted
 BASES = (
     ("ptr", "%columns"), ("ptr", "%strides"), ("ptr", "%uniform"), ("ptr", "%extra"),
     ("ptr", "%uniform.again"), ("ptr", "%extra.again"), ("i64", "%i"), ("ptr noalias", "%out"),
+    ("ptr noalias", "%which"),
 )  # fmt: skip
 ONCE = (("ptr noalias", "%uniform"), ("ptr noalias", "%extra"))
 SCATTERED = 32  # columns whose numbers a kernel takes from where they stand apart
@@ -24,8 +25,9 @@ class Batch:
 
     columns and strides: for each input that runs along the batch where it begins and how many
     bytes further the next element's is. uniform: the other inputs. out: for each output
-    where its elements go; or one number each, for sums. failed: for each group of lanes the
-    bits of those in which a guard failed (no sum has them). scratch: room of `scratch` numbers,
+    where its elements go; or one number each, for sums. failed: for each element, up to
+    a whole group of lanes, 0 or 1 + the number of the guard that failed first (then no sum has
+    it); not used where there are no guards. scratch: room of `scratch` numbers,
     aligned to 64 bytes.
 
     A sum is that of PARTIALS partial sums, added from the first to the last, each of
@@ -151,11 +153,12 @@ class Batch:
         masked = self.masked and self.shape.total
         out = "%buffer" if masked else "%out"
         shared = ["%uniform", "%extra"]
-        arguments = ["%columns", "%strides", *shared, *shared, "%i", out, "%work"]
-        bits = "0"
-        for found in kernel.call(e, arguments):
-            bits = e(f"or i64 {bits}, {found}")
+        arguments = ["%columns", "%strides", *shared, *shared, "%i", out, "%which", "%work"]
+        results = kernel.call(e, arguments)
         if masked:
+            bits = "0"
+            for found in results:
+                bits = e(f"or i64 {bits}, {found}")
             whole = e(f"bitcast i{e.lanes} {e(f'trunc i64 {bits} to i{e.lanes}')} to {e.mask}")
 
             def accumulate(k: str) -> None:
@@ -167,11 +170,11 @@ class Batch:
 
             loop(e, "add", str(self.outputs), accumulate)
         given = (
-            "ptr %columns, ptr %strides, ptr %uniform, ptr %extra, i64 %i, ptr %out, ptr %buffer, "
-            "ptr %work"
+            "ptr %columns, ptr %strides, ptr %uniform, ptr %extra, i64 %i, ptr %out, ptr %which, "
+            "ptr %buffer, ptr %work"
         )
-        lines = "\n".join([*e.lines, f"ret i64 {bits}"])
-        return f"define internal i64 @group{e.lanes}({given}) nounwind {{\n{lines}\n}}"
+        lines = "\n".join([*e.lines, "ret void"])
+        return f"define internal void @group{e.lanes}({given}) nounwind {{\n{lines}\n}}"
 
     def _batch(self) -> str:
         """The function that goes through a batch, group by group, and the rest at its end."""
@@ -189,21 +192,18 @@ class Batch:
         full = e(f"udiv i64 %count, {lanes}")
         start, single = "0", full
 
-        def run(i: str, lanes: int) -> str:
+        def run(i: str, lanes: int) -> None:
             if not self.copies:
-                return self._run("%columns", "%strides", i, out, lanes)
+                self._run("%columns", "%strides", i, out, lanes, i)
+                return
             self._copy_side_by_side(i, i, lanes)
-            return self._run("%copiedcolumns", "%copiedstrides", i, out, lanes)
+            self._run("%copiedcolumns", "%copiedstrides", i, out, lanes, i)
 
         def group(k: str) -> None:
-            g = e(f"add i64 {start}, {k}")
-            self._fail(g, run(e(f"mul i64 {g}, {lanes}"), lanes))
+            run(e(f"mul i64 {e(f'add i64 {start}, {k}')}, {lanes}"), lanes)
 
         def pair(k: str) -> None:
-            g = e(f"mul i64 {k}, 2")
-            bits = run(e(f"mul i64 {g}, {lanes}"), 2 * lanes)
-            self._fail(g, bits)
-            self._fail(e(f"add i64 {g}, 1"), e(f"lshr i64 {bits}, {lanes}"))
+            run(e(f"mul i64 {k}, {2 * lanes}"), 2 * lanes)
 
         if self.double:
             pairs = e(f"udiv i64 {full}, 2")
@@ -214,7 +214,7 @@ class Batch:
         done = e(f"mul i64 {full}, {lanes}")
         rest = e(f"sub i64 %count, {done}")
         e.line(f"br i1 {e(f'icmp eq i64 {rest}, 0')}, label %finish, label %remainder\nremainder:")
-        self._remainder(full, done, rest)
+        self._remainder(done, rest)
         e.line("br label %finish\nfinish:")
         if total:
             whole = self.outputs // PARTIALS
@@ -227,18 +227,14 @@ class Batch:
             f"ptr %failed, ptr %scratch) nounwind {{\n{lines}\n}}"
         )
 
-    def _run(self, columns: str, strides: str, i: str, out: str, lanes: int) -> str:
+    def _run(self, columns: str, strides: str, i: str, out: str, lanes: int, first: str) -> None:
+        """Run a group of lanes; what fails in them stands from element `first` on."""
+        which = self.e(f"getelementptr i32, ptr %failed, i64 {first}") if self.masked else "null"
         given = (
             f"ptr {columns}, ptr {strides}, ptr %uniform, ptr %extra, i64 {i}, ptr {out}, "
-            "ptr %buffer, ptr %work"
+            f"ptr {which}, ptr %buffer, ptr %work"
         )
-        return self.e(f"call i64 @group{lanes}({given})")
-
-    def _fail(self, group: str, bits: str) -> None:
-        """Note the lanes of a group in which a guard failed."""
-        if self.masked:
-            place = self.e(f"getelementptr i8, ptr %failed, i64 {group}")
-            self.e.line(f"store i8 {self.e(f'trunc i64 {bits} to i8')}, ptr {place}")
+        self.e.line(f"call void @group{lanes}({given})")
 
     def _put(self, k: str, base: str, x: str, t: str = "double") -> None:
         self.e.line(f"store {t} {x}, ptr {self.e(f'getelementptr {t}, ptr {base}, i64 {k}')}")
@@ -246,7 +242,7 @@ class Batch:
     def _get(self, k: str, base: str, t: str = "double") -> str:
         return self.e(f"load {t}, ptr {self.e(f'getelementptr {t}, ptr {base}, i64 {k}')}")
 
-    def _remainder(self, full: str, done: str, rest: str) -> None:
+    def _remainder(self, done: str, rest: str) -> None:
         """Run the last elements in a group of their own, filled up with copies of the last."""
         e, lanes = self.e, self.lanes
         self._copy_side_by_side(done, "0", lanes, e("sub i64 %count, 1"))
@@ -261,10 +257,7 @@ class Batch:
 
             loop(e, "outputs", str(self.outputs), point)
             out = "%tailout"
-        bits = self._run("%copiedcolumns", "%copiedstrides", "0", out, lanes)
-        valid = e(f"sub i64 {e(f'shl i64 1, {rest}')}, 1")
-        self._fail(full, e(f"and i64 {bits}, {valid}"))
-
+        self._run("%copiedcolumns", "%copiedstrides", "0", out, lanes, done)
         if self.shape.total:
             self._add_rest(done, rest)
             return

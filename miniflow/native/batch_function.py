@@ -64,15 +64,16 @@ class BatchFunction:
     def __call__(self, columns: Any, uniform: Any, start: int, count: int, out: Any) -> Any:
         """Run over `count` elements from `start` on; `out` gets each output's numbers or their sum.
 
-        Returns whether each element has left the program's path.
+        Returns for each element 0, or 1 + the number of the guard where it left the program's path;
+        None where there are no guards.
         """
         import numpy
 
         library, known = self.code.library, self._function
         if known[0] is not library:
             self._function = known = library, _BATCH(library["batch"])
-        groups = -(-count // self.lanes) if self.masked else 0
-        failed = numpy.zeros(groups, dtype=numpy.uint8)
+        whole = -(-count // self.lanes) * self.lanes
+        failed = numpy.empty(whole if self.masked else 0, dtype=numpy.int32)
         scratch = numpy.empty(self.scratch + 8)
         aligned = _address(scratch)
         aligned += -aligned % 64
@@ -95,10 +96,7 @@ class BatchFunction:
                 break
         else:
             raise RecursionError("maximum recursion depth exceeded while a row was computed")
-        if not self.masked:
-            return numpy.zeros(count, dtype=bool)
-        bits = numpy.unpackbits(failed[:, None], axis=1, bitorder="little")[:, : self.lanes]
-        return bits.ravel()[:count]
+        return failed[:count] if self.masked else None
 
 
 def _address(x: Any) -> int:

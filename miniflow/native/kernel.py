@@ -19,6 +19,7 @@ from miniflow.program.ir import Code, Guard, Instruction, Step
 STRETCH = 200  # instructions in one basic block
 MOST_AT_HAND = 64  # operands of one instruction; more are kept in memory
 SHORTEST_LOOP = 8  # numbers for which no loop is worth it
+NO_LANE = "zeroinitializer"  # of lanes, or of their numbers
 PIECE = 1000  # instructions of a program in one function, if it has more than twice as many
 
 
@@ -47,7 +48,8 @@ class Kernel:
     """A program cut into pieces, each a function of the bases that says what failed.
 
     On one point a piece returns 0, or 1 + the number of the guard that failed. On lanes it
-    returns the bits of those in which some guard failed.
+    returns the bits of those in which some guard failed, and writes 0 or 1 + the number of the
+    first such guard for each of them behind the base ``%which``, an i32.
     """
 
     def __init__(self, program: Code, target: Target, access: Access, name: str = "piece") -> None:
@@ -115,7 +117,7 @@ class Kernel:
         e = Emitter(imports, self.target)
         failed = self.body(e, k)
         if self.target.lanes > 1:
-            mask = e(f"bitcast {e.mask} {_any(e, failed)} to i{e.lanes}")
+            mask = e(f"bitcast {e.mask} {failed} to i{e.lanes}")
             result = e(f"zext i{e.lanes} {mask} to i64")
         else:
             result = "0"
@@ -130,9 +132,11 @@ class Kernel:
         body = f"{operands}{lines}\nret i64 {result}"
         return f"define i64 @{self.name}{k}({bases}) nounwind {width} {{\n{body}\n}}"
 
-    def body(self, e: Emitter, k: int) -> list[str]:
-        """Emit one piece; the masks of the lanes that failed."""
-        return Piece(self, e, k).emit()
+    def body(self, e: Emitter, k: int) -> str:
+        """Emit one piece; the mask of the lanes that failed."""
+        piece = Piece(self, e, k)
+        piece.emit()
+        return piece.failed() if self.target.lanes > 1 and self.program.guards else NO_LANE
 
     def parameters(self) -> list[tuple[str, str]]:
         """The types and names of a piece's parameters."""
@@ -154,14 +158,6 @@ class Kernel:
         return results
 
 
-def _any(e: Emitter, masks: list[str]) -> str:
-    """The lanes that are in one of the masks."""
-    found = "zeroinitializer"
-    for mask in masks:
-        found = e.logic("or", found, mask)
-    return found
-
-
 class Piece:
     """The body of one piece of a kernel."""
 
@@ -172,10 +168,11 @@ class Piece:
         self.k = k
         self.steps = kernel.pieces[k]
         self.known: dict[int, str] = {}  # slots whose numbers are at hand
-        self.failed: list[str] = []
+        self.alive = "splat (i1 true)"  # the lanes in which no guard has failed
+        self.passed = NO_LANE  # for each lane how many guards before that
 
-    def emit(self) -> list[str]:
-        """All lines; the masks of the lanes that failed."""
+    def emit(self) -> None:
+        """All lines."""
         first = self.program.first
         if self.k == 0:
             for slot in self.kernel.stores:
@@ -193,7 +190,24 @@ class Piece:
                     f"store {self.e.type} {self.known[slot]}, ptr {self.place(slot)}, align 8"
                 )
             self.keep(slot)
-        return self.failed
+
+    def failed(self) -> str:
+        """The lanes in which a guard failed; which one is written down, once."""
+        e, numbers = self.e, f"<{self.e.lanes} x i32>"
+        guards = [n for n, step in self.steps if isinstance(step, Guard)]
+        failed = e.logic("xor", self.alive, "splat (i1 true)") if guards else NO_LANE
+        if not guards and self.k:
+            return failed
+        found = NO_LANE
+        if guards:
+            number = e(f"add {numbers} {self.passed}, splat (i32 {guards[0] + 1})")
+            found = e(f"select {e.mask} {failed}, {numbers} {number}, {numbers} {NO_LANE}")
+        if self.k:
+            before = e(f"load {numbers}, ptr %which, align 4")
+            already = e(f"icmp ne {numbers} {before}, {NO_LANE}")
+            found = e(f"select {e.mask} {already}, {numbers} {before}, {numbers} {found}")
+        e.line(f"store {numbers} {found}, ptr %which, align 4")
+        return failed
 
     def pause(self) -> None:
         """Begin a new basic block, in which inputs are loaded again instead of kept."""
@@ -306,8 +320,11 @@ class Piece:
         relation = CONDITIONS[guard.relation]
         holds = e.compare(relation, self.get(guard.left), self.get(guard.right))
         if e.lanes > 1:
-            expected = f"splat (i1 {str(guard.holds).lower()})"
-            self.failed.append(e.logic("xor", holds, expected))
+            passed = holds if guard.holds else e.logic("xor", holds, "splat (i1 true)")
+            self.alive = e.logic("and", self.alive, passed)
+            numbers = f"<{e.lanes} x i32>"
+            one = e(f"zext {e.mask} {self.alive} to {numbers}")
+            self.passed = e(f"add {numbers} {self.passed}, {one}")
             return
         ways = ("go", "out") if guard.holds else ("out", "go")
         e.line(f"br i1 {holds}, label %{ways[0]}{n}, label %{ways[1]}{n}")

@@ -9,7 +9,7 @@ Arithmetic on a pack has the answers of arithmetic on its slots, bit for bit.
 from collections.abc import Iterator, Sequence
 
 from miniflow.native.emitter import Emitter, Target
-from miniflow.native.kernel import STRETCH, Access, Kernel, Piece
+from miniflow.native.kernel import NO_LANE, STRETCH, Access, Kernel, Piece
 from miniflow.native.layout import Location
 from miniflow.native.rows import ROWS
 from miniflow.ops import where
@@ -116,10 +116,10 @@ class PackedKernel(Kernel):
             slot: [k for k in outputs if k not in inside] for slot, outputs in self.stores.items()
         }
 
-    def body(self, e: Emitter, k: int) -> list[str]:
+    def body(self, e: Emitter, k: int) -> str:
         """Emit the piece."""
         PackedPiece(self, e).run()
-        return []
+        return NO_LANE
 
 
 class PackedPiece(Piece):

@@ -139,7 +139,7 @@ class Recorded:
     ) -> Code:
         """The code that computes `out`; `names` has some entries'."""
         values, result = flatten_numbers(out)
-        _check_result(name, result)
+        check_result(name, result)
         with _uncollected():
             return self._frozen(name, parameters, arguments, values, result, names)
 
@@ -181,7 +181,7 @@ class Recorded:
             return self.nodes[n]
         return self.builder.leaf(self.table, n, self.nodes, self.start)
 
-    def _guard(self, holds: Any, a: Value, b: Any, answer: Any, _: int) -> None:
+    def _guard(self, holds: Any, a: Value, b: Any, answer: Any, _: int, origin: Any) -> None:
         """A comparison of Values as a guard."""
         relation, swapped, denied = COMPARISONS[holds]
         if b.__class__ is not Value:
@@ -195,7 +195,8 @@ class Recorded:
         left, right = self._side(a), self._side(b)
         if swapped:
             left, right = right, left
-        self.builder.guard(relation, left, right, bool(answer) is not denied)
+        line = origin if isinstance(origin, tuple) else None
+        self.builder.guard(relation, left, right, bool(answer) is not denied, line)
 
     def _names(self, names: dict[int, str]) -> dict[int, str]:
         """What nodes are called: by labels, by variables, as adjoints of what has a name."""
@@ -222,12 +223,12 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _check_result(name: str, result: Any) -> None:
+def check_result(name: str, result: Any) -> None:
     """Refuse results that may have hidden Values in them: they would be this call's for ever."""
     parts = None if is_static_array(result) else children(result)
     held = static_fields(result) if is_dataclass(result) else []
     for part in (*(parts or ()), *[x for _, x in held if type(x) not in (int, float)]):
-        _check_result(name, part)
+        check_result(name, part)
     of_numpy = type(result).__module__ == "numpy"  # its bools, and arrays of them
     if parts is None and not isinstance(result, PLAIN_PARTS) and not of_numpy:
         raise TypeError(

@@ -162,6 +162,7 @@ class Code:
         finder: for each instruction what it comes from, where that is known; or a function that
             finds it out, when it is asked for.
         ints: by their numbers the outputs that are plain ints, as the function returned them.
+        lines: for each guard the file and line of its comparison, where that is known.
     """
 
     def __init__(
@@ -169,6 +170,7 @@ class Code:
         captured: Iterable[Value], constants: Iterable[float],
         instructions: Iterable[Instruction], outputs: Iterable[int], guards: Iterable[Guard],
         names: SlotNames, places: Places, ints: Mapping[int, int] = {},
+        lines: Iterable[tuple[str, int] | None] = (),
     ) -> None:  # fmt: skip
         self.name = name
         self.parameters = tuple(parameters)
@@ -182,6 +184,7 @@ class Code:
         self.namer = names
         self.finder = places
         self.ints = dict(ints)
+        self.lines = tuple(lines)
         vars(self)["frozen"] = True
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -196,7 +199,7 @@ class Code:
         return type(self), (
             self.name, self.parameters, self.arguments, self.result, self.captured,
             self.constants, self.instructions, self.outputs, self.guards, self.names, self.places,
-            self.ints,
+            self.ints, self.lines,
         )  # fmt: skip
 
     # --- content ----------------------------------------------------------------

@@ -9,7 +9,7 @@ from miniflow.tape.core cimport Table
 cdef class Builder:
     cdef readonly Py_ssize_t inputs, count
     cdef readonly dict captured, constants, instructions
-    cdef readonly list guards
+    cdef readonly list guards, lines
     cdef public object places
     cdef object origin
     cdef dict origins, _known

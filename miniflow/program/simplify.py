@@ -30,6 +30,7 @@ class Builder:
     Attributes:
         captured, constants, instructions: what nodes are.
         guards: comparisons of nodes, in order.
+        lines: for each of them its file and line, where that is known.
         origin: what the next instructions come from.
         places: for a list of origins the places; none are known if it is None.
     """
@@ -41,6 +42,7 @@ class Builder:
         self.constants: dict[int, float] = {}
         self.instructions: dict[int, Instruction] = {}
         self.guards: list[Guard] = []  # of nodes
+        self.lines: list[Any] = []
         self.origins: dict[int, int] = {}
         self.origin = 0
         self.count = inputs
@@ -114,13 +116,14 @@ class Builder:
         nodes[n] = node
         return node
 
-    def guard(self, relation: str, left: int, right: int, holds: bool) -> None:
-        """A condition of the path, unless it is known already."""
+    def guard(self, relation: str, left: int, right: int, holds: bool, line: Any) -> None:
+        """A condition of the path, unless it is known already; `line` is where it stands."""
         guard = Guard(relation, left, right, holds)
         if (left in self.constants and right in self.constants) or guard in self._known:
             return
         self._known[guard] = len(self.guards)
         self.guards.append(guard)
+        self.lines.append(line)
 
     def code(
         self, name: str, parameters: Sequence[str], arguments: Any, result: Any,
@@ -145,6 +148,7 @@ class Builder:
             partial(_unique, {slot[x]: text for x, text in names.items() if slot[x] >= 0}),
             self._places_of(kept),
             ints,
+            self.lines,
         )
 
     def _slots(self, order: list[int]) -> list[int]:

@@ -11,8 +11,8 @@ class Trace:
     """The notes of one trace.
 
     Attributes:
-        guards: for each comparison of Values its function, both sides, the answer, and how
-            many entries there were.
+        guards: for each comparison of Values its function, both sides, the answer, how
+            many entries there were, and what those come from.
         notes: pairs of a number of entries and what those from there on come from: a place
             in a source file, or the number of the entry that they are the reverse of.
         adjoints: pairs of entries, the first one the other's adjoint.
@@ -21,7 +21,7 @@ class Trace:
     __slots__ = ("adjoints", "guards", "notes")
 
     def __init__(self) -> None:
-        self.guards: list[tuple[Callable[[Any, Any], bool], Any, Any, bool, int]] = []
+        self.guards: list[tuple[Callable[[Any, Any], bool], Any, Any, bool, int, Any]] = []
         self.notes: list[tuple[int, Any]] = []
         self.adjoints: list[tuple[int, int]] = []
 
@@ -53,4 +53,5 @@ class Trace:
         """A comparison of a Value with another one, or with a plain number."""
         # another thread's leaf gets an entry here
         left, right = [+x if recorded(x) and x._tape is not table else x for x in (a, b)]
-        self.guards.append((holds, left, right if recorded(b) else number, answer, table.count))
+        right = right if recorded(b) else number
+        self.guards.append((holds, left, right, answer, table.count, self.origin))

@@ -3,13 +3,26 @@
 cimport cython
 from cpython.array cimport array
 
-from miniflow.tape.core cimport Table, Value, current
+from miniflow.tape.core cimport CONSTANT, Table, Value, current
 
 
 @cython.locals(table=Table, leaves=list, muted=Py_ssize_t, slopes=list)
 cpdef tuple short_call(object f, tuple args, dict kwargs, object k)
 @cython.locals(floor=Py_ssize_t, n=Py_ssize_t, v=Value)
 cdef list _slopes(Table table, list leaves, Value out)
+@cython.locals(v=Value, parts=list)
+cdef object _plain_constant(Table table, object x)
+@cython.locals(found=list)
+cpdef object layout_of(tuple args)
+@cython.locals(table=Table, first=Value, single=bint)
+cpdef object short_eager(object f, tuple args, object finish)
+@cython.locals(floor=Py_ssize_t, v=Value)
+cdef bint used_outside(Table table, Value first, object results) except -1
+cdef object _recordable(Table table, object x)
+@cython.locals(v=Value)
+cdef object _its_number(object x)
+cdef bint _has_values(tuple args)
+cdef bint _of_numbers(object xs)
 cdef class Shortcut:
     cdef object _f, _position, _general
     cdef bint _both

@@ -17,7 +17,7 @@ else:
     from miniflow.tape.columns import cython
 
 if not cython.compiled:
-    from miniflow.tape.columns import slots_of
+    from miniflow.tape.columns import CONSTANT, slots_of
 
 Short = tuple[Any, Any, Any]
 
@@ -34,11 +34,11 @@ def short_call(
     """
     if type(k) is not int or k < 0 or k >= len(args) or pausable:
         return None, None, None
-    x = args[k]
+    table = current()
+    x = _plain_constant(table, args[k])
     kind = type(x)
     if kind is not float and not ((kind is list or kind is tuple) and _all(x, float)):
         return None, None, None
-    table = current()
     muted, table.muted = table.muted, 0
     try:
         leaves = [Value(x)] if kind is float else [Value(number) for number in x]
@@ -53,6 +53,19 @@ def short_call(
         return found, leaves, out
     finally:
         table.muted = muted + (table.muted if table.muted < 0 else 0)  # left meanwhile
+
+
+def _plain_constant(table: Table, x: Any) -> Any:
+    """The number of a constant, or those of a list or tuple of them; anything else as it is."""
+    kind = type(x)
+    if (kind is list or kind is tuple) and len(x) > 0 and type(x[0]) is Value:
+        parts = [_plain_constant(table, part) for part in x]
+        return kind(parts) if _all(parts, float) else x
+    if kind is Value and table.trace is None:
+        v = x
+        if v._tape is table and table.operation[v._entry] == CONSTANT:
+            return table.value[v._entry]
+    return x
 
 
 def _slopes(table: Table, leaves: list[Value], out: Value) -> list[float] | None:
@@ -84,6 +97,101 @@ class Shortcut:
         if found is None:
             return self._general(args, kwargs, leaves, out)
         return found if self._both else found[1]
+
+
+def layout_of(args: tuple[Any, ...]) -> Any:
+    """What arguments are made of, hashable: how many, if all are floats and Values.
+
+    Else for each of them 0 for such a number, or the class and the length of a list or tuple of
+    them; None if there is anything else.
+    """
+    if _of_numbers(args):
+        return len(args)
+    found: list[Any] = []
+    for x in args:
+        kind = type(x)
+        if kind is float or kind is Value:
+            found.append(0)
+        elif (kind is list or kind is tuple) and _of_numbers(x):
+            found.append((kind, len(x)))
+        else:
+            return None
+    return tuple(found)
+
+
+def short_eager(f: Callable[..., Any], args: tuple[Any, ...], finish: Callable[..., Any]) -> Any:
+    """What f returns for arguments that have a layout, its numbers made constants on the tape.
+
+    Results are Values where Values went in or others from outside were used, else floats; those
+    that take more are left to ``finish(out, open)``. NotImplemented, with nothing called, where
+    the tape does not just record.
+    """
+    table = current()
+    if pausable or table.muted or table.trace is not None:
+        return NotImplemented
+    first = table.constant(0.0)  # its entry comes before those of the call
+    out = f(*[_recordable(table, x) for x in args])
+    kind = type(out)
+    single = kind is float or kind is Value
+    if not single and not ((kind is list or kind is tuple) and _of_numbers(out)):
+        return finish(out, _has_values(args) or used_outside(table, first, [out]))
+    if kind is float or _has_values(args):
+        return out
+    if single:
+        return out if used_outside(table, first, [out]) else table.value_of(out._entry)
+    return out if used_outside(table, first, out) else kind([_its_number(x) for x in out])
+
+
+def used_outside(table: Table, first: Value, results: Any) -> bool:
+    """Whether what was recorded since a constant used others from before, or results did."""
+    with table.hold():
+        floor = first._entry
+        if not table.self_contained(floor):
+            return True
+        for y in results:
+            if type(y) is Value:
+                v = y
+                if v._tape is not table or v._entry < floor:
+                    return True
+    return False
+
+
+def _its_number(x: Any) -> Any:
+    """The number of a Value of this thread."""
+    if type(x) is Value:
+        v = x
+        return v._tape.value_of(v._entry)
+    return x
+
+
+def _recordable(table: Table, x: Any) -> Any:
+    """A number as a Value; those in a list or tuple, too."""
+    kind = type(x)
+    if kind is float:
+        return table.constant(x)
+    return x if kind is Value else kind([_recordable(table, part) for part in x])
+
+
+def _has_values(args: tuple[Any, ...]) -> bool:
+    """Whether there are Values among arguments that have a layout."""
+    for x in args:
+        kind = type(x)
+        if kind is Value:
+            return True
+        if kind is not float:
+            for part in x:
+                if type(part) is Value:
+                    return True
+    return False
+
+
+def _of_numbers(xs: Any) -> bool:
+    """Whether there are some, and all are floats or Values."""
+    for x in xs:
+        kind = type(x)
+        if kind is not float and kind is not Value:
+            return False
+    return len(xs) > 0
 
 
 class Stretch:
