@@ -5,9 +5,9 @@ side exit leads to: the tree of paths is walked by groups of elements.
 
 Sums over a batch are added in this order, whatever the machine: in blocks of BLOCK
 elements, each block as PARTIALS partial sums (element i adds to number i % PARTIALS) that
-are then added from the first to the last; block by block; at last elements on other paths, group
-by group in the same way, or one by one
-where a group is small: first those that leave the first path, in the order of its guards.
+are then added from the first to the last; block by block; at last elements on other paths, first
+those that leave the first path, in the order of its guards: group by group in the same way, or one
+by one where a group is small.
 """
 
 import functools
@@ -28,7 +28,7 @@ from miniflow.tape.core import Value
 from miniflow.util.functions import Function
 
 SPREAD = 1 << 23  # instructions x elements from which on several threads are worth it
-RUN_SINGLY = 16  # elements for which machine code of a path is not worth it
+RUN_SINGLY = 16  # elements that are run one by one when they leave a path
 
 
 class LoopedBatch:
@@ -262,29 +262,20 @@ class BatchRun:
             path, columns, elements, tried = groups.popleft()
             count = self.arguments.count if elements is None else len(elements)
             for guard, left in self._over(path, columns, count, elements):
-                other, rest = self._side_exit(path, guard, left)
-                if other is not None and other not in tried and self._pays(other, len(rest)):
-                    chosen = self.arguments.columns().chosen(rest)
-                    groups.append((other, chosen, rest, {*tried, other}))
+                other = self._side_exit(path, guard, left)
+                if other is not None and other not in tried and len(left) > RUN_SINGLY:
+                    chosen = self.arguments.columns().chosen(left)
+                    groups.append((other, chosen, left, {*tried, other}))
                     continue
                 known = other is not None or self.cache.trials is None
-                for i in rest.tolist():  # on registers functions may differ, and guards with them
+                for i in left.tolist():  # on registers functions may differ, and guards with them
                     self._one(i, None if other in tried else other, known=known)
 
-    def _side_exit(
-        self, path: Specialization, guard: int, elements: Any
-    ) -> tuple[Specialization | None, Any]:
-        """Where elements go on that leave a path at a guard, and those that have to go there."""
-        other = path.side_exits.get(guard)
-        if other is None and self.cache.trials is None:  # it may be recorded now
-            self._one(int(elements[0]), None)
-            other, elements = path.side_exits.get(guard), elements[1:]
-        return other, elements
-
-    def _pays(self, path: Specialization, count: int) -> bool:
-        """Whether there is machine code of a path, or so many elements have come that it pays."""
-        path.visitors += count
-        return path.visitors > RUN_SINGLY
+    def _side_exit(self, path: Specialization, guard: int, elements: Any) -> Specialization | None:
+        """Where elements go on that leave a path at a guard; None if there are too many paths."""
+        if guard not in path.side_exits and self.cache.trials is None:  # it is recorded now
+            self.cache.find(self.chain, self._point(int(elements[0])), self.live)
+        return path.side_exits.get(guard)
 
     def _over(
         self, path: Specialization, columns: BatchColumns, count: int, elements: Any

@@ -60,7 +60,6 @@ class Specialization:
         self.link: Callable[[], None] | None = None  # what makes its built-in function
         self.linked = threading.Event()  # once that has been tried
         self.calls = 0
-        self.visitors = 0  # elements of batches that have come from other paths
         self.side_exits: dict[int, Specialization] = {}  # by the guard that fails
         self.builtin: Any = None
         self._programs: dict[Chain, Code] = {(): program}
