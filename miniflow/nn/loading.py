@@ -96,10 +96,11 @@ def _class_of(config: Any, known: dict[str, type[Module]]) -> type[Module]:
     return known[name]
 
 
-def _inner_configs(config: dict[str, Any]) -> list[Any]:
-    """The configurations that stand in another one, as arguments or in lists of them."""
-    listed = [x if isinstance(x, list) else [x] for x in config.values()]
-    return [x for parts in listed for x in parts if _is_config(x)]
+def _configs_in(x: Any) -> list[Any]:
+    """The configurations that an argument is, or that stand in it, in lists of any depth."""
+    if isinstance(x, list):
+        return [config for part in x for config in _configs_in(part)]
+    return [x] if _is_config(x) else []
 
 
 def _least_parameters(config: Any, known: dict[str, type[Module]]) -> int:
@@ -107,7 +108,8 @@ def _least_parameters(config: Any, known: dict[str, type[Module]]) -> int:
     if _is_of_neurons(config, known):
         return _parameter_count(config)
     kind = _class_of(config, known)
-    inner = sum(_least_parameters(part, known) for part in _inner_configs(config))
+    parts = _configs_in([*config.values()])
+    inner = sum(_least_parameters(part, known) for part in parts)
     return kind.least_parameters(config) + inner
 
 

@@ -280,6 +280,10 @@ WRONG = {
         {"class": "Sequential", "layers": [{"class": "Embedding", "count": 10**6, "size": 10**6}]},
         "do not fit",
     ),
+    "huge parts in lists of lists": (
+        {"class": "Sequential", "layers": [[[{"class": "Linear", "nin": 1, "nout": 10**9}]]]},
+        "do not fit",
+    ),
     "a negative size": ({"class": "Linear", "nin": -1, "nout": 1, "bias": True}, "from 1 on"),
     "no size": ({"class": "Linear", "nin": 1, "bias": True}, "there is no 'nout'"),
     "one more": ({"class": "Tanh", "x": 1}, "Tanh"),
