@@ -6,11 +6,13 @@ times. Both are the same numbers bit for bit: arithmetic and roots round once, a
 for all parameters is computed by the operation table's own functions.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
+from miniflow.math import less, where
 from miniflow.ops import Op
 from miniflow.optim.rules import prepared
 from miniflow.program.program import Program
@@ -22,6 +24,15 @@ UFUNCS = {
     "add": "add", "sub": "subtract", "mul": "multiply", "div": "divide", "neg": "negative",
     "abs": "abs", "sqrt": "sqrt", "maximum": "maximum", "minimum": "minimum", "less": "less",
 }  # fmt: skip
+
+
+def whole_or_none(x: Any) -> Any:
+    """A number, but 0 for one with less than a double's digits.
+
+    What is remembered of a parameter that no longer moves would end there, and stay: processors
+    take many times as long for such numbers.
+    """
+    return where(less(abs(x), sys.float_info.min), 0.0, x)
 
 
 class Columns:
@@ -53,7 +64,7 @@ class Columns:
         s = SimpleNamespace(**dict(zip(self.memory, rest[:count], strict=True)))
         h = SimpleNamespace(**dict(zip(self.numbers, rest[count:], strict=True)), **self.fixed)
         p = self.rule(*prepared(p, g, h), s, h)
-        return (p, *[getattr(s, name) for name in self.memory])
+        return (p, *[whole_or_none(getattr(s, name)) for name in self.memory])
 
     def __call__(self, columns: Sequence[Any], numbers: Sequence[float]) -> Any:
         """The new columns: of the parameters, then of what is remembered."""

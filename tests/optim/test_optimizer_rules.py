@@ -1,6 +1,7 @@
 """Every optimiser with every option: against PyTorch, a reference on floats, and itself."""
 
 import random
+import sys
 
 import numpy as np
 import pytest
@@ -54,6 +55,17 @@ def test_a_hundred_steps_are_the_papers(name):
         columns_ = zip(starts.tolist(), np.array(gradients).T.tolist(), strict=True)
         expected = [reference(name, x, gs, 0.01, options) for x, gs in columns_]
         assert_close(path, np.array(expected).T)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_what_is_remembered_has_all_its_digits_or_is_0(name):
+    """A gradient of 0 from some step on lets it shrink for ever."""
+    starts = np.array([1.0, -2.0])
+    optimizer = made(name, starts, lr=0.01)
+    path_of(optimizer, starts, [np.array([3e-300, -1e-150]), *[np.zeros(2)] * 400])
+    (state,) = optimizer.state_dict()["state"]
+    found = [x for k, column in state.items() if k != "step" for x in column]
+    assert all(x == 0 or abs(x) >= sys.float_info.min for x in found)
 
 
 @pytest.mark.parametrize("name", OPTIONS)
