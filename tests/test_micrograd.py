@@ -38,7 +38,7 @@ def on_both(program, *arguments):
 
 
 def readme_example():
-    body = metadata("micrograd").get_payload()
+    body = metadata("micrograd")["Description"]  # also where importlib_metadata reads it
     return re.search(r"```python\n(from micrograd\.engine .*?)```", body, re.DOTALL)[1]
 
 

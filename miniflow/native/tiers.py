@@ -10,6 +10,7 @@ the vector library's, which are up to 4 units in the last place off.
 """
 
 import atexit
+import ctypes
 import functools
 import hashlib
 import importlib
@@ -92,6 +93,19 @@ class Worker:
         """Let no other job begin; the one that is being done ends with the process."""
         self.stopping = True
         self._more.put(None)
+        if self.jobs and os.name == "posix":
+            _end_before_llvm()
+
+
+def _end_before_llvm() -> None:
+    """Have the process end before LLVM's own data are taken away: a job may still use them.
+
+    What is registered last is called first. It is too late for Python then, so it is the C
+    library's `_exit` itself; only GNU's has `on_exit`, which hands it the exit status.
+    """
+    libc = ctypes.CDLL(None)
+    with suppress(AttributeError):
+        libc.on_exit(libc._exit, None)
 
 
 worker = Worker()

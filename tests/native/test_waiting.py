@@ -4,7 +4,9 @@ What would wait does so until its process is stopped, and its test fails.
 """
 
 import os
+import subprocess
 import sys
+import textwrap
 
 import pytest
 
@@ -75,6 +77,12 @@ def test_forks_do_not_wait_and_their_children_go_on():
 
 def test_the_end_does_not_wait():
     assert python(BUSY + '    print("done")') == "done\n"
+
+
+def test_the_end_keeps_its_status_and_what_was_written():
+    code = textwrap.dedent(BUSY + '    print("done")\n    sys.exit(7)')
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (7, "done\n")
 
 
 REALLY = """
