@@ -2,7 +2,7 @@
 
     python benchmarks/train.py             # what is installed; some minutes
     python benchmarks/train.py --quick     # less often
-    python benchmarks/train.py --only jax --json out.json
+    python benchmarks/train.py --only miniflow JAX --json out.json
 
 Each network is trained with Adam on the mean squared error, in batches of 32 and doubles, by
 everybody from the same weights. The losses of all epochs must agree to 1e-9 (Keras's Adam has its
@@ -340,7 +340,9 @@ def main() -> None:
     """Compare on all jobs."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="less often")
-    parser.add_argument("--only", nargs="*", default=list(CONTENDERS), help="of the contenders")
+    parser.add_argument(
+        "--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), help="of the contenders"
+    )
     parser.add_argument("--json", type=Path, help="a file for the figures")
     options = parser.parse_args()
     chosen = ["miniflow", *(name for name in options.only if name != "miniflow")]
