@@ -180,12 +180,13 @@ _formulas: list[Any] = []  # by an operation's code: for each operand its formul
 def formulas_of(code: int) -> Any:
     """The formulas of a row's partials, None where it is flat; None if they are the user's."""
     while len(_formulas) <= code:
-        op = BY_CODE[len(_formulas)]
+        n = len(_formulas)
+        op = BY_CODE[n]
         written = op in ops.BUILTIN and 1 <= op.arity <= 3
         partials = range(op.arity if written else 0)
         parts = [Formula(op, k) if op.follows(k) else None for k in partials]
         fit = parts and all(x is None or x.fits() for x in parts)
-        _formulas.append(parts if fit else None)
+        _formulas[n : n + 1] = [parts if fit else None]  # others may have come between
         if fit:
             write_down(op.code, parts)
     return _formulas[code]

@@ -52,10 +52,12 @@ def haunted(action, intruder, moment):
 
     def rise():
         nonlocal left
-        left -= armed
+        if not armed:
+            return  # the last one goes for good: it would haunt all tests to come
+        left -= 1
         if left > 0:
             Ghost(rise)
-        elif armed and left == 0:
+        elif left == 0:
             gc.set_threshold(*before)
             intruder()
 
