@@ -11,9 +11,9 @@ from typing import Any
 from miniflow.ops import real
 from miniflow.program.freeze import check_result
 from miniflow.program.structures import NUMBER_LEAF, flatten_numbers, unflatten_numbers
-from miniflow.tape.core import Table, Value, here
+from miniflow.tape.core import Value, here
 from miniflow.tape.muting import hide_running, pausable, show_again
-from miniflow.tape.quick import layout_of, short_eager
+from miniflow.tape.quick import layout_of, short_eager, used_outside
 from miniflow.tape.storage import plain
 from miniflow.util.functions import Function
 
@@ -81,31 +81,30 @@ def eager_result(name: str, f: Function, numbers: list[Any], arguments: Any) -> 
     hidden = hide_running() if pausable else []
     muted, table.muted = table.muted, 0
     try:
-        floor = table.constant(0.0)  # its entry comes before those of the call
+        first = table.constant(0.0)  # its entry comes before those of the call
         given = [x if x.__class__ is Value else table.constant(x) for x in numbers]
         args, kwargs = unflatten_numbers(arguments, given)
         out = f(*args, **kwargs)
-        is_open = Value in map(type, numbers) or _uses_outside(table, floor, out)
-        return finished(name, out, is_open, silent=silent)
+        return finished(name, out, first, given=Value in map(type, numbers), silent=silent)
     finally:
         table.muted = muted + (table.muted if table.muted < 0 else 0)  # left meanwhile
         if hidden:
             show_again(hidden)
 
 
-def _uses_outside(table: Table, floor: Value, out: Any) -> bool:
-    """Whether what was recorded since then used Values from before, or results are such."""
-    with table.hold():
-        n = floor._entry
-        values = [y for y in flatten_numbers(out)[0] if y.__class__ is Value]
-        own = all(y._tape is table and y._entry > n for y in values)
-        return not (own and table.self_contained(n))
+def finished(name: str, out: Any, first: Value, *, given: bool, silent: bool = False) -> Any:
+    """A result as the caller gets it: with plain numbers, unless it depends on other Values.
 
-
-def finished(name: str, out: Any, is_open: bool, *, silent: bool = False) -> Any:
-    """A result as the caller gets it, with plain numbers unless it is `is_open`."""
+    Args:
+        name: the function's, for errors.
+        out: what it has returned.
+        first: a constant from before the call.
+        given: whether Values went in.
+        silent: whether nothing is to be recorded.
+    """
     values, result = flatten_numbers(out)
     check_result(name, result)
+    is_open = given or used_outside(here.table, first, values)
     return unflatten_numbers(result, [_settled(y, is_open, silent) for y in values])
 
 
@@ -146,8 +145,8 @@ def shortcut_beyond(
         further: what answers all other calls, and tries known paths.
     """
 
-    def finish(out: Any, is_open: bool) -> Any:
-        return finished(name, out, is_open)
+    def finish(out: Any, first: Value, given: bool) -> Any:
+        return finished(name, out, first, given=given)
 
     def answer(*args: Any, **kwargs: Any) -> Any:
         found = None if kwargs else trials.get(layout_of(args))

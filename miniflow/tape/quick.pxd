@@ -17,7 +17,7 @@ cpdef object layout_of(tuple args)
 @cython.locals(table=Table, first=Value, single=bint)
 cpdef object short_eager(object f, tuple args, object finish)
 @cython.locals(floor=Py_ssize_t, v=Value)
-cdef bint used_outside(Table table, Value first, object results) except -1
+cpdef bint used_outside(Table table, Value first, object results) except -1
 cdef object _recordable(Table table, object x)
 @cython.locals(v=Value)
 cdef object _its_number(object x)

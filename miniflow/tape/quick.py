@@ -123,8 +123,9 @@ def short_eager(f: Callable[..., Any], args: tuple[Any, ...], finish: Callable[.
     """What f returns for arguments that have a layout, its numbers made constants on the tape.
 
     Results are Values where Values went in or others from outside were used, else floats; those
-    that take more are left to ``finish(out, open)``. NotImplemented, with nothing called, where
-    the tape does not just record.
+    that take more are left to ``finish(out, first, given)``, with a constant from before the call,
+    and whether Values went in. NotImplemented, with nothing called, where the tape does not just
+    record.
     """
     table = current()
     if pausable or table.muted or table.trace is not None:
@@ -134,7 +135,7 @@ def short_eager(f: Callable[..., Any], args: tuple[Any, ...], finish: Callable[.
     kind = type(out)
     single = kind is float or kind is Value
     if not single and not ((kind is list or kind is tuple) and _of_numbers(out)):
-        return finish(out, _has_values(args) or used_outside(table, first, [out]))
+        return finish(out, first, _has_values(args))
     if kind is float or _has_values(args):
         return out
     if single:

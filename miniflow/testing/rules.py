@@ -240,14 +240,18 @@ def bend(op: Op, xs: Sequence[float], fixed: Sequence[bool], j: int, k: int) -> 
     return differences(first, _first_step_of(xs[k]))[0]
 
 
+def _is_quotient(op: Op) -> bool:
+    """Whether it is a quotient: it jumps once for each length of the divisor."""
+    return op.name in QUOTIENTS and op in BUILTIN
+
+
 def jumps_everywhere(op: Op, xs: Sequence[float]) -> bool:
     """Whether a quotient jumps so closely that no step is short enough beside its operands."""
-    return op.name in QUOTIENTS and op in BUILTIN and not abs(xs[0]) < CLOSE * abs(xs[1])
+    return _is_quotient(op) and not abs(xs[0]) < CLOSE * abs(xs[1])
 
 
 def best(value: Any, op: Op, xs: Sequence[float], by: tuple[int, ...]) -> Estimate:
     """The sharpest estimate of an operation's derivative."""
-    jumps = op.name in QUOTIENTS and op in BUILTIN  # once for each length of the divisor
     if jumps_everywhere(op, xs):
         return unknown("nobody", "it jumps everywhere nearby")
     mp_value = twin(op)
@@ -256,7 +260,7 @@ def best(value: Any, op: Op, xs: Sequence[float], by: tuple[int, ...]) -> Estima
         found = exact(
             _shifted(mp_value, xs, by), _scale(xs, by), len(by),
             largest=max(1.0, *map(abs, xs)), sides=not smooth,
-            wide=min(1.0, abs(xs[1])) if jumps else 1.0,
+            wide=min(1.0, abs(xs[1])) if _is_quotient(op) else 1.0,
         )  # fmt: skip
         if found:
             return found[0]

@@ -5,6 +5,7 @@ with samples in memory at once is done with each chunk when it comes.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from importlib import import_module
 from math import isnan
 from typing import Any, NamedTuple
@@ -140,13 +141,13 @@ class Chunks:
 
     def then(self, change: Change) -> "Chunks":
         """The samples, changed."""
-        found = self._alike_but()
+        found = copy(self)
         found.changes += (change,)
         return found
 
     def checked(self, change: Change) -> "Chunks":
         """The same, once all chunks have been computed, one by one, checked and tried to change."""
-        found, lengths, weighty = self._alike_but(), [], "sample_weight" not in self.arrays
+        found, lengths, weighty = copy(self), [], "sample_weight" not in self.arrays
         for chunk in range(self.arrays["x"].numblocks[0]):
             samples = self._computed(chunk)
             lengths.append(0 if samples is None else samples.total)
@@ -165,7 +166,7 @@ class Chunks:
 
     def part(self, start: int, stop: int) -> "Chunks":
         """Some of the samples."""
-        found, first = self._alike_but(), 0
+        found, first = copy(self), 0
         found.pieces = []
         assert self.pieces is not None
         for chunk, low, high in self.pieces:
@@ -178,11 +179,6 @@ class Chunks:
     def batches(self, size: int) -> "ChunkBatches":
         """All of them in batches."""
         return ChunkBatches(self, size)
-
-    def _alike_but(self) -> "Chunks":
-        found = Chunks.__new__(Chunks)
-        vars(found).update(vars(self))
-        return found
 
 
 def _nonempty(lengths: Sequence[float]) -> list[ChunkRows]:

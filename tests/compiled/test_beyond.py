@@ -11,6 +11,7 @@ import miniflow.math as m
 from miniflow import Value, grad, jit, no_grad, value_and_grad, vmap
 from miniflow.compiled import paths
 from miniflow.compiled.beyond import Trials
+from miniflow.util.trees import flatten
 from support.jitted import FUNCTIONS, eager, plain
 from support.machine_code import bits
 from support.random_programs import anything
@@ -67,6 +68,25 @@ def test_lists_and_tuples(compiled):
     for x in POINTS * 3:
         for xs in ([x, 1.0], (x, 1.0)):
             assert bits(g(xs, 2.0)) == bits([eager(stairs, x) * 2.0, 1.0])
+
+
+SHAPES = {
+    "alone": lambda y, w: w,
+    "list": lambda y, w: [y, w],
+    "dict": lambda y, w: {"y": y, "w": w},
+    "nested": lambda y, w: (y, {"w": [w]}),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_value_from_outside_comes_out_as_it_is(compiled, shape):
+    w = Value(3.0)
+    g = compiled(lambda x: SHAPES[shape](stairs(x), w))
+    for x in POINTS * 3:
+        *_, found = flatten(g(x))
+        w.grad = 0.0
+        found.backward()
+        assert w.grad == 1.0
 
 
 def test_nothing_is_recorded_for_nobody(compiled):
