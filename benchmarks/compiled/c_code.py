@@ -23,14 +23,14 @@ def folder() -> TemporaryDirectory[str]:
     return TemporaryDirectory(prefix="miniflow-bench-")
 
 
-def shared(source: Path, flag: str) -> Path:
+def shared(source: Path, *flags: str) -> Path:
     """A C source as a shared library."""
     if which("gcc") is None:
         raise MissingError("there is no gcc")
     made = Path(mkdtemp(dir=folder().name)) / f"{source.stem}.o"
     library = made.with_suffix(".so")
     options = ["-march=native", "-fopenmp-simd", "-fPIC"]
-    subprocess.run(["gcc", flag, *options, "-c", source, "-o", made], check=True)
+    subprocess.run(["gcc", *flags, *options, "-c", source, "-o", made], check=True)
     # without -Ofast: where that links, denormals become 0 in the whole process
     subprocess.run(["gcc", "-shared", made, "-o", library, "-lm"], check=True)
     return library
@@ -44,11 +44,11 @@ def pointers(arrays: Sequence[Any]) -> Any:
 
 
 def c_rows(
-    name: str, source: str, flag: str, n: int, inputs: Sequence[Any], outputs: Sequence[Any],
-    net: int = 0,
+    name: str, source: str, flags: Sequence[str], n: int, inputs: Sequence[Any],
+    outputs: Sequence[Any], net: int = 0,
 ) -> list[Row]:  # fmt: skip
     """C called through ctypes with all its buffers bound; also without the call if `net`."""
-    library = ctypes.CDLL(str(shared(SOURCES / source, flag)))
+    library = ctypes.CDLL(str(shared(SOURCES / source, *flags)))
     library.kernel.restype = library.repeat.restype = None
     args = (ctypes.c_long(n), pointers(inputs), pointers(outputs))
     kept = (inputs, outputs)  # alive as long as the row is

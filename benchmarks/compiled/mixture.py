@@ -96,7 +96,7 @@ class Mixture:
 
     def c(self) -> list[Row]:
         outputs = [np.empty(1), *[np.empty_like(x) for x in self.parameters]]
-        return c_rows("C", "gmm.c", "-Ofast", self.n, (*self.parameters, self.x), outputs)
+        return c_rows("C", "gmm.c", ["-Ofast"], self.n, (*self.parameters, self.x), outputs)
 
     def jax(self) -> list[Row]:
         m = jax_math()

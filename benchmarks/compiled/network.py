@@ -134,8 +134,11 @@ class Points:
 
     def miniflow(self) -> list[Row]:
         both, args = flow.value_and_grad(hinge), (self.p, *self.columns)
-        f = flow.vmap(both, in_axes=(None, 0, 0, 0), reduce="sum", threads=1)
-        return [Row("miniflow", miniflow_ready(f, *args), args)]
+        rows = []
+        for name, fma in (("miniflow", False), ("miniflow, fma=True", True)):
+            f = flow.vmap(both, in_axes=(None, 0, 0, 0), reduce="sum", threads=1, fma=fma)
+            rows.append(Row(name, miniflow_ready(f, *args), args))
+        return rows
 
     def miniflow_point(self) -> list[Row]:
         f, args = flow.jit(flow.value_and_grad(hinge)), (self.p, *self.each()[0])
@@ -144,11 +147,15 @@ class Points:
     def c(self) -> list[Row]:
         inputs, net = (self.p, *self.columns), 1000 if self.batch == 1 else 0
         name = "C, point by point"
-        return c_rows(name, "mlp.c", "-O3", self.batch, inputs, self.outputs(), net)
+        return c_rows(name, "mlp.c", ["-O3"], self.batch, inputs, self.outputs(), net)
 
     def c_lanes(self) -> list[Row]:
-        inputs, name = (self.p, *self.columns), "C, 8 points to a vector"
-        return c_rows(name, "mlp_lanes.c", "-O3", self.batch, inputs, self.outputs())
+        inputs, rows = (self.p, *self.columns), []
+        apart = "-ffp-contract=off"  # products are not fused with sums, as in miniflow's first row
+        for name, flags in (("C, 8 points to a vector", [apart]), ("the same, fused", [])):
+            flags = ["-O3", *flags]
+            rows += c_rows(name, "mlp_lanes.c", flags, self.batch, inputs, self.outputs())
+        return rows
 
     def numpy(self) -> list[Row]:
         return [Row("NumPy by hand", hinge_by_hand, (self.p, self.x, self.label))]

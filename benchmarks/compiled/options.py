@@ -82,7 +82,7 @@ class Options:
     def c(self) -> list[Row]:
         if self.n == 1:
             return self.c_point()
-        return c_rows("C", "black_scholes.c", "-Ofast", self.n, self.columns, self.outputs())
+        return c_rows("C", "black_scholes.c", ["-Ofast"], self.n, self.columns, self.outputs())
 
     def with_numbers(self, row: Row, inputs: Any, outputs: Any) -> Row:
         """The row with its buffers filled from numbers, and read into numbers, in each call."""
@@ -100,7 +100,7 @@ class Options:
     def c_point(self) -> list[Row]:
         """C called with numbers for numbers; and net of the call."""
         x, y = np.array(self.point)[:, None], np.empty((6, 1))
-        row, net = c_rows("C", "black_scholes.c", "-Ofast", 1, [*x], [*y], 1000)
+        row, net = c_rows("C", "black_scholes.c", ["-Ofast"], 1, [*x], [*y], 1000)
         return [self.with_numbers(row, x, y), net]
 
     def jax(self) -> list[Row]:

@@ -55,7 +55,7 @@ class Valley:
 
     def c(self) -> list[Row]:
         outputs = [np.empty(1), np.empty(self.n)]
-        return c_rows("C", "rosenbrock.c", "-O3", self.n, [self.x], outputs, 1000)
+        return c_rows("C", "rosenbrock.c", ["-O3"], self.n, [self.x], outputs, 1000)
 
     def casadi_function(self) -> Any:
         casadi = peer("casadi")

@@ -99,7 +99,8 @@ def jit(
             and is kept with them.
             Ints count as numbers, too. Plain numbers that f reads from elsewhere are taken as
             they are when a path is recorded.
-        fma: whether products may be fused with sums, which rounds once instead of twice.
+        fma: whether products may be fused with sums, which rounds once instead of twice. Which
+            of them are is the compiler's choice, and may change as code gets better.
         backend: "native" for machine code (the extra ``jit``), "tape" for a replay by the engine,
             which needs no compiling, "source" for Python. "auto" replays, and where llvmlite is
             installed what is called again and again is compiled in the background: no call waits.

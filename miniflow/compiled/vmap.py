@@ -203,14 +203,15 @@ def vmap(
         reduce: None for all elements' results, "sum" or "mean" over the batch.
         precise: whether functions (``exp``, ``sin`` ...) are those of single numbers, bit for
             bit, instead of those of several lanes, within 4 units in the last place.
-        fma: whether products may be fused with sums, which rounds once instead of twice.
+        fma: whether products may be fused with sums, which rounds once instead of twice. Which
+            of them are is the compiler's choice, and may change as code gets better.
         threads: how many threads to use; None for all processors on large batches, one on
             small ones.
         executor: one of `concurrent.futures` or like them (Dask's ``client.get_executor()``,
             mpi4py's, loky's), whose workers run batches of more than 8,192 elements, in
             blocks of so many. The answers are the same bit for bit, whatever the executor and
-            its workers (on processors of several kinds: with `precise`). A worker gets the
-            recorded program, not the function, and compiles it.
+            its workers (without `fma`; on processors of several kinds: with `precise`). A
+            worker gets the recorded program, not the function, and compiles it.
 
     Returns:
         A function of batches. Results are arrays with the batch along the first axis, or

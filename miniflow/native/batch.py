@@ -7,7 +7,7 @@ from miniflow.native.kernel import Access, Kernel
 from miniflow.native.rows import ROWS
 from miniflow.program.expand import expanded
 from miniflow.program.ir import Code
-from miniflow.program.schedule import PARTIALS, Shape, hoisted
+from miniflow.program.schedule import USUAL, PARTIALS, Arrangement, Shape, hoisted
 
 # what a kernel gets: columns, uniform numbers and what follows from them (see `_in_all_lanes` why
 # twice), element, outputs
@@ -34,10 +34,12 @@ class Batch:
     which starts with 0 and adds its elements in order.
     """
 
-    def __init__(self, program: Code, target: Target, shape: Shape) -> None:
+    def __init__(
+        self, program: Code, target: Target, shape: Shape, arrangement: Arrangement = USUAL
+    ) -> None:
         self.inputs = len(shape.layout)
         self.result = program.result
-        once, program = hoisted(program, [side is not None for side in shape.layout])
+        once, program = hoisted(program, [side is not None for side in shape.layout], arrangement)
         self.once = expanded(once, ROWS)  # on one point
         self.program = program
         self.target = target
@@ -55,7 +57,7 @@ class Batch:
         # for most elements: two registers share what all have in common, and the partial sums in
         # memory, and their instructions do not wait for each other
         double = target._replace(lanes=2 * target.lanes, registers=2)
-        some = self.kernel.whole and not self.kernel.calls_python
+        some = arrangement.registers == 2 and self.kernel.whole and not self.kernel.calls_python
         self.double = Kernel(program, double, access, "double") if some else None
         access = Access(ONCE, self._load_once, _store_once)
         single = target._replace(lanes=1, inline=frozenset())
@@ -141,8 +143,8 @@ class Batch:
         count = min(e.lanes, PARTIALS)
         t, align = f"<{count} x double>", 8 * count
         total = e(f"load {t}, ptr {place}, align {align}")
-        for k in range(0, e.lanes, count):
-            total = e(f"fadd {t} {total}, {e.part(x, k, count)}")
+        for k in range(0, e.lanes, count):  # a sum that began with 0 is never -0: nsz is safe
+            total = e(f"fadd nsz {e.flags}{t} {total}, {e.part(x, k, count)}")
         e.line(f"store {t} {total}, ptr {place}, align {align}")
 
     # --- loops --------------------------------------------------------------------

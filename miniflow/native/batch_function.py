@@ -1,6 +1,5 @@
 """A program run over a batch, as machine code."""
 
-import ctypes
 from array import array
 from collections.abc import Callable
 from functools import partial
@@ -10,17 +9,16 @@ from miniflow.native import machine, probe
 from miniflow.native.batch import Batch
 from miniflow.native.batch_wrapper import ArrayCall, BatchWrapper, makes, takes
 from miniflow.native.builtin import BuiltinFunction
-from miniflow.native.emitter import Target
+from miniflow.native.emitter import ModuleText, Target
 from miniflow.native.link import Library
 from miniflow.native.python_rows import missed, raise_error
 from miniflow.native.rows import ROWS
 from miniflow.native.tiers import MachineCode, digest
+from miniflow.native.tuning import LOOP, Tuning
 from miniflow.program.expand import expanded
 from miniflow.program.ir import Code
-from miniflow.program.schedule import Shape
+from miniflow.program.schedule import Arrangement, Shape
 from miniflow.program.structures import treedef_key
-
-_BATCH = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_int64, *[ctypes.c_void_p] * 3)
 
 
 class BatchFunction:
@@ -39,7 +37,8 @@ class BatchFunction:
         self.lanes = machine.lanes()
         fast = (frozenset(), frozenset()) if precise else (probe.vectors(), probe.inline())
         target = Target(self.lanes, fma, probe.functions(), *fast)
-        batch = Batch(expanded(program, ROWS.keys() | target.inline), target, shape)
+        known = expanded(program, ROWS.keys() | target.inline)
+        batch = Batch(known, target, shape)
         self.python = batch.calls_python
         if call is not None and not (makes(program, shape) and all(map(takes, call.args))):
             call = None
@@ -47,17 +46,21 @@ class BatchFunction:
         what = "batch", shape, repr(call), treedef_key(program.result), fma, *map(sorted, fast)
         steps = (*batch.once.instructions, *batch.program.instructions)
         ops = dict.fromkeys(step.op for step in steps)
-        made = (
-            digest(program, *what),
-            batch.modules if call is None else BatchWrapper(batch, call).modules,
-            ops,
-        )
+
+        def modules(batch: Batch) -> list[ModuleText]:
+            return batch.modules() if call is None else BatchWrapper(batch, call).modules()
+
+        def arranged(arrangement: Arrangement) -> list[ModuleText]:
+            return modules(Batch(known, target, shape, arrangement))
+
+        made = digest(program, *what), partial(modules, batch), ops
+        search = Tuning(batch, arranged) if Tuning.pays(batch) else None
         self.builtin: BuiltinFunction | None = None
         if call is None:
-            self.code = MachineCode(*made, ("batch",), program.name)
+            self.code = MachineCode(*made, ("batch",), program.name, search=search)
         else:
-            callables = [fallback, partial(new_rows, self.outputs)]
-            self.builtin = BuiltinFunction(program.name, callables, *made, ("batch", "entry"))
+            callables, names = [fallback, partial(new_rows, self.outputs)], ("batch", "entry")
+            self.builtin = BuiltinFunction(program.name, callables, *made, names, search)
             self.code = self.builtin.code
         self._function: tuple[Library | None, Any] = None, None
 
@@ -71,7 +74,7 @@ class BatchFunction:
 
         library, known = self.code.library, self._function
         if known[0] is not library:
-            self._function = known = library, _BATCH(library["batch"])
+            self._function = known = library, LOOP(library["batch"])
         whole = -(-count // self.lanes) * self.lanes
         failed = numpy.empty(whole if self.masked else 0, dtype=numpy.int32)
         scratch = numpy.empty(self.scratch + 8)

@@ -4,6 +4,7 @@ import ctypes
 import weakref
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from miniflow.native import machine, probe
@@ -13,7 +14,7 @@ from miniflow.native.machine import lock
 from miniflow.native.python_rows import raise_error
 from miniflow.native.rows import ROWS
 from miniflow.native.scalar_wrapper import SPARE, ScalarWrapper
-from miniflow.native.tiers import MachineCode, digest
+from miniflow.native.tiers import MachineCode, Search, digest
 from miniflow.ops import Op
 from miniflow.program.expand import expanded
 from miniflow.program.ir import Code, PathError
@@ -66,14 +67,14 @@ class BuiltinFunction:
 
     def __init__(
         self, name: str, callables: list[Any], key: str, modules: Callable[[], list[ModuleText]],
-        ops: Iterable[Op], functions: tuple[str, ...] = ("entry",),
+        ops: Iterable[Op], functions: tuple[str, ...] = ("entry",), search: Search | None = None,
     ) -> None:  # fmt: skip
         self.name = name
         self.callables = callables
         self.listeners: list[Callable[[Callable[..., Any]], None]] = []
         self.function: Any = None
-        mine = weakref.WeakMethod(self._swapped)
-        self.code = MachineCode(key, modules, ops, functions, name, lambda: _call_alive(mine))
+        swapped = partial(_call_alive, weakref.WeakMethod(self._swapped))
+        self.code = MachineCode(key, modules, ops, functions, name, swapped, search)
         with lock:
             self.function = new_builtin(self.code.library, self.callables, self.name)
 

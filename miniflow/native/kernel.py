@@ -20,7 +20,8 @@ STRETCH = 200  # instructions in one basic block
 MOST_AT_HAND = 64  # operands of one instruction; more are kept in memory
 SHORTEST_LOOP = 8  # numbers for which no loop is worth it
 NO_LANE = "zeroinitializer"  # of lanes, or of their numbers
-PIECE = 1000  # instructions of a program in one function, if it has more than twice as many
+PIECE = 1000  # instructions of a program in one function, if it has more than
+UNCUT, UNCUT_ON_LANES = 2, 3  # times as many: numbers between pieces cost more on lanes
 
 
 class Access(NamedTuple):
@@ -32,10 +33,11 @@ class Access(NamedTuple):
     where: Callable[[int], Location] | None = None  # an input is, if it has one place in memory
 
 
-def _cut(program: Code) -> list[list[Step]]:
+def _cut(program: Code, lanes: int) -> list[list[Step]]:
     """The steps of each piece; a guard belongs to the last instruction before it."""
     count = len(program)
-    pieces = -(-count // PIECE) if count > 2 * PIECE else 1
+    most = PIECE * (UNCUT if lanes == 1 else UNCUT_ON_LANES)
+    pieces = -(-count // PIECE) if count > most else 1
     size = max(1, -(-count // pieces))
     found: list[list[Step]] = [[] for _ in range(pieces)]
     for n, step in program.steps():
@@ -58,7 +60,7 @@ class Kernel:
         self.access = access
         self.name = name
         self.width = target.width  # of registers
-        self.pieces = _cut(program)
+        self.pieces = _cut(program, target.lanes)
         self.shared, self.room = self._shared()
         self.stores: dict[int, list[int]] = {}
         for k, slot in enumerate(program.outputs):

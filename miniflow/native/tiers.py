@@ -22,12 +22,12 @@ import warnings
 import weakref
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Protocol
 
 from miniflow.native import cache, machine, probe
 from miniflow.native.emitter import ModuleText
@@ -122,10 +122,26 @@ if hasattr(os, "register_at_fork"):  # nothing is being loaded or linked while a
     os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=_forked)
 
 
+class Search(Protocol):
+    """What knows several forms of the same code, and which of two is the faster one."""
+
+    best: Any  # form, of those tried so far
+
+    def others(self) -> Iterable[Any]:
+        """The forms to be tried after the first one."""
+
+    def modules(self, form: Any, /) -> list[ModuleText]:
+        """The code of a form."""
+
+    def is_faster(self, library: Library, other: Library) -> bool:
+        """Whether one is faster than the other, both in memory."""
+
+
 class MachineCode:
     """The machine code of one program for one purpose.
 
-    `functions` names those that are called; `label` says to people what they are.
+    `functions` names those that are called; `label` says to people what they are. Where there is a
+    `search`, the fastest form takes the place of the first one once it is found.
 
     Attributes:
         library: the code in memory.
@@ -135,6 +151,7 @@ class MachineCode:
     def __init__(
         self, key: str, modules: Callable[[], list[ModuleText]], ops: Iterable[Op],
         functions: tuple[str, ...], label: str, swapped: Callable[[], None] | None = None,
+        search: Search | None = None,
     ) -> None:  # fmt: skip
         self.key = key
         self.ops = tuple(ops)
@@ -142,11 +159,9 @@ class MachineCode:
         self.label = label
         self.final = threading.Event()
         self.swapped = swapped
+        self.search = search
         awaited = threading.current_thread() is not worker.thread
-        found = self._kept(key, awaited)
-        if found is not None:
-            self.library = found
-            self.final.set()
+        if self._take_kept(awaited):
             return
         texts = modules()
         header = [(x.imports, x.exports) for x in texts]
@@ -157,11 +172,21 @@ class MachineCode:
         else:
             objects = [machine.compiled(x, OPTIMISED) for x in texts]
             self.library = Library(objects, header, self.ops)
-            self.final.set()
             cache.store_code(key, header, objects, label)
+            self.finish(header, objects)
 
-    def _kept(self, key: str, awaited: bool) -> Library | None:
-        """The code in memory that is kept on disk, if it is there and good for anything."""
+    def _take_kept(self, awaited: bool) -> bool:
+        """Take the code that is kept on disk, if it is there and good for anything."""
+        if self.search is not None and self._kept(self.best_key, awaited) is not None:
+            self.final.set()
+            return True
+        found = self._kept(self.key, awaited)
+        if found is not None:
+            self.finish(*found)
+        return found is not None
+
+    def _kept(self, key: str, awaited: bool) -> tuple[Any, list[bytes]] | None:
+        """What is kept on disk under a key, once it is in memory."""
         try:
             found = cache.load_code(key)
         except Warning:  # it is an error to the user, who can catch it only if he waits
@@ -175,30 +200,93 @@ class MachineCode:
             library = Library(objects, header, self.ops)
         except Exception:  # a right checksum over nonsense
             return None
-        return library if {*self.functions} <= library.addresses.keys() else None
+        if not {*self.functions} <= library.addresses.keys():
+            return None
+        self.library = library
+        return found
+
+    @property
+    def best_key(self) -> str:
+        """Where the form is kept that was found to be the fastest."""
+        return hashlib.sha256(f"the fastest of {self.key}".encode()).hexdigest()
+
+    def finish(self, header: Any, objects: list[bytes]) -> None:
+        """Optimised code is there: the final one, unless other forms are to be tried."""
+        if self.search is None:
+            self.final.set()
+        else:
+            mine = weakref.ref(self)
+            worker.put(lambda: _try_others(mine, header, objects))
+
+    def replace(self, library: Library) -> None:
+        """Take better code."""
+        self.library = library
+        if self.swapped is not None:
+            self.swapped()
 
 
-def _optimise(
-    reference: "weakref.ref[MachineCode]", modules: list[ModuleText], header: Any
-) -> None:
-    """Build the second tier, unless its program is gone."""
-    objects: list[bytes] = []
+Reference = weakref.ref[MachineCode]
+
+
+@contextmanager
+def _this_or_none(reference: Reference) -> Iterator[None]:
+    """If better code cannot be made, the code that there is goes on, and is final."""
     try:
-        for module in modules:
-            if worker.stopping or reference() is None:
-                return
-            objects.append(machine.compiled(module, OPTIMISED))
+        yield
+    except BaseException as error:
         code = reference()
         if code is not None:
-            cache.store_code(code.key, header, objects, code.label)
-            code.library = Library(objects, header, code.ops)
-            if code.swapped is not None:
-                code.swapped()
-    except Exception as error:  # the first tier goes on
+            code.final.set()
+        if not isinstance(error, Exception):
+            raise
         warnings.warn(f"miniflow: no optimised code: {error}", RuntimeWarning, stacklevel=1)
-    finally:
+
+
+def _optimise(reference: Reference, modules: list[ModuleText], header: Any) -> None:
+    """Build the second tier, unless its program is gone."""
+    with _this_or_none(reference):
+        objects = _optimised(reference, modules)
+        code = reference()
+        if code is not None and objects is not None:
+            cache.store_code(code.key, header, objects, code.label)
+            code.replace(Library(objects, header, code.ops))
+            code.finish(header, objects)
+
+
+def _optimised(reference: Reference, modules: list[ModuleText]) -> list[bytes] | None:
+    """The object code of modules; None if the program goes meanwhile."""
+    objects: list[bytes] = []
+    for module in modules:
+        if worker.stopping or reference() is None:
+            return None
+        objects.append(machine.compiled(module, OPTIMISED))
+    return objects
+
+
+def _try_others(reference: Reference, header: Any, objects: list[bytes]) -> None:
+    """Try other forms of optimised code, and take the fastest, unless its program is gone."""
+    code = reference()
+    if code is None or code.search is None:
+        return
+    search, first, ops = code.search, code.library, code.ops
+    del code  # it may go meanwhile
+    with _this_or_none(reference):
+        best = first
+        for form in search.others():
+            modules = search.modules(form)
+            made = _optimised(reference, modules)
+            if made is None:
+                return
+            exports = [(x.imports, x.exports) for x in modules]
+            library = Library(made, exports, ops)
+            if search.is_faster(library, best):
+                search.best, best, header, objects = form, library, exports, made
         code = reference()
         if code is not None:
+            cache.store_code(code.best_key, header, objects, code.label)
+            code.search = None
+            if best is not first:
+                code.replace(best)
             code.final.set()
 
 

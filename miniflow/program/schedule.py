@@ -25,14 +25,30 @@ class Shape(NamedTuple):
     total: bool
 
 
-def hoisted(program: Code, varies: Sequence[bool]) -> tuple[Code, Code]:
+class Arrangement(NamedTuple):
+    """In which order a loop over a batch computes, and on how many registers at a time.
+
+    No answer depends on it, but the time does, by what the processor and the compiler make of it.
+    """
+
+    late: bool = True  # each number shortly before it is needed, instead of in the program's order
+    paired: bool = True  # with alike stretches in step
+    registers: int = 2
+
+
+USUAL = Arrangement()
+
+
+def hoisted(
+    program: Code, varies: Sequence[bool], arrangement: Arrangement = USUAL
+) -> tuple[Code, Code]:
     """A program as two: the first is run once, the second for each element.
 
     This is loop-invariant code motion, for the loop over a batch.
 
     `varies` tells of each input, and each captured Value, whether it runs along the batch. The
     first program computes what depends on none of these; the second takes it as further
-    inputs, after its own, and computes each number shortly before it is needed (but see `paired`).
+    inputs, after its own, and computes in the order of the `arrangement`.
     """
     count = len(varies)
     varying = [*varies, *[False] * len(program.constants)]
@@ -42,7 +58,8 @@ def hoisted(program: Code, varies: Sequence[bool]) -> tuple[Code, Code]:
     known = dict(steps)
     ends = [x for guard in program.guards for x in guard.operands]
     order = [slot for (slot,) in demanded(program, [*program.outputs, *ends])]
-    later = paired([(slot, known[slot]) for slot in order if varying[slot]])
+    later = [(x, known[x]) for x in (order if arrangement.late else sorted(order)) if varying[x]]
+    later = paired(later) if arrangement.paired else later
     wanted = dict.fromkeys(x for _, step in later for x in step.operands)
     wanted |= dict.fromkeys(ends)
     wanted |= dict.fromkeys(program.outputs)
