@@ -16,6 +16,7 @@ link.py            object code in memory, with the addresses that it needs
 probe.py           which functions of C libraries and of our own agree with the table
 cache.py           object code on disk
 tiers.py           machine code of two tiers, and the thread in the background
+tuning.py          which arrangement of a loop over a batch is the fastest, measured
 conversion.py      numbers of other kinds than float, as doubles
 builtin.py         built-in functions of machine code, their fallback and side exits
 batch_function.py  a program over a batch, called from Python

@@ -7,7 +7,7 @@ from miniflow.native.kernel import Access, Kernel
 from miniflow.native.rows import ROWS
 from miniflow.program.expand import expanded
 from miniflow.program.ir import Code
-from miniflow.program.schedule import USUAL, PARTIALS, Arrangement, Shape, hoisted
+from miniflow.program.schedule import PARTIALS, UNTUNED, Arrangement, Shape, hoisted
 
 # what a kernel gets: columns, uniform numbers and what follows from them (see `_in_all_lanes` why
 # twice), element, outputs
@@ -35,7 +35,7 @@ class Batch:
     """
 
     def __init__(
-        self, program: Code, target: Target, shape: Shape, arrangement: Arrangement = USUAL
+        self, program: Code, target: Target, shape: Shape, arrangement: Arrangement = UNTUNED
     ) -> None:
         self.inputs = len(shape.layout)
         self.result = program.result

@@ -13,7 +13,7 @@ from itertools import accumulate
 from miniflow.native.batch import Batch
 from miniflow.native.emitter import ModuleText
 from miniflow.native.link import Library
-from miniflow.program.schedule import USUAL, Arrangement
+from miniflow.program.schedule import UNTUNED, Arrangement
 
 TUNED_FROM = 200  # instructions of a program for which the arrangement counts for anything
 ELEMENTS = 1024  # of the batch that is measured
@@ -32,7 +32,7 @@ class Tuning:
     """
 
     def __init__(self, batch: Batch, modules: Callable[[Arrangement], list[ModuleText]]) -> None:
-        self.best = USUAL
+        self.best = UNTUNED
         self.modules = modules
         self._sizes = {
             "columns": len(batch.batched) * ELEMENTS,
@@ -51,9 +51,9 @@ class Tuning:
 
     def others(self) -> Iterator[Arrangement]:
         """What is to be tried after the first one."""
-        yield USUAL._replace(paired=False)
-        yield USUAL._replace(late=False)
-        yield USUAL._replace(late=False, paired=False)
+        yield UNTUNED._replace(paired=False)
+        yield UNTUNED._replace(late=False)
+        yield UNTUNED._replace(late=False, paired=False)
         yield self.best._replace(registers=1)
 
     def is_faster(self, library: Library, other: Library) -> bool:

@@ -36,11 +36,11 @@ class Arrangement(NamedTuple):
     registers: int = 2
 
 
-USUAL = Arrangement()
+UNTUNED = Arrangement()
 
 
 def hoisted(
-    program: Code, varies: Sequence[bool], arrangement: Arrangement = USUAL
+    program: Code, varies: Sequence[bool], arrangement: Arrangement = UNTUNED
 ) -> tuple[Code, Code]:
     """A program as two: the first is run once, the second for each element.
 

@@ -15,7 +15,7 @@ from miniflow import value_and_grad, vmap
 from miniflow.native import machine, tuning
 from miniflow.native.batch import Batch
 from miniflow.native.tuning import Tuning
-from miniflow.program.schedule import USUAL, Arrangement
+from miniflow.program.schedule import UNTUNED, Arrangement
 from support.batches import assert_alike, scattered
 from support.machine_code import at_the_bench, files
 from support.random_functions import functions, points
@@ -46,7 +46,7 @@ def always(monkeypatch):
 
         def noted(batch, *args):
             original(batch, *args)
-            tried.append(args[3] if len(args) > 3 else USUAL)
+            tried.append(args[3] if len(args) > 3 else UNTUNED)
 
         monkeypatch.setattr(tuning, "TUNED_FROM", 1)
         monkeypatch.setattr(Batch, "__init__", noted)
@@ -122,7 +122,7 @@ def test_the_fastest_is_taken_and_kept(chosen, always, bench, folder, built):
 
 
 def test_one_that_was_not_tuned_is_tuned_when_it_is_found(always, bench, folder, built):
-    always(USUAL)
+    always(UNTUNED)
     f = compiled_network()
     f(*COLUMNS)
     bench.jobs.pop(0)()  # optimised; then the process ends
@@ -148,7 +148,7 @@ def test_short_loops_are_left_alone(bench, folder):
 
 
 def test_what_is_dropped_is_not_tuned(always, bench):
-    tried = always(USUAL)
+    tried = always(UNTUNED)
     f = compiled_network()
     f(*COLUMNS)
     bench.jobs.pop(0)()
@@ -162,7 +162,7 @@ def test_what_is_dropped_is_not_tuned(always, bench):
 
 @pytest.mark.parametrize("error", [RuntimeError("no"), KeyboardInterrupt()])
 def test_a_search_that_fails_leaves_what_there_is(error, always, bench, monkeypatch):
-    always(USUAL)
+    always(UNTUNED)
     f = compiled_network()
     expected = f(*COLUMNS)
     bench.jobs.pop(0)()
