@@ -113,7 +113,7 @@ class RootOp(EntryOp):
         self.starts = starts
         self.solver = solver
 
-    def _value(self, *xs: float) -> float:
+    def value(self, *xs: float) -> float:
         starts, parameters = list(xs[: self.starts]), list(xs[self.starts :])
         found: float = unrecorded(_solution, self.equation, starts, parameters, self.solver)
         return found

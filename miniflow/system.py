@@ -134,7 +134,7 @@ class UnknownOp(EntryOp):
         super().__init__(name)
         self.system, self.output = system, output
 
-    def _value(self, *xs: float) -> float:
+    def value(self, *xs: float) -> float:
         return self.system.solved(xs)[self.output]
 
     def _partials(self, xs: Sequence[Any], y: Any, *, which: bool = False) -> list[Any]:

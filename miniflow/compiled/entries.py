@@ -1,12 +1,13 @@
 """Results on the tape: each output of a program is one entry, differentiated as a whole."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 from time import perf_counter
 from typing import Any
 
 from miniflow.compiled.captured import CapturedNumbers
 from miniflow.compiled.paths import Chain, Specialization, SpecializationCache, jit_number
-from miniflow.ops import Op
+from miniflow.ops import OTHER, Op
 from miniflow.tape.core import Value, here
 from miniflow.tape.storage import plain
 
@@ -62,17 +63,29 @@ class EntryOp(Op):
     """An operation for one entry on the tape, whose partials are all computed at once.
 
     What was computed is kept until the next point: the operands, the result, the partials,
-    and which operands are reached, once somebody has asked.
+    and which operands are reached, once somebody has asked. It holds none of its own methods, so
+    that it goes with its entry, without a search for garbage.
     """
 
     __slots__ = ("memory",)
 
+    arity, code, selects = -1, OTHER, 0
+    symbol = property(attrgetter("name"))
+    text = python = c = ""
+    domain = defaults = ()
+    commutative = packable = False
+
     def __init__(self, name: str) -> None:
-        super().__init__(name, self._value, (self._partial,), -1)
+        self.name = name
         self.forget()
 
-    def _value(self, *xs: float) -> float:
+    def value(self, *xs: float) -> float:
         raise NotImplementedError
+
+    @property
+    def partials(self) -> tuple[Any, ...]:  # type: ignore[override]
+        """The formula."""
+        return (self._partial,)
 
     def _partials(self, xs: Sequence[Any], y: Any, *, which: bool = False) -> list[Any]:
         """dy/d(operand) for each operand; or which are reached, 1 or 0."""
@@ -112,7 +125,7 @@ class OutputOp(EntryOp):
         self, cache: SpecializationCache, chain: Chain, output: int, captured: tuple[Value, ...],
         result: Any,
     ) -> None:  # fmt: skip
-        super().__init__(f"jit({getattr(cache.f, '__name__', 'f')})")
+        super().__init__(f"jit({cache.name})")
         self.cache = cache
         self.chain = chain
         self.output = output
@@ -133,7 +146,7 @@ class OutputOp(EntryOp):
             )
         return found
 
-    def _value(self, *xs: float) -> float:
+    def value(self, *xs: float) -> float:
         return self._find(self.chain, xs)[2][self.output]
 
     def _partials(self, xs: Sequence[Any], y: Any, *, which: bool = False) -> list[Any]:

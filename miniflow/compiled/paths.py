@@ -161,6 +161,7 @@ class SpecializationCache:
 
     def __init__(self, f: Function, arguments: Any, *, backend: str, fma: bool) -> None:
         self.f = f
+        self.name = getattr(f, "__name__", "f")
         self.arguments = arguments
         self.backend = backend
         self.fma = fma
@@ -285,10 +286,10 @@ class SpecializationCache:
         if self.warned:
             return
         self.warned = True
-        name = getattr(self.f, "__name__", "f")
         warnings.warn(
-            f"{name} takes more than {MOST_PATHS} paths: from now on new ones run eagerly; compute "
-            "with where, maximum and the like instead of comparing Values, or jit a part of it",
+            f"{self.name} takes more than {MOST_PATHS} paths: from now on new ones run eagerly; "
+            "compute with where, maximum and the like instead of comparing Values, or jit a part "
+            "of it",
             RuntimeWarning,
             stacklevel=caller_level(),
         )

@@ -41,7 +41,7 @@ class SumOp(EntryOp):
         self, cache: SpecializationCache, output: int, given: Any,
         captured: tuple[Value, ...], options: BatchOptions, share: float,
     ) -> None:  # fmt: skip
-        super().__init__(f"vmap({getattr(cache.f, '__name__', 'f')})")
+        super().__init__(f"vmap({cache.name})")
         self.cache = cache
         self.output = output
         self.given = given
@@ -73,7 +73,7 @@ class SumOp(EntryOp):
         with numpy.errstate(all="ignore"):
             return run.out / numpy.float64(self.share)
 
-    def _value(self, *xs: float) -> float:
+    def value(self, *xs: float) -> float:
         return float(self._run((), xs)[self.output])
 
     def _partials(self, xs: Sequence[Any], y: Any, *, which: bool = False) -> list[Any]:
@@ -170,7 +170,7 @@ class QuickSum:
         import numpy
 
         table = here.table
-        if table.silent or not all(type(x) is numpy.ndarray for x in args):
+        if table.silent or {*map(type, args)} != {numpy.ndarray}:
             return None
         numbers: Any = numbers_of(self.captured)
         if numbers is None:  # a trace, or another thread's Values

@@ -5,22 +5,22 @@ then assigns them, so that an error leaves parameters and memory as they were.
 """
 
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from inspect import signature
+from operator import is_
 from typing import Any, NamedTuple, Protocol
 
 from miniflow.ops import real
 from miniflow.optim.clipping import clipped_by_norm, clipped_by_value
 from miniflow.optim.columns import Columns, MoveRule, made_columns
 from miniflow.optim.options import Check, Option, positive, rate, yes_or_no
-from miniflow.tape.quick import gradients_of, numbers_of, set_numbers, zero_gradients
+from miniflow.tape.quick import numbers_and_gradients, set_numbers, zero_gradients
 from miniflow.util.notebook import InNotebook
 from miniflow.util.words import shown
 
 OFF = ("momentum", "weight_decay")  # None in a rule where they are 0
 LIMITS = ("clip_norm", "clip_value")
 SETTLED = {float, int, bool, tuple, type(None)}  # options of these types change by being replaced
-UNSETTLED: tuple[dict[str, Any], Any, dict[str, float]] = {}, None, {}  # no step was made
 
 
 class Parameter(Protocol):
@@ -41,6 +41,20 @@ class GroupRule(NamedTuple):
     size: int
     numbers: dict[str, float]
     memory: dict[str, Any]
+
+
+class SettledRule(NamedTuple):
+    """What moves a group as long as its options stay as they are."""
+
+    group: dict[str, Any]  # as it was, a copy
+    columns: Columns
+    numbers: dict[str, float]
+    memory: dict[str, float]  # how it starts
+
+    def is_of(self, group: dict[str, Any]) -> bool:
+        """Whether a group has the same objects: equal ones may be of another type, or change."""
+        before = self.group
+        return [*before] == [*group] and all(map(is_, before.values(), group.values()))
 
 
 class Optimizer(InNotebook):
@@ -93,7 +107,7 @@ class Optimizer(InNotebook):
         self._defaults = self._checked(given)
         self._memory: list[dict[str, Any]] = []  # of each group, by name: an array
         self._steps: list[int] = []
-        self._settled: dict[int, tuple[dict[str, Any], Columns, dict[str, float]]] = {}
+        self._settled: dict[int, SettledRule] = {}
         for group in self._groups(parameters):
             self.add_param_group(group)
 
@@ -194,7 +208,7 @@ class Optimizer(InNotebook):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Set the gradient of every parameter to 0; it is a number, so None means the same."""
-        zero_gradients(tuple(self.parameters))
+        zero_gradients(self.parameters)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Move every parameter once, along its gradient.
@@ -206,12 +220,12 @@ class Optimizer(InNotebook):
         import numpy
 
         loss = None if closure is None else closure()
-        parameters = tuple(self.parameters)
-        numbers, slopes = numbers_of(parameters), gradients_of(parameters)
-        if numbers is None or slopes is None:  # not all are Values of this thread
+        parameters = self.parameters
+        found = numbers_and_gradients(parameters)
+        if found is None:  # not all are Values of this thread
             numbers = array("d", [real(p.data, "a parameter's data") for p in parameters])
-            slopes = array("d", [real(p.grad, "a parameter's grad") for p in parameters])
-        put(parameters, self.moved(numpy.frombuffer(numbers), numpy.frombuffer(slopes)))
+            found = numbers, array("d", [real(p.grad, "a parameter's grad") for p in parameters])
+        put(parameters, self.moved(*map(numpy.frombuffer, found)))
         return loss
 
     def moved(self, numbers: Any, slopes: Any) -> Any:
@@ -245,29 +259,26 @@ class Optimizer(InNotebook):
         return moved, dict(zip(rule.memory, kept, strict=True))
 
     def _group_rule(self, k: int, group: dict[str, Any]) -> GroupRule:
-        memory, count = self.memory(group), len(group["params"])
-        columns, numbers = self._settled_rule(k, group, tuple(memory))
-        kept = {name: self._column(k, name, start, count) for name, start in memory.items()}
-        return GroupRule(columns, count, numbers | {"t": float(self._steps[k] + 1)}, kept)
+        columns, numbers, starts = self._settled_rule(k, group)
+        kept = self._memory[k]
+        if [*kept] != [*starts]:
+            count = len(group["params"])
+            kept = {name: self._column(k, name, start, count) for name, start in starts.items()}
+        return GroupRule(columns, len(group["params"]), numbers | {"t": self._steps[k] + 1.0}, kept)
 
     def _settled_rule(
-        self, k: int, group: dict[str, Any], memory: tuple[str, ...]
-    ) -> tuple[Columns, dict[str, float]]:
-        """A group's rule and numbers: those of the step before, if no option has changed."""
-        before, columns, numbers = self._settled.get(k, UNSETTLED)
-        same = len(before) == len(group) and columns.rule is type(self).rule
-        if same and columns.memory == memory:
-            for name, x in group.items():
-                if name != "params" and (
-                    x is not before.get(name, before) or type(x) not in SETTLED
-                ):
-                    break
-            else:
-                return columns, numbers
-        numbers, fixed = sorted_out(group)
-        columns = made_columns(type(self).rule, memory, tuple(numbers), tuple(fixed.items()))
-        self._settled[k] = dict(group), columns, numbers
-        return columns, numbers
+        self, k: int, group: dict[str, Any]
+    ) -> tuple[Columns, dict[str, float], dict[str, float]]:
+        """A group's rule, its numbers and its memory: as before, if no option has changed."""
+        found = self._settled.get(k)
+        if found is not None and found.columns.rule is type(self).rule and found.is_of(group):
+            return found.columns, found.numbers, found.memory
+        (numbers, fixed), memory = sorted_out(group), self.memory(group)
+        names = tuple(memory), tuple(numbers), tuple(fixed.items())
+        columns = made_columns(type(self).rule, *names)
+        if all(type(x) in SETTLED for name, x in group.items() if name != "params"):
+            self._settled[k] = SettledRule(dict(group), columns, numbers, memory)
+        return columns, numbers, memory
 
     def group_rules(self) -> list[GroupRule] | None:
         """What the next step applies to each group, if a step is that and nothing else."""
@@ -363,12 +374,11 @@ def _for_json(x: Any) -> Any:
     return x if type(x) in (bool, int, float) else float(x)
 
 
-def put(parameters: tuple[Any, ...], numbers: Any) -> None:
+def put(parameters: Sequence[Any], numbers: Any) -> None:
     """Give parameters new numbers (a list or an array): all, or none if there is an error."""
     import numpy
 
-    found = array("d")
-    found.frombytes(numpy.ascontiguousarray(numbers, dtype=float).data.cast("B"))
+    found = array("d", numpy.asarray(numbers, dtype=float).tobytes())
     if len(found) == len(parameters) and set_numbers(parameters, found):
         return
     before = [p.data for p in parameters]

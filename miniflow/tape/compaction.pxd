@@ -68,7 +68,9 @@ cdef inline shed_last(Compaction table):
     cdef Py_ssize_t n = table.count - 1
     if n < 0 or table.owner[n] != NULL or table.held or table.sweeping or table.scopes:
         return
-    if n not in table.others or n in table.labels or table.names or table.places:
+    if n not in table.others or n in table.labels:
+        return
+    if n + 1 in table.names or n + 1 in table.places:  # of the entries to come
         return
     dropped = table.others.pop(n)  # until the end: it may have finalizers
     table.noted = n

@@ -36,15 +36,18 @@ cdef class Stretch:
 @cython.locals(table=Table, single=bint, entries=list, found=list)
 cpdef object short_gradient(object target, object sources)
 @cython.locals(table=Table, found="array", numbers="double *", k=Py_ssize_t, v=Value)
-cpdef object numbers_of(tuple values)
-@cython.locals(table=Table, found="array", numbers="double *", k=Py_ssize_t, v=Value)
-cpdef object gradients_of(tuple values)
+cpdef object numbers_of(object values)
+@cython.locals(
+    table=Table, found="array", slopes="array", numbers="double *", gradients="double *",
+    k=Py_ssize_t, v=Value,
+)
+cpdef object numbers_and_gradients(object values)
 @cython.locals(table=Table, found="double *", k=Py_ssize_t, v=Value)
-cpdef bint set_numbers(tuple values, array numbers) except -1
+cpdef bint set_numbers(object values, array numbers) except -1
 @cython.locals(table=Table, v=Value)
-cpdef zero_gradients(tuple values)
-@cython.locals(table=Table, v=Value)
-cdef Table own_table(tuple values, bint leaves)
+cpdef zero_gradients(object values)
+@cython.locals(v=Value)
+cdef inline bint is_own(Table table, object x)
 cdef bint _is_open(Table table)
 cdef bint _all(xs, kind)
 

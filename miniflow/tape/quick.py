@@ -4,7 +4,7 @@ What a `Tape` does at its ends is here, too. Python and Cython read the same fil
 """
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from miniflow.ops import constant
@@ -247,64 +247,72 @@ def short_gradient(target: Any, sources: Any) -> Any:
 # --- many Values at once: None or False, and nothing done, if one is not of this thread --
 
 
-def numbers_of(values: tuple[Any, ...]) -> Any:
-    """The numbers of Values, as an array."""
-    table = own_table(values, False)
-    if table is None:
+def numbers_of(values: Sequence[Any]) -> Any:
+    """The numbers of Values, as an array; None if not all are Values of here, or in a trace."""
+    table = current()
+    if table.trace is not None:
         return None
     found = array("d", bytes(8 * len(values)))
     numbers = slots_of(found)
-    for k, v in enumerate(values):
+    for k, x in enumerate(values):
+        if not is_own(table, x):
+            return None
+        v = x
         numbers[k] = table.value[v._entry]
     return found
 
 
-def gradients_of(values: tuple[Any, ...]) -> Any:
-    """Their gradients, as an array."""
-    table = own_table(values, False)
-    if table is None:
+def numbers_and_gradients(values: Sequence[Any]) -> Any:
+    """The same, and their gradients, as two arrays."""
+    table = current()
+    if table.trace is not None:
         return None
-    found = array("d", bytes(8 * len(values)))
-    numbers = slots_of(found)
-    for k, v in enumerate(values):
-        numbers[k] = table.gradient(v)
-    return found
+    found, slopes = array("d", bytes(8 * len(values))), array("d", bytes(8 * len(values)))
+    numbers, gradients = slots_of(found), slots_of(slopes)
+    for k, x in enumerate(values):
+        if not is_own(table, x):
+            return None
+        v = x
+        numbers[k] = table.value[v._entry]
+        gradients[k] = table.gradient(v)
+    return found, slopes
 
 
-def set_numbers(values: tuple[Any, ...], numbers: "array[float]") -> bool:
-    """Put numbers in the place of those of leaves; whether all are some."""
-    table = own_table(values, True)
-    if table is None:
+def set_numbers(values: Sequence[Any], numbers: "array[float]") -> bool:
+    """Put numbers in the place of those of leaves of here; whether all are some."""
+    table = current()
+    if table.trace is not None:
         return False
+    for x in values:
+        if not is_own(table, x):
+            return False
+        v = x
+        if table.arity[table.operation[v._entry]]:
+            return False
     found = slots_of(numbers)
-    for k, v in enumerate(values):
+    for k, x in enumerate(values):
+        v = x
         table.set_data(v, found[k])
     return True
 
 
-def zero_gradients(values: tuple[Any, ...]) -> None:
+def zero_gradients(values: Sequence[Any]) -> None:
     """Set the gradients of whatever has some to 0."""
-    table = own_table(values, False)
-    if table is None:
-        for x in values:
-            x.grad = 0.0
-    else:
-        for v in values:
-            table.set_gradient(v, 0.0)
-
-
-def own_table(values: tuple[Any, ...], leaves: bool) -> Any:
-    """The table of here, if all are Values of it (or its `leaves`) and it is not traced."""
     table = current()
-    if table.trace is not None:
-        return None
     for x in values:
-        if type(x) is not Value:
-            return None
-        v = x
-        if v._tape is not table or (leaves and table.arity[table.operation[v._entry]]):
-            return None
-    return table
+        if table.trace is None and is_own(table, x):
+            v = x
+            table.set_gradient(v, 0.0)
+        else:
+            x.grad = 0.0
+
+
+def is_own(table: Table, x: Any) -> bool:
+    """Whether something is a Value of a table."""
+    if type(x) is not Value:
+        return False
+    v = x
+    return v._tape is table
 
 
 def _is_open(table: Table) -> bool:

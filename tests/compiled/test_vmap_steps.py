@@ -1,0 +1,69 @@
+"""Steps of a training with `vmap`: what one step leaves behind is nothing."""
+
+import gc
+
+import numpy as np
+import pytest
+
+import miniflow.math as m
+from miniflow import engine, nn, optim, vmap
+from miniflow.tape.core import here
+
+
+@pytest.fixture
+def step():
+    """A step whose loss goes the short way, of a network whose parts have names."""
+    network = nn.MLP(2, [4, 1], seed=1)
+    optimiser = optim.Adam(network.parameters(), lr=1e-3)
+    xs, ys = np.random.default_rng(1).normal(size=(2, 7))
+
+    def squares(x, y):
+        return (network([x, y]) - y) ** 2 + m.exp(-x)
+
+    loss = vmap(squares, reduce="mean")
+
+    def call():
+        optimiser.zero_grad()
+        loss(xs, ys).backward()
+        optimiser.step()
+
+    for _ in range(8):
+        call()
+        loss.ready()
+    assert loss.quick
+    return call
+
+
+def test_entries_and_operations_of_steps_do_not_pile_up(step):
+    table = here.table
+    assert table.names  # of the network's parts
+    table.compact()
+    before = table.count, table.pooled, len(table.others)
+    for _ in range(50):
+        step()
+        if engine == "python":  # where entries wait for a compaction
+            table.compact()
+    assert (table.count, table.pooled, len(table.others)) == before
+
+
+def test_what_a_step_made_needs_no_search_for_garbage(step):
+    step()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            step()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_names_that_begin_after_an_entry_keep_it(step):
+    table = here.table
+    step()
+    table.push("later")  # belongs to the entries to come
+    table.pop()
+    names = dict(table.names)
+    step()
+    step()
+    assert {n: x for n, x in table.names.items() if n in names} == names
