@@ -14,7 +14,6 @@ names after JAX, https://docs.jax.dev/en/latest/notebooks/autodiff_cookbook.html
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
 from operator import index
 from typing import Any
 
@@ -117,12 +116,7 @@ class _Call:
             outputs = [y._entry for y in values]
             if min(outputs, default=floor) >= floor and table.self_contained(floor):
                 return False
-            inside = table.reached(outputs, floor)
-            used = {*outputs, *inside, *chain(*map(table.operands, inside))}
-            return any(
-                table.op(x) is ops.shared or (x < floor and table.op(x) is not ops.constant)
-                for x in used
-            )
+            return bool(table.depends_before(outputs, floor))
 
     def scalar(self) -> Value:
         """The only output."""

@@ -106,10 +106,11 @@ def _recorded(table: Table, f: Callable[..., Any], numbers: list[float], argumen
         )
         recorded = Recorded(table, notes, inputs)
         table.trace = notes
-        with watched(table, notes, names):
-            out = f(*args, **kwargs)
-        table.trace = None
-        return recorded.code(function_name(f), parameters, arguments, out, names)
+        with _uncollected():
+            with watched(table, notes, names):
+                out = f(*args, **kwargs)
+            table.trace = None
+            return recorded.code(function_name(f), parameters, arguments, out, names)
     finally:
         notes.guards.clear()  # Values go as soon as they can
         left = table.muted if table.muted < 0 else 0  # no_grad() blocks
@@ -124,15 +125,17 @@ class Recorded:
     Attributes:
         table: the tape, on which the call begins with the next entry.
         notes: the comparisons, and what the entries come from.
-        nodes: what entries are for the builder.
+        base: the first entry of its inputs.
+        nodes: what entries from there on are for the builder; -1 if nothing.
     """
 
     def __init__(self, table: Table, notes: Trace, inputs: list[Value]) -> None:
         self.table = table
         self.notes = notes
         self.start = table.count
+        self.base = self.start - len(inputs)  # they were made one by one
         self.builder = Builder(len(inputs))
-        self.nodes = {x._entry: k for k, x in enumerate(inputs)}
+        self.nodes = [*range(len(inputs))]
 
     def code(
         self, name: str, parameters: list[str], arguments: Any, out: Any, names: dict[int, str]
@@ -140,14 +143,6 @@ class Recorded:
         """The code that computes `out`; `names` has some entries'."""
         values, result = flatten_numbers(out)
         check_result(name, result)
-        with _uncollected():
-            return self._frozen(name, parameters, arguments, values, result, names)
-
-    def _frozen(
-        self, name: str, parameters: list[str], arguments: Any, values: list[Any], result: Any,
-        names: dict[int, str],
-    ) -> Code:  # fmt: skip
-        """The code whose outputs are `values`."""
         outputs = [_output(name, y) for y in values]
         ints = {k: y for k, y in enumerate(values) if type(y) is int}
         self._emit([x for x in (*outputs, *self._compared()) if x.__class__ is Value])
@@ -165,21 +160,19 @@ class Recorded:
         table, guards, done = self.table, self.notes.guards, 0
         entries = table.reached([x._entry for x in wanted], self.start)
         entries.reverse()
+        self.nodes += [-1] * (table.count - self.start)
         for guard in guards:
             position = bisect_left(entries, guard[4])
-            self.builder.record(table, entries[done:position], self.nodes, self.start)
+            self.builder.record(table, entries[done:position], self.nodes, self.base)
             self._guard(*guard)
             done = position
-        self.builder.record(table, entries[done:], self.nodes, self.start)
+        self.builder.record(table, entries[done:], self.nodes, self.base)
 
     def _side(self, x: Any) -> int:
         """The node of a Value, or of a plain number."""
         if x.__class__ is not Value:
             return self.builder.constant(x)
-        n = x._entry
-        if n in self.nodes:
-            return self.nodes[n]
-        return self.builder.leaf(self.table, n, self.nodes, self.start)
+        return self.builder.node_of(self.table, x._entry, self.nodes, self.base)
 
     def _guard(self, holds: Any, a: Value, b: Any, answer: Any, _: int, origin: Any) -> None:
         """A comparison of Values as a guard."""
@@ -198,16 +191,24 @@ class Recorded:
         line = origin if isinstance(origin, tuple) else None
         self.builder.guard(relation, left, right, bool(answer) is not denied, line)
 
+    def _known(self, n: int) -> int:
+        """The node of an entry, if it has one already; else -1."""
+        if n < self.base:
+            return self.builder.outside.get(n, -1)
+        return self.nodes[n - self.base] if n < self.base + len(self.nodes) else -1
+
     def _names(self, names: dict[int, str]) -> dict[int, str]:
         """What nodes are called: by labels, by variables, as adjoints of what has a name."""
-        nodes = self.nodes
         called: dict[int, str] = {}
         for n, text in (*self.table.labels.copy().items(), *names.items()):
-            if text and n in nodes:
-                called.setdefault(nodes[n], text)
-        for adjoint, n in self.notes.adjoints:
-            if adjoint in nodes and nodes.get(n) in called:
-                called.setdefault(nodes[adjoint], f"d_{called[nodes[n]]}")
+            node = self._known(n)
+            if text and node >= 0:
+                called.setdefault(node, text)
+        adjoints = iter(self.notes.adjoints)
+        for adjoint, n in zip(adjoints, adjoints, strict=True):
+            name, node = called.get(self._known(n)), self._known(adjoint)
+            if name is not None and node >= 0:
+                called.setdefault(node, f"d_{name}")
         return called | {node: v.label for node, v in self.builder.captured.items() if v.label}
 
 

@@ -21,13 +21,12 @@ class Origins:
     """What entries of the tape come from: found out when somebody asks, also when they are gone."""
 
     def __init__(self, table: Table, notes: Trace) -> None:
-        self.notes = notes.notes
+        self.starts, self.origins = notes.starts, notes.origins
         self.scopes = table.names.copy()
 
     def places(self, entries: Iterable[int]) -> list[Place | None]:
         """What each of `entries` comes from."""
-        starts = [count for count, _ in self.notes]
-        sources = [self._source(n, starts) for n in entries]
+        sources = [self._source(n) for n in entries]
         scopes = scopes_at(self.scopes, [n for n, _, _ in sources])
         found: list[Place | None] = []
         for (_, origin, sweep), scope in zip(sources, scopes, strict=True):
@@ -35,12 +34,12 @@ class Origins:
             found.append(Place(file, line, sweep, scope) if sweep or origin or scope else None)
         return found
 
-    def _source(self, n: int, starts: list[int]) -> tuple[int, Any, int]:
+    def _source(self, n: int) -> tuple[int, Any, int]:
         """The entry that an entry is the reverse of, its line, and how many sweeps later."""
         sweep = 0
         while True:
-            k = bisect_right(starts, n)
-            origin = self.notes[k - 1][1] if k else None
+            k = bisect_right(self.starts, n)
+            origin = self.origins[k - 1] if k else None
             if not isinstance(origin, int):
                 return n, origin, sweep
             n, sweep = origin, sweep + 1
@@ -86,7 +85,7 @@ def watched(table: Table, notes: Trace, names: dict[int, str]) -> Iterator[None]
     inputs = set(names)
 
     def line(frame: FrameType) -> None:
-        notes.notes.append((table.count, (frame.f_code.co_filename, frame.f_lineno)))
+        notes.note(table.count, (frame.f_code.co_filename, frame.f_lineno))
 
     def leave(frame: FrameType) -> None:
         for name, x in reversed(frame.f_locals.items()):

@@ -4,13 +4,14 @@ A *node* is what becomes a slot: an input, a captured Value, a constant or a res
 simplification changes an answer by a bit. Python and Cython read the same file.
 """
 
+import struct
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from miniflow import ops
-from miniflow.ops import Op, real, shared
+from miniflow.ops import OTHER, Op, real, shared
 from miniflow.program.ir import Code, Guard, Instruction, Place, Places, placed
 from miniflow.program.names import identifier
 from miniflow.tape.core import Table, Value
@@ -19,9 +20,21 @@ from miniflow.tape.core import Table, Value
 Nodes = tuple[int, ...]
 Plain = list[float | None]
 PlacesOf = Callable[[list[int]], Sequence[Place | None]]
-Rule = Callable[["Builder", Nodes, Plain], int | None]
 
-new_tuple: Any = tuple.__new__  # of an Instruction, without a call of Python
+if TYPE_CHECKING:
+    import cython
+else:
+    from miniflow.tape.columns import cython
+
+if not cython.compiled:
+
+    def bits_of(x: float) -> int:
+        """A double's bits: zeros of both signs are two numbers, and a NaN is like itself."""
+        return int.from_bytes(struct.pack("<d", x), "little", signed=True)
+
+    def instruction_of(kind: Any, op: Op, operands: Nodes, of_table: bool) -> Any:
+        """An Instruction; `of_table` says whether its operation is a row of the table."""
+        return tuple.__new__(kind, (op, operands))
 
 
 class Builder:
@@ -43,20 +56,19 @@ class Builder:
         self.instructions: dict[int, Instruction] = {}
         self.guards: list[Guard] = []  # of nodes
         self.lines: list[Any] = []
-        self.origins: dict[int, int] = {}
+        self.origins: list[int] = []  # of the instructions
         self.origin = 0
         self.count = inputs
+        self.outside: dict[int, int] = {}  # nodes of entries from outside
         self._known: dict[Any, int] = {}  # nodes by what they are
 
     def _node(self, what: Any, kind: dict[int, Any], content: Any) -> int:
-        found = self._known.get(what)
-        if found is not None:
-            return found
         node = self.count
-        self.count += 1
-        self._known[what] = node
-        kind[node] = content
-        return node
+        found = self._known.setdefault(what, node)
+        if found == node:
+            self.count += 1
+            kind[node] = content
+        return found
 
     def capture(self, v: Value) -> int:
         """The node of a Value from outside."""
@@ -64,57 +76,71 @@ class Builder:
 
     def constant(self, x: float) -> int:
         """The node of a plain number."""
-        return self._node(x.hex(), self.constants, x)
+        return self._node(bits_of(x), self.constants, x)
 
     def emit(self, op: Op, operands: tuple[int, ...]) -> int:
         """The node of an operation's result; `origin` says what it comes from."""
-        constants = self.constants
-        rule = RULES.get(op.name)
-        if rule is not None or self._are_constant(operands):
-            plain = [constants.get(x) for x in operands]
+        if self._some_constant(operands):
+            plain = [self.constants.get(x) for x in operands]
             if None not in plain:
                 return self.constant(real(op.value(*plain), f"the value of {op.name}"))
-            found = rule(self, operands, plain) if rule is not None else None
+            of_constants = RULES_OF_CONSTANTS.get(op)
+            found = of_constants(self, operands, plain) if of_constants is not None else None
             if found is not None:
                 return found
-        instruction = new_tuple(Instruction, (op, operands))
+        rule = RULES.get(op)
+        found = rule(self, operands) if rule is not None else None
+        if found is not None:
+            return found
+        of_table = op.code != OTHER
+        instruction = instruction_of(Instruction, op, operands, of_table)
+        before = self.count
         node = self._node(instruction, self.instructions, instruction)
-        if node not in self.origins:
-            self.origins[node] = self.origin
+        if self.count > before:
+            self.origins.append(self.origin)
         return node
 
-    def _are_constant(self, operands: Nodes) -> bool:
+    def _some_constant(self, operands: Nodes) -> bool:
         for x in operands:  # noqa: SIM110 - C is made of a loop
-            if x not in self.constants:
-                return False
-        return True
+            if x in self.constants:
+                return True
+        return False
 
-    def record(self, table: Table, entries: list[int], nodes: dict[int, int], start: int) -> None:
+    def record(self, table: Table, entries: list[int], nodes: list[int], base: int) -> None:
         """Instructions for some entries of the tape, oldest first.
 
         Args:
             table: the tape.
             entries: their numbers.
-            nodes: what entries are here; the new ones are added.
-            start: the first entry of the call: what is older comes from outside.
+            nodes: what entries from `base` on are here, -1 as long as that is open.
+            base: the first entry of the call, or of its inputs: what is older is from outside.
         """
         for n in entries:
             op = table.op(n)
-            if op.arity:
-                self.origin = n
-                operands = []
-                for x in table.operands(n):
-                    operands.append(nodes[x] if x in nodes else self.leaf(table, x, nodes, start))
-                nodes[n] = self.emit(op, tuple(operands))
+            arity = op.arity
+            if arity == 0:
+                continue
+            self.origin = n
+            if arity == 2:  # no lists for the most frequent ones
+                a, b = table.left[n], table.right[n]
+                pair = self.node_of(table, a, nodes, base), self.node_of(table, b, nodes, base)
+                nodes[n - base] = self.emit(op, pair)
+            else:
+                found = [self.node_of(table, x, nodes, base) for x in table.operands(n)]
+                nodes[n - base] = self.emit(op, tuple(found))
 
-    def leaf(self, table: Table, n: int, nodes: dict[int, int], start: int) -> int:
-        """The node of an entry that the call has not computed: from outside, or a constant."""
-        if n < start or table.op(n) is shared:
-            node = self.capture(table.handle(n))
+    def node_of(self, table: Table, n: int, nodes: list[int], base: int) -> int:
+        """The node of an entry: where the call has not computed it, from outside or a constant."""
+        node: Any = nodes[n - base] if n >= base else self.outside.get(n, -1)
+        if node != -1:
+            return node  # type: ignore[no-any-return]
+        if n < base:
+            node = self.outside[n] = self.capture(table.handle(n))
+        elif table.op(n) is shared:
+            node = nodes[n - base] = self.capture(table.handle(n))
         else:
-            node = self.constant(table.value_of(n))
-        nodes[n] = node
-        return node
+            node = nodes[n - base] = self.constant(table.value_of(n))
+        return node  # type: ignore[no-any-return]
 
     def guard(self, relation: str, left: int, right: int, holds: bool, line: Any) -> None:
         """A condition of the path, unless it is known already; `line` is where it stands."""
@@ -132,7 +158,7 @@ class Builder:
         """What the outputs and guards need, in order, as code."""
         needed = self._needed(outputs)
         constants = [node for node in self.constants if needed[node]]
-        kept = [node for node in self.instructions if needed[node]]
+        kept = self._kept(needed)
         order = [*range(self.inputs), *self.captured, *constants, *kept]
         slot = self._slots(order)
         return Code(
@@ -142,11 +168,11 @@ class Builder:
             result,
             self.captured.values(),
             [self.constants[node] for node in constants],
-            self._renumbered(kept, slot),
+            self._renumbered(needed, slot),
             [slot[x] for x in outputs],
             placed(self.guards, slot, len(order) - len(kept)),
             partial(_unique, {slot[x]: text for x, text in names.items() if slot[x] >= 0}),
-            self._places_of(kept),
+            self._places_of(needed),
             ints,
             self.lines,
         )
@@ -158,40 +184,54 @@ class Builder:
             slots[order[k]] = k
         return slots
 
-    def _renumbered(self, nodes: list[int], slots: list[int]) -> list[Instruction]:
-        """The instructions of some nodes, of slots."""
+    def _kept(self, needed: bytearray) -> list[int]:
+        """The nodes of instructions that are needed, in order."""
         found = []
-        for node in nodes:
-            op, operands = self.instructions[node]
-            places = tuple([slots[x] for x in operands])
-            found.append(new_tuple(Instruction, (op, places)))
+        for node in list(self.instructions):
+            if needed[node]:
+                found.append(node)
         return found
 
-    def _places_of(self, nodes: list[int]) -> Places:
+    def _renumbered(self, needed: bytearray, slots: list[int]) -> list[Instruction]:
+        """Their instructions, of slots."""
+        found = []
+        nodes, steps = list(self.instructions), list(self.instructions.values())
+        for k in range(len(nodes)):
+            node = nodes[k]
+            if needed[node]:
+                op, operands = steps[k]
+                of_table = op.code != OTHER
+                if len(operands) == 2:  # as above
+                    pair = slots[operands[0]], slots[operands[1]]
+                    found.append(instruction_of(Instruction, op, pair, of_table))
+                else:
+                    places = tuple([slots[x] for x in operands])
+                    found.append(instruction_of(Instruction, op, places, of_table))
+        return found
+
+    def _places_of(self, needed: bytearray) -> Places:
+        nodes = list(self.instructions)
         if self.places is None:
-            return [None] * len(nodes)
-        return partial(self.places, [self.origins[node] for node in nodes])
+            return [None] * sum([needed[node] for node in nodes])
+        kept = [x for node, x in zip(nodes, self.origins, strict=True) if needed[node]]
+        return partial(self.places, kept)
 
     def _needed(self, outputs: Sequence[int]) -> bytearray:
         """For each node whether an output or a guard comes from it."""
         needed = bytearray(self.count)
         for x in (*outputs, *[x for guard in self.guards for x in guard.operands]):
             needed[x] = 1
-        for node in reversed(self.instructions):
+        nodes, steps = list(self.instructions), list(self.instructions.values())
+        for k in range(len(nodes) - 1, -1, -1):
+            node = nodes[k]
             if needed[node]:
-                _, operands = self.instructions[node]
+                _, operands = steps[k]
                 for x in operands:
                     needed[x] = 1
         return needed
 
 
 # --- simplifications ----------------------------------------------------------
-
-
-def _same_where(builder: Builder, operands: Nodes, plain: Plain) -> int | None:
-    if plain[0] is not None:
-        return operands[1] if plain[0] else operands[2]
-    return operands[1] if operands[1] == operands[2] else None
 
 
 def _same_product(builder: Builder, operands: Nodes, plain: Plain) -> int | None:
@@ -203,24 +243,35 @@ def _same_product(builder: Builder, operands: Nodes, plain: Plain) -> int | None
     return None
 
 
-def _same_negative(builder: Builder, operands: Nodes, plain: Plain) -> int | None:
+def _which_one(builder: Builder, operands: Nodes, plain: Plain) -> int | None:
+    return None if plain[0] is None else operands[1] if plain[0] else operands[2]
+
+
+def _first_if_one(builder: Builder, operands: Nodes, plain: Plain) -> int | None:
+    return operands[0] if plain[1] == 1.0 else None
+
+
+def _same_either_way(builder: Builder, operands: Nodes) -> int | None:
+    return operands[1] if operands[1] == operands[2] else None
+
+
+def _same_negative(builder: Builder, operands: Nodes) -> int | None:
     inner = builder.instructions.get(operands[0])
     return inner.operands[0] if inner is not None and inner.op is ops.neg else None
 
 
-def _first_if(k: int, number: float) -> Rule:
-    """Operand 0 where operand k is that plain number."""
-    return lambda builder, operands, plain: operands[0] if plain[k] == number else None
-
-
-# Results that are, to the bit, one of the operands; and -1*x = -x.
-RULES: dict[str, Rule] = {
-    "mul": _same_product,
-    "div": _first_if(1, 1.0),
-    "pow": _first_if(1, 1.0),
-    "where": _same_where,
-    "neg": _same_negative,
-    "pos": lambda builder, operands, plain: operands[0],
+# Results that are, to the bit, one of the operands; and -1*x = -x. Some operands are constants.
+RULES_OF_CONSTANTS: dict[Op, Callable[[Builder, Nodes, Plain], int | None]] = {
+    ops.mul: _same_product,
+    ops.div: _first_if_one,
+    ops.pow: _first_if_one,
+    ops.where: _which_one,
+}
+# The same whatever the operands are.
+RULES: dict[Op, Callable[[Builder, Nodes], int | None]] = {
+    ops.where: _same_either_way,
+    ops.neg: _same_negative,
+    ops.pos: lambda builder, operands: operands[0],
 }
 
 

@@ -13,26 +13,33 @@ class Trace:
     Attributes:
         guards: for each comparison of Values its function, both sides, the answer, how
             many entries there were, and what those come from.
-        notes: pairs of a number of entries and what those from there on come from: a place
+        starts, origins: numbers of entries, and what those from there on come from: a place
             in a source file, or the number of the entry that they are the reverse of.
-        adjoints: pairs of entries, the first one the other's adjoint.
+        adjoints: entries, each followed by the one whose adjoint it is.
     """
 
-    __slots__ = ("adjoints", "guards", "notes")
+    __slots__ = ("adjoints", "guards", "origins", "starts")
 
     def __init__(self) -> None:
         self.guards: list[tuple[Callable[[Any, Any], bool], Any, Any, bool, int, Any]] = []
-        self.notes: list[tuple[int, Any]] = []
-        self.adjoints: list[tuple[int, int]] = []
+        self.starts: list[int] = []
+        self.origins: list[Any] = []
+        self.adjoints: list[int] = []
 
     def note(self, count: int, origin: Any) -> None:
         """Entries from number `count` on come from `origin`."""
-        self.notes.append((count, origin))
+        self.starts.append(count)
+        self.origins.append(origin)
+
+    def clear(self) -> None:
+        """Forget where entries come from."""
+        self.starts.clear()
+        self.origins.clear()
 
     @property
     def origin(self) -> Any:
         """What entries come from at present."""
-        return self.notes[-1][1] if self.notes else None
+        return self.origins[-1] if self.origins else None
 
     def muted(self, table: Any, op: Op, operands: list[Any], y: float) -> Any:
         """A constant in no_grad(), with what leads to it: a program computes it at each call."""

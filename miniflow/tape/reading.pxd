@@ -9,6 +9,7 @@ from miniflow.tape.storage cimport Handle, Storage, plain
 cdef extern from "columns.h":
     const int CONSTANT
     const int LEAF
+    const int SHARED
     Py_ssize_t pending_before(const unsigned char *mark, Py_ssize_t stop)
 
 
@@ -33,8 +34,12 @@ cdef class Reading(Compaction):
     cpdef list reached(self, object entries, Py_ssize_t floor=*)
     @cython.locals(n=Py_ssize_t)
     cpdef bint self_contained(self, Py_ssize_t floor)
-    @cython.locals(n=Py_ssize_t, k=Py_ssize_t, a=int, b=int, arity=int)
+    @cython.locals(n=Py_ssize_t)
     cdef bint uses_before(self, Py_ssize_t floor, Py_ssize_t start, bint leaves) noexcept
+    @cython.locals(n=Py_ssize_t)
+    cpdef bint depends_before(self, list entries, Py_ssize_t floor) except -1
+    @cython.locals(k=Py_ssize_t, a=int, b=int, arity=int)
+    cdef bint _uses(self, Py_ssize_t n, Py_ssize_t floor, bint leaves) noexcept
     @cython.locals(code=int)
     cdef bint _is_before(self, Py_ssize_t n, Py_ssize_t floor, bint leaves) noexcept
     cpdef bint idle(self)

@@ -27,7 +27,7 @@ else:
     from miniflow.tape.columns import cython
 
 if not cython.compiled:
-    from miniflow.tape.columns import CONSTANT, LEAF, last, pending_entry
+    from miniflow.tape.columns import CONSTANT, LEAF, SHARED, last, pending_entry
 
 
 def located(v: Handle) -> tuple[Any, int]:
@@ -121,17 +121,32 @@ class Reading(Compaction):
 
     def uses_before(self, floor: int, start: int, leaves: bool) -> bool:
         """Whether entries from `start` on use results from before `floor`; or `leaves` of here."""
-        for n in range(start, self.count):
-            arity, a, b = self.arity[self.operation[n]], self.left[n], self.right[n]
-            if arity == 1 or arity == 2:
-                if self._is_before(a, floor, leaves) or (
-                    arity == 2 and self._is_before(b, floor, leaves)
-                ):
+        for n in range(start, self.count):  # noqa: SIM110 - C is made of a loop
+            if self._uses(n, floor, leaves):
+                return True
+        return False
+
+    def depends_before(self, entries: Iterable[int], floor: int) -> bool:
+        """Whether `entries` come from what is older than `floor`, or another thread's leaves."""
+        for n in entries:
+            if self._is_before(n, floor, True):
+                return True
+        for n in self.reached(entries, floor):
+            if self.operation[n] == SHARED or self._uses(n, floor, True):
+                return True
+        return False
+
+    def _uses(self, n: int, floor: int, leaves: bool) -> bool:
+        """Whether one entry does."""
+        arity, a, b = self.arity[self.operation[n]], self.left[n], self.right[n]
+        if arity == 1 or arity == 2:
+            return self._is_before(a, floor, leaves) or (
+                arity == 2 and self._is_before(b, floor, leaves)
+            )
+        if arity:
+            for k in range(a, a + b):
+                if self._is_before(self.pool[k], floor, leaves):
                     return True
-            elif arity:
-                for k in range(a, a + b):
-                    if self._is_before(self.pool[k], floor, leaves):
-                        return True
         return False
 
     def _is_before(self, n: int, floor: int, leaves: bool) -> bool:

@@ -461,7 +461,7 @@ class RecordedSweep:
                 if trace is not None:
                     trace.note(table.count, n)
                     if self.arrived[n - floor] != NO_ENTRY:
-                        trace.adjoints.append((self.arrived[n - floor], n))
+                        trace.adjoints += self.arrived[n - floor], n
                 if ARITY[table.operation[n]]:
                     self.pull(n)
         if trace is not None:

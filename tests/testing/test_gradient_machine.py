@@ -21,10 +21,10 @@ def run(machine, count=None, phases=(Phase.generate,)):
     )  # fmt: skip
 
 
-def cube(slopes):
-    """A machine with an operation that has these slopes."""
+def cube(slopes, others=OPERATIONS):
+    """A machine with an operation that has these slopes, beside others."""
     own = Operation(1, lambda x: x**3, slopes, lambda v: v**3)
-    return type("Cubes", (GradientMachine,), {"operations": {**OPERATIONS, "cube": own}})
+    return type("Cubes", (GradientMachine,), {"operations": {**others, "cube": own}})
 
 
 def test_an_operation_of_ones_own():
@@ -32,8 +32,8 @@ def test_an_operation_of_ones_own():
 
 
 def test_a_wrong_slope_is_found_by_a_short_program():
-    with pytest.raises(AssertionError, match=r"gradient is 0\.75, not 0\.5") as error:
-        run(cube(lambda x, y: [2 * x * x]), 200, (Phase.generate, Phase.shrink))
+    with pytest.raises(AssertionError, match=r"gradient is [\d.-]+, not [\d.-]+") as error:
+        run(cube(lambda x, y: [2 * x * x], {}), 1000, (Phase.generate, Phase.shrink))
     steps = [x for x in "".join(error.value.__notes__).splitlines() if "kept_values" not in x]
     assert sum(x.startswith("state.") for x in steps) <= 4  # leaf, cube, backward, teardown
 
@@ -76,7 +76,7 @@ class Unsigned(Micrograd):
 
 def test_a_fault_of_another_engine_is_found():
     with pytest.raises(AssertionError, match="its gradient is"):
-        run(Unsigned, 60)
+        run(Unsigned, 1000)
 
 
 class Doubled(GradientMachine):
@@ -89,4 +89,4 @@ class Doubled(GradientMachine):
 
 def test_a_gradient_that_is_twice_itself_is_found():
     with pytest.raises(AssertionError, match="its gradient is"):
-        run(Doubled, 60)
+        run(Doubled, 1000)

@@ -249,7 +249,7 @@ class _Watch:
 
     def start_anew(self) -> None:
         """Forget what was noted, and let the tape drop what nobody needs."""
-        self.notes.notes.clear()
+        self.notes.clear()
         self.assigned.clear()
         self.held.close()
         self.held.enter_context(self.table.hold())
