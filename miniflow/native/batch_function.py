@@ -3,12 +3,11 @@
 import ctypes
 from array import array
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from miniflow.native import machine, probe
 from miniflow.native.batch import Batch
-from miniflow.native.batch_wrapper import ArrayCall, BatchWrapper, makes, takes
+from miniflow.native.batch_wrapper import ArrayCall, BatchWrapper, makes
 from miniflow.native.builtin import BuiltinFunction
 from miniflow.native.emitter import Target
 from miniflow.native.link import Library
@@ -41,23 +40,22 @@ class BatchFunction:
         target = Target(self.lanes, fma, probe.functions(), *fast)
         batch = Batch(expanded(program, ROWS.keys() | target.inline), target, shape)
         self.python = batch.calls_python
-        if call is not None and not (makes(program, shape) and all(map(takes, call.args))):
+        if call is not None and not (makes(program) and call.is_taken()):
             call = None
         self.scratch = batch.scratch
-        what = "batch", shape, repr(call), treedef_key(program.result), fma, *map(sorted, fast)
+        key = None if call is None else call.key()
+        what = "batch", shape, key, treedef_key(program.result), fma, *map(sorted, fast)
         steps = (*batch.once.instructions, *batch.program.instructions)
         ops = dict.fromkeys(step.op for step in steps)
-        made = (
-            digest(program, *what),
-            batch.modules if call is None else BatchWrapper(batch, call).modules,
-            ops,
-        )
+        name = digest(program, *what)
         self.builtin: BuiltinFunction | None = None
         if call is None:
-            self.code = MachineCode(*made, ("batch",), program.name)
+            self.code = MachineCode(name, batch.modules, ops, ("batch",), program.name)
         else:
-            callables = [fallback, partial(new_rows, self.outputs)]
-            self.builtin = BuiltinFunction(program.name, callables, *made, ("batch", "entry"))
+            wrapper = BatchWrapper(batch, call)
+            callables = [fallback, *wrapper.constants_of]
+            made = name, wrapper.modules, ops, ("batch", "entry")
+            self.builtin = BuiltinFunction(program.name, callables, *made)
             self.code = self.builtin.code
         self._function: tuple[Library | None, Any] = None, None
 
@@ -103,10 +101,3 @@ def _address(x: Any) -> int:
     """Where a NumPy array's numbers are."""
     found: int = x.__array_interface__["data"][0]
     return found
-
-
-def new_rows(count: int, length: int) -> list[Any]:
-    """New arrays, in one piece of memory: that is used again, where many pieces would not be."""
-    import numpy
-
-    return [numpy.empty(length)] if count == 1 else list(numpy.empty((count, length)))
