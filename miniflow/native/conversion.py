@@ -257,15 +257,32 @@ many:
 nothing:
   ret ptr %to
 some:
-  br i1 %direct, label %fill, label %next
+  br i1 %direct, label %fill, label %deep
+deep:
+  %pair = icmp eq i64 %left, 2
+  %rows = and i1 %pair, %numbers
+  br i1 %rows, label %two, label %next
+two:
+  %size2 = load i64, ptr %shape1
+  %stride2 = load i64, ptr %strides1
+  %row = mul i64 %size2, %stride2
+  %joined = icmp eq i64 %row, %stride
+  %filled2 = icmp ne i64 %size2, 0
+  %merged = and i1 %joined, %filled2
+  br i1 %merged, label %both, label %next
+both:
+  %whole = mul i64 %size, %size2
+  call void @fill(ptr %at, i64 %stride2, i64 %whole, i64 %kind, ptr %to)
+  %stop2 = getelementptr double, ptr %to, i64 %whole
+  ret ptr %stop2
 fill:
   call void @fill(ptr %at, i64 %stride, i64 %size, i64 %kind, ptr %to)
   %stop = getelementptr double, ptr %to, i64 %size
   ret ptr %stop
 next:
-  %k = phi i64 [0, %some], [%k1, %filled]
-  %from = phi ptr [%at, %some], [%from1, %filled]
-  %here = phi ptr [%to, %some], [%there, %filled]
+  %k = phi i64 [0, %deep], [0, %two], [%k1, %filled]
+  %from = phi ptr [%at, %deep], [%at, %two], [%from1, %filled]
+  %here = phi ptr [%to, %deep], [%to, %two], [%there, %filled]
   %there = call ptr @"convert.gather"(
     ptr %from, ptr %shape1, ptr %strides1, i64 %left1, i64 %kind, ptr %here)
   %failed = icmp eq ptr %there, null
