@@ -7,6 +7,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from miniflow import jit, math, value_and_grad, vmap
 
 FUNCTIONS = 10_000
 TERMS = 20_000
-SLICE = 0.1  # seconds, of which the longest call is noted
+SLICE = 0.1  # seconds for which one function is called
+QUEUE = Path("/proc/thread-self/schedstat")
 
 
 # --- memory -------------------------------------------------------------------
@@ -66,9 +68,10 @@ def waits(settings: Settings) -> Figures:
     found = {f"{name}: idle": ms for name, ms in idle.items()}
     found |= {f"{name}: meanwhile": ms for name, ms in busy.items()}
     found["os.fork, the longest of 5"] = max(forks)
-    found["the end of a process, idle"] = ended(compiles=False)
-    found["the end of a process, meanwhile"] = ended(compiles=True)
-    limit = "calls at most 5, fork and end 50, where the machine itself does not wait longer"
+    for when, compiles in (("idle", False), ("meanwhile", True)):
+        ends = [ended(compiles=compiles) for _ in range(5)]
+        found[f"the end of a process, {when}"] = float(np.median(ends))
+    limit = "calls at most 5, fork and end 50"
     return shown(f"waits while a sum of {TERMS:,} compiles, ms", found, limit)
 
 
@@ -93,21 +96,26 @@ def small_functions() -> dict[str, Callable[[], Any]]:
 def longest(
     calls: dict[str, Callable[[], Any]], limit: float, go_on: Callable[[], bool]
 ) -> Figures:
-    """Milliseconds of the longest call in a slice of time: the median of slices, and the most."""
-    slices: dict[str, list[float]] = {name: [] for name in calls}
+    """Milliseconds of the longest call of each function; less what it waited for a processor."""
+    most = dict.fromkeys(calls, 0.0)
     end = time.perf_counter() + limit
     while time.perf_counter() < end and go_on():
         for name, call in calls.items():
-            stop, most = time.perf_counter() + SLICE, 0.0
+            stop, waited = time.perf_counter() + SLICE, unscheduled()
             while (start := time.perf_counter()) < stop:
                 call()
-                most = max(most, time.perf_counter() - start)
-            slices[name].append(most * 1e3)
-    return {
-        f"{name}, {which}": float(of(times))
-        for name, times in slices.items()
-        for which, of in (("median", np.median), ("most", max))
-    }
+                took = time.perf_counter() - start
+                if took > most[name]:
+                    before, waited = waited, unscheduled()
+                    most[name] = max(most[name], took - (waited - before))
+    return {name: seconds * 1e3 for name, seconds in most.items()}
+
+
+def unscheduled() -> float:
+    """Seconds for which this thread had work, but no processor (of Linux; else 0)."""
+    with suppress(OSError):
+        return int(QUEUE.read_text(encoding="ascii").split()[1]) * 1e-9
+    return 0.0
 
 
 def forked() -> float:
