@@ -28,7 +28,7 @@ QUEUE = Path("/proc/thread-self/schedstat")
 def memory(settings: Settings) -> Figures:
     """Of functions that were compiled and dropped; every 20th in both tiers."""
     count = FUNCTIONS // 10 if settings.repeats < 5 else FUNCTIONS
-    compiled_and_dropped(1000)
+    compiled_and_dropped(2000)
     before = megabytes()
     compiled_and_dropped(count)
     title = f"{count:,} functions compiled and dropped, MB"

@@ -105,6 +105,8 @@ class BatchOptions(NamedTuple):
 
 def processors() -> int:
     """How many processors this process may use."""
+    if hasattr(os, "process_cpu_count"):  # from Python 3.13 on, where the user may say it, too
+        return os.process_cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
