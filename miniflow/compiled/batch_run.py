@@ -340,7 +340,7 @@ class BatchRun:
             direct = not (path.program.captured or path.program.guards)
             if direct and self.owner is not None and path is self.cache.root:
                 call = array_call(self.options, path, self.arguments.element)
-            key = None if call is None else call.key()
+            key = None if call is None else repr(call.key())
             name = self.chain, shape, self.options.precise, key
             return path.batch_code(name, lambda program: self._native(program, shape, call))
         program = path.derived(self.chain)

@@ -11,13 +11,13 @@ from miniflow.native.batch_wrapper import ArrayCall, BatchWrapper, makes
 from miniflow.native.builtin import BuiltinFunction
 from miniflow.native.emitter import Target
 from miniflow.native.link import Library
+from miniflow.native.parts import outline
 from miniflow.native.python_rows import missed, raise_error
 from miniflow.native.rows import ROWS
 from miniflow.native.tiers import MachineCode, digest
 from miniflow.program.expand import expanded
 from miniflow.program.ir import Code
 from miniflow.program.schedule import Shape
-from miniflow.program.structures import treedef_key
 
 _BATCH = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_int64, *[ctypes.c_void_p] * 3)
 
@@ -44,7 +44,7 @@ class BatchFunction:
             call = None
         self.scratch = batch.scratch
         key = None if call is None else call.key()
-        what = "batch", shape, key, treedef_key(program.result), fma, *map(sorted, fast)
+        what = "batch", shape, key, outline(program.result), fma, *map(sorted, fast)
         steps = (*batch.once.instructions, *batch.program.instructions)
         ops = dict.fromkeys(step.op for step in steps)
         name = digest(program, *what)

@@ -9,11 +9,11 @@ from miniflow.native.batch import Batch, loop
 from miniflow.native.conversion import BOOLEANS, CONVERTED
 from miniflow.native.emitter import ModuleText
 from miniflow.native.layout import ALIGNED, DATA, DTYPE, FLAGS, FLOAT64, STRIDES, Location
-from miniflow.native.parts import arrays, constants_in, is_made, is_taken, leaves_in
+from miniflow.native.parts import arrays, constants_in, is_made, is_taken, leaves_in, outline
 from miniflow.native.wrapper import Wrapper, with_helpers
 from miniflow.program.ir import Code
 from miniflow.program.schedule import BLOCK
-from miniflow.program.structures import ArrayLeaf, treedef_key
+from miniflow.program.structures import ArrayLeaf
 
 BUSY = 1000  # from so many elements on, Python's lock is released
 
@@ -50,8 +50,8 @@ class ArrayCall(NamedTuple):
     limit: int
 
     def key(self) -> Any:
-        """What two of them have in common exactly if they are alike."""
-        return treedef_key(self.args), treedef_key(self.named), self.mean, self.limit
+        """What code depends on of it."""
+        return [*map(outline, self.args)], outline(self.named), self.mean, self.limit
 
     def is_taken(self) -> bool:
         """Whether the built-in function can take such arguments."""

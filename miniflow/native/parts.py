@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from enum import Enum
 from functools import partial
-from types import BuiltinFunctionType, FunctionType
+from types import BuiltinFunctionType, FunctionType, MemberDescriptorType
 from typing import Any
 
 from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf, StaticLeaf
@@ -43,12 +43,13 @@ def is_record(tree: Any) -> bool:
 
 def _is_stored(kind: type, name: str) -> bool:
     """Whether a field stands in an object, or its slot, and no property makes it."""
-    owners = [vars(owner)[name] for owner in kind.__mro__ if name in vars(owner)]
-    return not owners or not hasattr(owners[0], "__get__") or _is_slot(owners[0])
+    found = [vars(owner)[name] for owner in kind.__mro__ if name in vars(owner)]
+    return not found or isinstance(found[0], MemberDescriptorType) or not _decides(found[0])
 
 
-def _is_slot(x: Any) -> bool:
-    return type(x).__name__ == "member_descriptor"
+def _decides(x: Any) -> bool:
+    """Whether it comes before what an object has under its name, as a property does."""
+    return hasattr(type(x), "__set__") or hasattr(type(x), "__delete__")
 
 
 def inner(tree: Any) -> Sequence[Any]:
@@ -79,8 +80,10 @@ def is_constant(x: Any) -> bool:
     """Whether it is the same wherever it is found in the same place in memory."""
     if isinstance(x, StaticLeaf):
         return _is_fixed(x.value)
-    boolean = type(x).__name__ == "bool" and type(x).__module__ == "numpy"
-    return type(x) in SINGLE or type(x) in COMPARED or isinstance(x, Enum) or boolean
+    kind: Any = type(x)
+    boolean = kind.__name__ == "bool" and kind.__module__ == "numpy"
+    itself = kind.__eq__ is object.__eq__ or kind in SINGLE or isinstance(x, Enum) or boolean
+    return itself or kind in COMPARED
 
 
 def _is_fixed(x: Any) -> bool:
@@ -123,6 +126,20 @@ def constants_in(tree: Any, *, made: bool = False) -> Iterator[Any]:
             yield from constants_in(part, made=made)
     elif not stands_for_numbers(tree):
         yield tree.value if isinstance(tree, StaticLeaf) else tree
+
+
+def outline(tree: Any) -> Any:
+    """What code depends on of a structure that it takes or makes: it gets constants when linked."""
+    if stands_for_numbers(tree):
+        return repr(tree)
+    if type(tree) is dict:
+        return "dict", [(type(key) in COMPARED, outline(part)) for key, part in tree.items()]
+    if is_record(tree):
+        compared = [type(x) in COMPARED for _, x in static_fields(tree)]
+        return "record", compared, [*map(outline, inner(tree))]
+    if type(tree) in SEQUENCES or is_named(tree):
+        return SEQUENCES.get(type(tree), "named"), [*map(outline, tree)]
+    return type(next(constants_in(tree))) in COMPARED
 
 
 def maker(kind: Any) -> Callable[[tuple[Any, ...]], Any]:

@@ -232,6 +232,22 @@ def test_fields_that_become_properties():
     assert f(x) == 3.0
 
 
+def test_functions_in_fields():
+    """As defaults of their class, too: an object has its own before its class's."""
+
+    @dataclass
+    class Curve:
+        a: Any
+        shape: Any = m.tanh
+
+    f = jit(lambda p: p.shape(p.a), backend="native")
+    for curve in (Curve(0.5), Curve(1.5, m.exp), Curve(1.0, m.tanh)):
+        f(curve), f(curve)
+        found, names = entered(lambda curve=curve: f(curve))
+        assert found == curve.shape(curve.a)
+        assert names == set()
+
+
 def test_dicts_of_other_kinds_keep_their_order():
     f = jit(lambda d: next(iter(d.values())) * 2, backend="native")
     d = OrderedDict(a=1.0, b=5.0)
