@@ -1,4 +1,5 @@
-"""What the roads to a kernel cost: arguments and results of all kinds, batches, training steps.
+"""What the roads to a kernel cost: arguments and results of all kinds, batches, training steps,
+memory, waits.
 
     python benchmarks/roads.py [--quick] [--only a,b] [--json FILE]
 
@@ -277,6 +278,8 @@ def first_answers(settings: Settings) -> Figures:
 
 
 CASES = {
+    "memory": memory,  # before the peers come, whose threads do not like forks
+    "waits": waits,
     "scalars": kinds_of_scalars,
     "arrays": kinds_of_arrays,
     "structures": structures,
@@ -285,8 +288,6 @@ CASES = {
     "kinds": kinds_of_batches,
     "training": training,
     "first": first_answers,
-    "memory": memory,
-    "waits": waits,
 }
 
 

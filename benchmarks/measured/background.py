@@ -59,6 +59,7 @@ def megabytes() -> float:
 def waits(settings: Settings) -> Figures:
     """Of small functions, of a fork, of the end, while a sum of many terms compiles."""
     calls = small_functions()
+    gc.callbacks.append(noted)
     idle = longest(calls, 1.0, lambda: True)
     large, xs = jit(lambda xs: math.sum([math.sin(x) * x for x in xs])), [0.5] * TERMS
     for _ in range(5):
@@ -67,6 +68,8 @@ def waits(settings: Settings) -> Figures:
     busy = longest(calls, 60.0, lambda: not large.ready(0))
     found = {f"{name}: idle": ms for name, ms in idle.items()}
     found |= {f"{name}: meanwhile": ms for name, ms in busy.items()}
+    gc.callbacks.remove(noted)
+    found["a search for garbage, the longest"] = max(searches, default=0.0) * 1e3
     found["os.fork, the longest of 5"] = max(forks)
     for when, compiles in (("idle", False), ("meanwhile", True)):
         ends = [ended(compiles=compiles) for _ in range(5)]
@@ -96,26 +99,43 @@ def small_functions() -> dict[str, Callable[[], Any]]:
 def longest(
     calls: dict[str, Callable[[], Any]], limit: float, go_on: Callable[[], bool]
 ) -> Figures:
-    """Milliseconds of the longest call of each function; less what it waited for a processor."""
+    """Milliseconds of the longest call of each function.
+
+    Less what it waited for a processor, and for Python's searches for garbage, which any thread
+    starts that makes many objects and which end when all objects have been looked at.
+    """
     most = dict.fromkeys(calls, 0.0)
     end = time.perf_counter() + limit
     while time.perf_counter() < end and go_on():
         for name, call in calls.items():
-            stop, waited = time.perf_counter() + SLICE, unscheduled()
+            stop, waited = time.perf_counter() + SLICE, interrupted()
             while (start := time.perf_counter()) < stop:
                 call()
                 took = time.perf_counter() - start
                 if took > most[name]:
-                    before, waited = waited, unscheduled()
+                    before, waited = waited, interrupted()
                     most[name] = max(most[name], took - (waited - before))
     return {name: seconds * 1e3 for name, seconds in most.items()}
 
 
-def unscheduled() -> float:
-    """Seconds for which this thread had work, but no processor (of Linux; else 0)."""
+def interrupted() -> float:
+    """Seconds for which this thread had work, but no processor (of Linux), and of searches."""
+    queued = 0.0
     with suppress(OSError):
-        return int(QUEUE.read_text(encoding="ascii").split()[1]) * 1e-9
-    return 0.0
+        queued = int(QUEUE.read_text(encoding="ascii").split()[1]) * 1e-9
+    now = time.perf_counter()
+    return queued + sum([x if x >= 0 else now + x for x in searches])
+
+
+searches: list[float] = []  # for garbage: how long each took, or minus the time when it began
+
+
+def noted(phase: str, _: Any) -> None:
+    """Called by the collector, before and after."""
+    if phase == "start":
+        searches.append(-time.perf_counter())
+    elif searches:
+        searches[-1] += time.perf_counter()
 
 
 def forked() -> float:
