@@ -1,4 +1,5 @@
-"""What the roads to a kernel cost: arguments and results of all kinds, batches, training steps.
+"""What the roads to a kernel cost: arguments and results of all kinds, batches, training steps,
+memory, waits.
 
     python benchmarks/roads.py [--quick] [--only a,b] [--json FILE]
 
@@ -18,81 +19,21 @@ os.environ.update(
 import argparse
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from common import MissingError, digits, peer, write
-from miniflow import grad, jit, math, nn, optim, value_and_grad, vmap
+from common import MissingError, peer, write
+from measured.background import memory, waits
+from measured.batches import batches, jacobians, kinds_of_batches
+from measured.timing import Figures, Settings, equal, shown, spikes, timed, warmed
+from miniflow import jit, math, nn, optim, value_and_grad, vmap
 from miniflow.util.trees import flatten
-
-Figures = dict[str, float]
-
-
-class Settings(NamedTuple):
-    """How long a figure is measured."""
-
-    repeats: int
-    seconds: float  # of one repeat
-
-
-# --- measuring ----------------------------------------------------------------
-
-
-def timed(contenders: Mapping[str, Callable[[], Any]], settings: Settings) -> Figures:
-    """Microseconds of a call, the median of repeats in which all take turns."""
-    counts = {name: calls_in(call, settings.seconds) for name, call in contenders.items()}
-    found: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(settings.repeats):
-        for name, call in contenders.items():
-            found[name].append(seconds(call, counts[name]) / counts[name] * 1e6)
-    return {name: median(times) for name, times in found.items()}
-
-
-def seconds(call: Callable[[], Any], count: int) -> float:
-    """How long that many calls take."""
-    start = time.perf_counter()
-    for _ in range(count):
-        call()
-    return time.perf_counter() - start
-
-
-def calls_in(call: Callable[[], Any], limit: float) -> int:
-    """How many calls that takes."""
-    count = 1
-    while seconds(call, count) < limit / 4:
-        count *= 2
-    return count
-
-
-def warmed(f: Any, *points: tuple[Any, ...]) -> Any:
-    """A compiled function with optimised code for these arguments."""
-    for _ in range(5):
-        for args in points:
-            f(*args)
-        f.ready()
-    return f
-
-
-def equal(what: str, found: Any, expected: Any, tolerance: float = 0.0) -> None:
-    """Stop where two results differ."""
-    a, b = np.ravel(np.asarray(found, dtype=float)), np.ravel(np.asarray(expected, dtype=float))
-    if a.shape != b.shape or not np.allclose(a, b, rtol=tolerance, atol=tolerance / 1e3):
-        raise SystemExit(f"{what}: {found!r:.200} is not {expected!r:.200}")
-
-
-def shown(title: str, figures: Figures, limit: str) -> Figures:
-    """Print the figures of a case."""
-    print(f"\n{title}\n  to be: {limit}")
-    for name, figure in figures.items():
-        print(f"  {name:34} {digits(figure):>9}")
-    return figures
-
 
 # --- a: numbers and arrays of all kinds ---------------------------------------
 
@@ -102,29 +43,61 @@ def kinds_of_scalars(settings: Settings) -> Figures:
     kinds: dict[str, Any] = {
         "float": 2.0, "int": 2, "bool": True, "large int": 2**60 + 1, "np.float64": np.float64(2),
         "np.float32": np.float32(2), "np.float16": np.float16(2), "np.int64": np.int64(2),
-        "np.uint8": np.uint8(2),
+        "np.uint8": np.uint8(2), "np.bool_": np.bool_(True), "np.longdouble": np.longdouble(2),
+        "array of no dimension": np.array(2.0), "the same, int32": np.array(2, dtype=np.int32),
     }  # fmt: skip
     warmed(f, *[(x, 3.0) for x in kinds.values()])
     for name, x in kinds.items():
         equal(name, f(x, 3.0), float(x) * 3.0 + float(x))
     calls = {name: partial(f, x, 3.0) for name, x in kinds.items()}
+    calls |= {"by names": partial(f, x=2.0, y=3.0), "the second by name": partial(f, 2.0, y=3.0)}
+    warmed(calls["by names"].func, (2.0, 3.0))
+    for _ in range(5):
+        equal("by names", [call() for call in calls.values()][-2:], [8.0, 8.0])
+    f.ready()
     return shown("x*y + x, jitted, us a call", timed(calls, settings), "at most 0.2")
+
+
+@dataclass
+class Point:
+    """Two numbers."""
+
+    x: Any
+    y: Any
+
+
+class Pair(NamedTuple):
+    """Two others."""
+
+    x: Any
+    y: Any
+
+
+MIXED = [float, int, np.float32, np.float64, np.int16]
 
 
 def kinds_of_arrays(settings: Settings) -> Figures:
     a = np.random.default_rng(1).uniform(-9, 9, 100).round()
-    f = value_and_grad(lambda xs: math.sum([x * x * x for x in xs]))
+    pairs = [*zip(a[::2].tolist(), a[1::2].tolist(), strict=True)]
+    f = value_and_grad(lambda xs: math.sum([x * x * x for x in flatten(xs)]))
     g = jit(f)
     kinds = {
         "float64": a, "strided": np.repeat(a, 2)[::2], "reversed": a[::-1].copy()[::-1],
         "float32": a.astype(np.float32), "int64": a.astype(np.int64), "swapped": a.astype(">f8"),
         "of objects": a.astype(object), "list of floats": a.tolist(), "list of np.float64": [*a],
         "list of ints": [int(x) for x in a], "one int in a list": [int(a[0]), *a[1:].tolist()],
+        "float16": a.astype(np.float16), "long double": a.astype(np.longdouble),
+        "int8": a.astype(np.int8), "a row of Fortran's": np.asfortranarray(np.stack([a, a]))[1],
+        "broadcast": np.broadcast_to(a, (2, 100))[0], "a tuple": tuple(a.tolist()),
+        "list of all kinds": [kind(x) for x, kind in zip(a, MIXED * 20, strict=True)],
+        "list of np.float32": [*a.astype(np.float32)], "dict": dict(enumerate(a.tolist())),
+        "50 dataclasses": [Point(*xs) for xs in pairs],
+        "50 namedtuples": [Pair(*xs) for xs in pairs],
     }  # fmt: skip
     warmed(g, *[(x,) for x in kinds.values()])
     value, slopes = f(a.tolist())
     for name, xs in kinds.items():
-        equal(name, [g(xs)[0], *g(xs)[1]], [value, *slopes])
+        equal(name, flatten(g(xs)), [value, *slopes])
     calls = {name: partial(g, xs) for name, xs in kinds.items()}
     title = "value_and_grad of 100 numbers, us a call"
     return shown(title, timed(calls, settings), "at most 2")
@@ -145,7 +118,7 @@ def structures(settings: Settings) -> Figures:
         start = time.perf_counter()
         compiled(point)
         first = time.perf_counter() - start
-        calls = [seconds(partial(compiled, point), 1) for _ in range(60)]
+        calls, alike = spikes(partial(compiled, point), 60)
         warmed(compiled, (point,))
         (value, slopes), (expected, others) = compiled(point), eager(point)
         equal(name, [value, *flatten(slopes)], [expected, *flatten(others)])
@@ -157,36 +130,10 @@ def structures(settings: Settings) -> Figures:
         found |= {f"{name}: {way}, us": us for way, us in times.items()}
         found[f"{name}: eager / compiled"] = times["eager"] / times["compiled"]
         found[f"{name}: first call, ms"] = first * 1e3
-        found[f"{name}: slowest later call / median"] = max(calls) / median(calls)
-    return shown("value_and_grad of 4,192 numbers", found, "eager / compiled at least 5")
-
-
-# --- c: batches ---------------------------------------------------------------
-
-
-def model(w: Any, x: Any) -> Any:
-    """A decay, as in least squares."""
-    return w[0] * math.exp(-w[1] * x) + w[2]
-
-
-def batches(settings: Settings) -> Figures:
-    w, x = np.array([1.0, 0.5, 0.2]), np.linspace(0.0, 1.0, 8)
-    f = warmed(vmap(grad(model), in_axes=(None, 0)), (w, x))
-    total = warmed(vmap(grad(model), in_axes=(None, 0), reduce="sum"), (w, x))
-    equal("vmap(grad)", f(w, x), [grad(model)(w.tolist(), y) for y in x.tolist()], 1e-12)
-    equal("summed", total(w, x), f(w, x).sum(axis=0), 1e-12)
-    contenders = {"miniflow": lambda: f(w, x), "the same, summed": lambda: total(w, x)}
-    try:
-        jax = peer("jax")
-        jnp = peer("jax.numpy")
-        g = jax.jit(jax.vmap(jax.grad(lambda w, x: w[0] * jnp.exp(-w[1] * x) + w[2]), (None, 0)))
-        equal("jax", g(w, x), f(w, x), 1e-12)
-        contenders["jax.jit"] = lambda: np.asarray(g(w, x))
-    except MissingError as error:
-        print(error)
-    figures = timed(contenders, settings)
-    limit = "at most 1 over its kernel, and less than jax"
-    return shown("vmap(grad(f)) of 8 x 3, an array, us a call", figures, limit)
+        found[f"{name}: slowest later call / median"] = calls
+        found[f"{name}: the same of a C function"] = alike
+    limit = "eager / compiled at least 5; slowest / median at most 2, or what the machine makes it"
+    return shown("value_and_grad of 4,192 numbers", found, limit)
 
 
 # --- d: a training step -------------------------------------------------------
@@ -331,10 +278,14 @@ def first_answers(settings: Settings) -> Figures:
 
 
 CASES = {
+    "memory": memory,  # before the peers come, whose threads do not like forks
+    "waits": waits,
     "scalars": kinds_of_scalars,
     "arrays": kinds_of_arrays,
     "structures": structures,
     "batches": batches,
+    "jacobians": jacobians,
+    "kinds": kinds_of_batches,
     "training": training,
     "first": first_answers,
 }

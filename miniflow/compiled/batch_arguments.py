@@ -57,17 +57,7 @@ class BatchArguments:
         parts = children(tree)
         if parts is None:
             return self._column(tree, axis) if is_number(tree) else tree  # a static argument
-        axes: Any = axis
-        names = part_names(tree) if is_dataclass(tree) else None
-        if isinstance(axis, dict) and isinstance(tree, dict) and axis.keys() == tree.keys():
-            axes = [axis[name] for name in tree]
-        elif names is not None and isinstance(axis, dict) and axis.keys() == {*names}:
-            axes = [axis[name] for name in names]
-        elif not isinstance(axis, (list, tuple)):
-            axes = [axis] * len(parts)
-        if len(axes) != len(parts):
-            raise ValueError(f"vmap: in_axes {axis!r} does not fit {tree!r:.60}")
-        pairs = zip(parts, axes, strict=True)
+        pairs = zip(parts, part_axes(tree, parts, axis), strict=True)
         return rebuild(tree, [self._take(part, x) for part, x in pairs])
 
     def _same(self, tree: Any) -> Any:
@@ -100,7 +90,8 @@ class BatchArguments:
                 tree = numpy.array(floats, dtype=float).reshape(tree.shape)
             elif tree.dtype.kind not in "biuf":
                 raise TypeError(f"vmap: an array of {tree.dtype} has no real numbers")
-            tree = numpy.asarray(tree, dtype=float)
+            if tree.dtype != float or not tree.flags.aligned:  # machine code does so, too
+                tree = numpy.array(tree, dtype=float, order="C")
         tree = numpy.moveaxis(tree, axis, 0) if axis else tree
         if self.count not in (-1, len(tree)):
             raise ValueError(f"vmap: batches of {self.count} and of {len(tree)} elements")
@@ -213,6 +204,25 @@ class BatchColumns:
         """Some of the elements."""
         chosen = [(place, tree.take(elements, axis=0)) for place, tree in self.trees]
         return BatchColumns(chosen, len(self.layout))
+
+
+def part_axes(tree: Any, parts: Sequence[Any], axis: Any) -> Any:
+    """The axes of the parts of an argument.
+
+    Raises:
+        ValueError: there are more or fewer.
+    """
+    axes: Any = axis
+    names = part_names(tree) if is_dataclass(tree) else None
+    if isinstance(axis, dict) and isinstance(tree, dict) and axis.keys() == tree.keys():
+        axes = [axis[name] for name in tree]
+    elif names is not None and isinstance(axis, dict) and axis.keys() == {*names}:
+        axes = [axis[name] for name in names]
+    elif not isinstance(axis, (list, tuple)):
+        axes = [axis] * len(parts)
+    if len(axes) != len(parts):
+        raise ValueError(f"vmap: in_axes {axis!r} does not fit {tree!r:.60}")
+    return axes
 
 
 def axes_for(in_axes: Any, count: int) -> Any:

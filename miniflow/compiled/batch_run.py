@@ -17,15 +17,28 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from miniflow.compiled.batch_arguments import BatchArguments, BatchColumns, axes_for, batch_number
+from miniflow.compiled.batch_arguments import (
+    BatchArguments,
+    BatchColumns,
+    axes_for,
+    batch_number,
+    part_axes,
+)
 from miniflow.compiled.captured import CapturedNumbers, captured_numbers
 from miniflow.compiled.function import CompiledFunction
 from miniflow.compiled.paths import Chain, Specialization, SpecializationCache
 from miniflow.program.ir import Code, PathError
 from miniflow.program.schedule import BLOCK, PARTIALS, Shape
-from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf, flatten_numbers, treedef_key
+from miniflow.program.structures import (
+    NUMBER_LEAF,
+    ArrayLeaf,
+    flatten_numbers,
+    is_static_array,
+    treedef_key,
+)
 from miniflow.tape.core import Value
 from miniflow.util.functions import Function
+from miniflow.util.trees import children, rebuild
 
 SPREAD = 1 << 23  # instructions x elements from which on several threads are worth it
 RUN_SINGLY = 16  # elements that are run one by one when they leave a path
@@ -92,23 +105,26 @@ class BatchOptions(NamedTuple):
 
 def processors() -> int:
     """How many processors this process may use."""
+    if hasattr(os, "process_cpu_count"):  # from Python 3.13 on, where the user may say it, too
+        return os.process_cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _marked(tree: Any, axis: Any) -> Any:
-    """An element's structure with ColumnLeaves along the batch; None if it cannot be."""
+    """An element's structure with ColumnLeaves along the batch."""
     from miniflow.native.batch_wrapper import ColumnLeaf
 
     if axis is None:
         return tree
     if tree is NUMBER_LEAF or isinstance(tree, ArrayLeaf):
-        return ColumnLeaf(getattr(tree, "shape", ())) if axis == 0 else None
-    if type(tree) not in (list, tuple) or isinstance(axis, dict):
-        return None
-    parts = [_marked(part, x) for part, x in zip(tree, axes_for(axis, len(tree)), strict=True)]
-    return None if None in parts else type(tree)(parts)
+        return ColumnLeaf(getattr(tree, "shape", ()), axis)
+    parts = None if is_static_array(tree) else children(tree)
+    if parts is None:
+        return tree
+    pairs = zip(parts, part_axes(tree, parts, axis), strict=True)
+    return rebuild(tree, [_marked(part, x) for part, x in pairs])
 
 
 def array_call(options: BatchOptions, path: Specialization, element: Any) -> Any:
@@ -118,15 +134,14 @@ def array_call(options: BatchOptions, path: Specialization, element: Any) -> Any
     trees, named = element
     axes = axes_for(options.in_axes, len(trees))
     marked = tuple([_marked(tree, axis) for tree, axis in zip(trees, axes, strict=True)])
-    if named or None in marked:
-        return None
+    names = {name: _marked(tree, 0) for name, tree in named.items()}
     workers = options.threads
     limit = (1 << 62) if workers == 1 else BLOCK
     if workers is None:
         limit = (SPREAD - 1) // max(1, len(path.program))
     if options.elsewhere is not None:
         limit = min(limit, BLOCK)
-    return ArrayCall(marked, options.mean, limit)
+    return ArrayCall(marked, names, options.mean, limit)
 
 
 class BatchRun:
@@ -325,7 +340,8 @@ class BatchRun:
             direct = not (path.program.captured or path.program.guards)
             if direct and self.owner is not None and path is self.cache.root:
                 call = array_call(self.options, path, self.arguments.element)
-            name = self.chain, shape, self.options.precise, repr(call)
+            key = None if call is None else repr(call.key())
+            name = self.chain, shape, self.options.precise, key
             return path.batch_code(name, lambda program: self._native(program, shape, call))
         program = path.derived(self.chain)
         return LoopedBatch(path.evaluator(self.chain), len(program.outputs), shape)

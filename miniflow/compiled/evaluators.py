@@ -31,6 +31,7 @@ def choose_backend(backend: str, what: str) -> str:
     from miniflow.native.machine import available
 
     if available():
+        _import_compiler()
         return backend
     if backend == "native":
         raise ImportError(f"{what}: backend 'native' needs llvmlite: pip install 'miniflow[jit]'")
@@ -134,10 +135,17 @@ class Evaluator:
         return ScalarFunction(self.program, fma=self.fma)
 
 
+def _import_compiler() -> None:
+    """Import what the background compiler needs, which takes a while, before any call does.
+
+    And not in the background: of two threads that import, pytest breaks one (CPython 106905).
+    """
+    from miniflow.native import batch_function, builtin, tiers  # noqa: F401
+
+
 def in_background(job: Callable[[], None]) -> None:
     """Queue a job for the background compiler."""
-    # what it needs is imported here: of two threads that import, pytest breaks one (CPython 106905)
-    from miniflow.native import batch_function, builtin, tiers  # noqa: F401
+    from miniflow.native import tiers
 
     tiers.worker.put(job)
 

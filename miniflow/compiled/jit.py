@@ -60,7 +60,7 @@ class Jitted(CompiledFunction):
             cache.on_full = partial(self.shorten, cache.arguments)
         if self.backend not in ("native", "auto"):
             return
-        from miniflow.native.wrapper import is_taken
+        from miniflow.native.parts import is_taken
 
         if all(map(is_taken, (*args, *kwargs.values()))):
             cache.on_new_path = self._link

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from miniflow import ops
-from miniflow.compiled.batch_arguments import BatchArguments
+from miniflow.compiled.batch_arguments import BatchArguments, axes_for
 from miniflow.compiled.batch_run import BatchOptions, BatchRun, array_call
 from miniflow.compiled.captured import CapturedNumbers
 from miniflow.compiled.entries import EntryOp, OutputOp
@@ -122,6 +122,7 @@ class QuickSum:
         self.cache, self.path, self.options = cache, cache.root, options
         self.captured = self.path.program.captured
         self.layout = arguments.columns().layout
+        self.axis = axes_for(options.in_axes, 1)[0]  # of the first argument
         self.call = array_call(options, self.path, arguments.element)
         self.function: Callable[..., Any] = _none
 
@@ -179,7 +180,7 @@ class QuickSum:
         if found is None:
             return None
         y, slopes = found
-        share = float(len(args[0])) if self.options.mean else 1.0
+        share = float(args[0].shape[self.axis]) if self.options.mean else 1.0
         held = tuple([x.copy() for x in args])
         op = SumOp(self.cache, 0, held, self.captured, self.options, share)
         op.at_hand = numbers, array("d", slopes.tobytes())

@@ -205,8 +205,8 @@ def vmap(
             bit, instead of those of several lanes, within 4 units in the last place.
         fma: whether products may be fused with sums, which rounds once instead of twice. Which
             of them are is the compiler's choice, and may change as code gets better.
-        threads: how many threads to use; None for all processors on large batches, one on
-            small ones.
+        threads: how many threads to use; None for all processors that this process may use on
+            large batches, one on small ones.
         executor: one of `concurrent.futures` or like them (Dask's ``client.get_executor()``,
             mpi4py's, loky's), whose workers run batches of more than 8,192 elements, in
             blocks of so many. The answers are the same bit for bit, whatever the executor and

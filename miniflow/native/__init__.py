@@ -7,6 +7,7 @@ kernel.py          a program as a kernel, on one point or on several lanes
 packing.py         which instructions on one point are done several at a time
 batch.py           the loop over a batch that runs a kernel
 layout.py          where things stand in Python's objects and NumPy's arrays
+parts.py           which structures of arguments and results machine code takes and makes
 wrapper.py         what is around a kernel: numbers out of objects, results into objects
 scalar_wrapper.py  the function that Python calls for one point
 batch_wrapper.py   the function that Python calls with arrays, for a batch

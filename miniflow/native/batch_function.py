@@ -2,15 +2,15 @@
 
 from array import array
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from miniflow.native import machine, probe
 from miniflow.native.batch import Batch
-from miniflow.native.batch_wrapper import ArrayCall, BatchWrapper, makes, takes
+from miniflow.native.batch_wrapper import ArrayCall, BatchWrapper, makes
 from miniflow.native.builtin import BuiltinFunction
 from miniflow.native.emitter import ModuleText, Target
 from miniflow.native.link import Library
+from miniflow.native.parts import outline
 from miniflow.native.python_rows import missed, raise_error
 from miniflow.native.rows import ROWS
 from miniflow.native.tiers import MachineCode, digest
@@ -18,7 +18,6 @@ from miniflow.native.tuning import LOOP, Tuning
 from miniflow.program.expand import expanded
 from miniflow.program.ir import Code
 from miniflow.program.schedule import Arrangement, Shape
-from miniflow.program.structures import treedef_key
 
 
 class BatchFunction:
@@ -40,10 +39,11 @@ class BatchFunction:
         known = expanded(program, ROWS.keys() | target.inline)
         batch = Batch(known, target, shape)
         self.python = batch.calls_python
-        if call is not None and not (makes(program, shape) and all(map(takes, call.args))):
+        if call is not None and not (makes(program) and call.is_taken()):
             call = None
         self.scratch = batch.scratch
-        what = "batch", shape, repr(call), treedef_key(program.result), fma, *map(sorted, fast)
+        key = None if call is None else call.key()
+        what = "batch", shape, key, outline(program.result), fma, *map(sorted, fast)
         steps = (*batch.once.instructions, *batch.program.instructions)
         ops = dict.fromkeys(step.op for step in steps)
 
@@ -53,14 +53,17 @@ class BatchFunction:
         def arranged(arrangement: Arrangement) -> list[ModuleText]:
             return modules(Batch(known, target, shape, arrangement))
 
-        made = digest(program, *what), partial(modules, batch), ops
+        name = digest(program, *what)
         search = Tuning(batch, arranged) if Tuning.pays(batch) else None
         self.builtin: BuiltinFunction | None = None
         if call is None:
-            self.code = MachineCode(*made, ("batch",), program.name, search=search)
+            label = program.name
+            self.code = MachineCode(name, batch.modules, ops, ("batch",), label, search=search)
         else:
-            callables, names = [fallback, partial(new_rows, self.outputs)], ("batch", "entry")
-            self.builtin = BuiltinFunction(program.name, callables, *made, names, search)
+            wrapper = BatchWrapper(batch, call)
+            made = name, wrapper.modules, ops, ("batch", "entry"), search
+            callables = [fallback, *wrapper.constants_of]
+            self.builtin = BuiltinFunction(program.name, callables, *made)
             self.code = self.builtin.code
         self._function: tuple[Library | None, Any] = None, None
 
@@ -106,10 +109,3 @@ def _address(x: Any) -> int:
     """Where a NumPy array's numbers are."""
     found: int = x.__array_interface__["data"][0]
     return found
-
-
-def new_rows(count: int, length: int) -> list[Any]:
-    """New arrays, in one piece of memory: that is used again, where many pieces would not be."""
-    import numpy
-
-    return [numpy.empty(length)] if count == 1 else list(numpy.empty((count, length)))

@@ -1,66 +1,89 @@
 """The built-in function that takes arrays and runs the loop over a batch on them, as LLVM IR."""
 
 from collections.abc import Callable, Iterator
-from itertools import product
+from itertools import product, repeat
 from math import prod
 from typing import Any, NamedTuple
 
 from miniflow.native.batch import Batch, loop
+from miniflow.native.conversion import BOOLEANS, CONVERTED
 from miniflow.native.emitter import ModuleText
-from miniflow.native.layout import ALIGNED, DATA, FLOAT64, STRIDES, Location
-from miniflow.native.wrapper import SEQUENCES, Wrapper, arrays, is_plain, with_helpers
+from miniflow.native.layout import ALIGNED, DATA, DTYPE, FLAGS, FLOAT64, STRIDES, Location
+from miniflow.native.parts import arrays, constants_in, is_made, is_taken, leaves_in, outline
+from miniflow.native.wrapper import Wrapper, with_helpers
 from miniflow.program.ir import Code
-from miniflow.program.schedule import BLOCK, Shape
-from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf
+from miniflow.program.schedule import BLOCK
+from miniflow.program.structures import ArrayLeaf
 
 BUSY = 1000  # from so many elements on, Python's lock is released
 
 
-class ColumnLeaf(NamedTuple):
-    """Where an array goes that runs along a batch; `shape` is an element's."""
+class ColumnLeaf(ArrayLeaf):
+    """Where an array goes that runs along a batch by an axis; `shape` is an element's."""
 
-    shape: tuple[int, ...]
+    __slots__ = ("axis",)
+
+    def __init__(self, shape: tuple[int, ...], axis: int) -> None:
+        super().__init__(shape)
+        self.axis = int(axis) % (1 + len(shape))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ColumnLeaf) and repr(other) == repr(self)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    def __repr__(self) -> str:
+        return f"column{self.shape} along {self.axis}"
 
 
 class ArrayCall(NamedTuple):
     """How a batch is called with arrays.
 
-    `args` has a ColumnLeaf for each array that runs along the batch and leaves for other numbers;
-    `limit` is how many elements there may be.
+    `args` and the named ones have a ColumnLeaf for each array that runs along the batch and leaves
+    for other numbers; `limit` is how many elements there may be.
     """
 
     args: tuple[Any, ...]
+    named: dict[str, Any]
     mean: bool
     limit: int
 
+    def key(self) -> Any:
+        """What code depends on of it."""
+        return [*map(outline, self.args)], outline(self.named), self.mean, self.limit
 
-def takes(tree: Any) -> bool:
-    """Whether a structure of arguments is one that the built-in function can take."""
-    if isinstance(tree, ColumnLeaf):
-        return True
-    return all(map(takes, tree)) if type(tree) in SEQUENCES else is_plain(tree)
+    def is_taken(self) -> bool:
+        """Whether the built-in function can take such arguments."""
+        trees = [*self.args, *self.named.values()]
+        filled = all(isinstance(x, ColumnLeaf) or x.size > 0 for x in arrays(trees))
+        return filled and all(map(is_taken, trees))
 
 
-def makes(program: Code, shape: Shape) -> bool:
+def makes(program: Code) -> bool:
     """Whether the built-in function can make a program's results over a batch."""
     return (
         not (program.guards or program.captured)
         and bool(program.outputs)
-        and (is_plain(program.result))
+        and is_made(program.result)
+        and all(x.size > 0 for x in arrays(program.result))
     )
 
 
 class BatchWrapper(Wrapper):
     """A built-in function that takes arrays and runs the loop over a batch on them.
 
-    Its fallbacks: the first for other arguments; the second makes arrays of results, by their
-    length.
+    Attributes:
+        constants_of: what comes last among its callables.
     """
 
     def __init__(self, batch: Batch, call: ArrayCall) -> None:
-        super().__init__(batch.result, 1, batch.imports, batch.target._replace(lanes=1))
+        super().__init__(batch.result, 0, batch.imports, batch.target._replace(lanes=1), 1)
         self.batch = batch
         self.call = call
+        self.parts = [*call.args, *call.named.values()]
+        self.constants_of = [*call.named, *constants_in(self.parts)]
+        self.constants_of += constants_in(batch.result, made=True)
         self.total = batch.shape.total
         self.length = ""  # how many elements there are, once the first array is known
         self.columns = 0
@@ -79,13 +102,11 @@ class BatchWrapper(Wrapper):
             ("%state", "ptr", 1),
         ):
             e.line(f"{name} = alloca [{size} x {t}], align 64")
-        objects = list(self.begin(self.call.args))
+        objects = list(self.begin(self.call.args, self.call.named))
         self._room()
         places = (Location("%in", k) for k in range(len(batch.uniform)))
-        for tree, x in zip(self.call.args, objects, strict=True):
+        for tree, x in zip(self.parts, objects, strict=True):
             self._take(tree, x, places)
-        self._demand(e(f"icmp ule i64 {self.length}, {self.call.limit}"))
-        self._demand(e(f"icmp ne i64 {self.length}, 0"))
         self._hold()
         made = self._new()
         with self._rows(batch.calls_python):
@@ -124,16 +145,12 @@ class BatchWrapper(Wrapper):
     def _take_column(self, tree: ColumnLeaf, x: str) -> None:
         """Note where an array begins and how far its elements are from each other."""
         e, batch = self.e, self.batch
-        shape = self._checked(x, 1 + len(tree.shape), ALIGNED)
-        length = self._item(shape, 0)
-        if self.length:
-            self._demand(e(f"icmp eq i64 {length}, {self.length}"))
-        self.length = self.length or length
-        for k, size in enumerate(tree.shape, 1):
-            self._demand(e(f"icmp eq i64 {self._item(shape, k)}, {size}"))
-        field = self._field(x)
-        data, strides = field("ptr", DATA), field("ptr", STRIDES)
-        steps = [self._item(strides, k) for k in range(1 + len(tree.shape))]
+        dimensions = 1 + len(tree.shape)
+        shape = self._array_of(x, dimensions)
+        self._demand_lengths(tree, shape)
+        data, strides = self._numbers_of(x, shape, dimensions)
+        order = [tree.axis, *[k for k in range(dimensions) if k != tree.axis]]
+        steps = [self._item(strides, k) for k in order]
         *outer, innermost = tree.shape or (1,)
         if 0 not in tree.shape and batch.shape.layout[batch.batched[self.columns]]:
             self._demand(e(f"icmp eq i64 {steps[0]}, 8"))
@@ -152,6 +169,43 @@ class BatchWrapper(Wrapper):
             loop(e, "column", str(innermost), note)
             self.columns += innermost
 
+    def _demand_lengths(self, tree: ColumnLeaf, shape: str) -> None:
+        """Go on if an array is as long as the others, and its elements are of that shape."""
+        e = self.e
+        length = self._item(shape, tree.axis)
+        if self.length:
+            self._demand(e(f"icmp eq i64 {length}, {self.length}"))
+        else:
+            self.length = length
+            self._demand(e(f"icmp ule i64 {length}, {self.call.limit}"))
+            self._demand(e(f"icmp ne i64 {length}, 0"))
+        sizes = [*tree.shape[: tree.axis], None, *tree.shape[tree.axis :]]
+        for k, size in enumerate(sizes):
+            if size is not None:
+                self._demand(e(f"icmp eq i64 {self._item(shape, k)}, {size}"))
+
+    def _numbers_of(self, x: str, shape: str, dimensions: int) -> tuple[str, str]:
+        """Where an array's numbers begin, and its strides; converted if they are others."""
+        e, label, field = self.e, self._label(), self._field(x)
+        self.arrays.append(x)
+        data, strides, dtype = field("ptr", DATA), field("ptr", STRIDES), field("ptr", DTYPE)
+        right = e(f"icmp eq ptr {dtype}, {self.imports.address(e, 'numpy.float64')}")
+        flags = e(f"and i32 {field('i32', FLAGS)}, {ALIGNED}")
+        direct = e(f"and i1 {right}, {e(f'icmp ne i32 {flags}, 0')}")
+        own = f"%strides{label}"
+        e.line(f"{own} = alloca [{dimensions} x i64]\nbr label %{label}s\n{label}s:")
+        e.line(f"br i1 {direct}, label %{label}, label %{label}c\n{label}c:")
+        size = "8"
+        for k in reversed(range(dimensions)):
+            e.line(f"store i64 {size}, ptr {e(f'getelementptr i64, ptr {own}, i64 {k}')}")
+            size = e(f"mul i64 {size}, {self._item(shape, k)}")
+        copied = self._converted(x, size, dimensions, CONVERTED | BOOLEANS)
+        e.line(f"br label %{label}e\n{label}e:\nbr label %{label}\n{label}:")
+        return (
+            e(f"phi ptr [{data}, %{label}s], [{copied}, %{label}e]"),
+            e(f"phi ptr [{strides}, %{label}s], [{own}, %{label}e]"),
+        )
+
     def _item(self, base: str, k: int | str) -> str:
         return self.e(f"load i64, ptr {self.e(f'getelementptr i64, ptr {base}, i64 {k}')}")
 
@@ -165,12 +219,12 @@ class BatchWrapper(Wrapper):
         sizes = _leaf_sizes(self.result)
         if any(sizes) or len(sizes) == 1:
             return self._new_leaves()
-        count = self._object("PyLong_FromSsize_t", f"i64 {self.length}")
-        maker, made = self._callable(f"{self.makers}"), []
-        found = self._call("ptr", "PyObject_CallOneArg", f"ptr {maker}, ptr {count}")
-        self._call("void", "Py_DecRef", f"ptr {count}")
+        outputs = self.batch.outputs
+        whole = self._new_array(0, [f"{outputs}", self.length])  # one piece of memory is used again
+        found, made = self._call("ptr", "PySequence_List", f"ptr {whole}"), []
+        self._call("void", "Py_DecRef", f"ptr {whole}")
         self._demand(e(f"icmp ne ptr {found}, null"), "lost")
-        for k in range(self.batch.outputs):
+        for k in range(outputs):
             made.append(self._call("ptr", "PyList_GetItem", f"ptr {found}, i64 {k}"))
             self._call("void", "Py_IncRef", f"ptr {made[-1]}")
             data = e(f"load ptr, ptr {e(f'getelementptr i8, ptr {made[-1]}, i64 {DATA}')}")
@@ -185,19 +239,11 @@ class BatchWrapper(Wrapper):
         """
         e, made, first = self.e, [], 0
         width = e(f"mul i64 {self.length}, 8")
-        for k, leaf in enumerate(_leaves(self.result)):
+        for k, leaf in enumerate(leaves_in(self.result)):
             shape = getattr(leaf, "shape", ())
             steps = [prod(shape[i + 1 :]) for i in range(len(shape))]
-            shapes = [self.length, *map(str, shape)]
             strides = ["8", *[e(f"mul i64 {width}, {step}") for step in steps]]
-            for name, numbers in (("shape", shapes), ("strides", strides)):
-                e.line(f"%{name}{k} = alloca [{len(numbers)} x i64]")
-                for i, x in enumerate(numbers):
-                    at = e(f"getelementptr i64, ptr %{name}{k}, i64 {i}")
-                    e.line(f"store i64 {x}, ptr {at}")
-            kind = self.imports.address(e, "numpy.ndarray")
-            given = f"ptr {kind}, i32 {len(shapes)}, ptr %shape{k}, i32 {FLOAT64}, ptr %strides{k}"
-            made.append(self._object("numpy.New", f"{given}, ptr null, i32 0, i32 0, ptr null"))
+            made.append(self._new_array(k, [self.length, *map(str, shape)], strides))
             data = e(f"load ptr, ptr {e(f'getelementptr i8, ptr {made[-1]}, i64 {DATA}')}")
 
             def note(i: str, data: str = data, first: int = first) -> None:
@@ -209,11 +255,25 @@ class BatchWrapper(Wrapper):
             first += prod(shape)
         return made
 
+    def _new_array(self, k: int, shape: list[str], strides: list[str] | None = None) -> str:
+        """A new array of a shape that is known when it is made; the rows side by side if not."""
+        e, given = self.e, []
+        for name, numbers in ((f"%shape{k}", shape), (f"%strides{k}", strides)):
+            given.append("null" if numbers is None else name)
+            if numbers is None:
+                continue
+            e.line(f"{name} = alloca [{len(numbers)} x i64]")
+            for i, x in enumerate(numbers):
+                e.line(f"store i64 {x}, ptr {e(f'getelementptr i64, ptr {name}, i64 {i}')}")
+        kind = self.imports.address(e, "numpy.ndarray")
+        first = f"ptr {kind}, i32 {len(shape)}, ptr {given[0]}, i32 {FLOAT64}, ptr {given[1]}"
+        return self._object("numpy.New", f"{first}, ptr null, i32 0, i32 0, ptr null")
+
     def _results(self, made: list[str]) -> str:
         """The object of the whole result."""
         mine = iter(made)
         if not self.total:
-            return self._gather(self.result, mine)
+            return self._make(self.result, repeat(Location("", 0)), mine)
         if self.call.mean:
             self._share()
         start = number = 0
@@ -236,11 +296,12 @@ class BatchWrapper(Wrapper):
 
         loop(e, "share", str(self.batch.outputs), share)
 
-    def _gather(self, tree: Any, made: Iterator[str]) -> str:
-        """Arrays in a structure of lists and tuples."""
-        if tree is NUMBER_LEAF or isinstance(tree, ArrayLeaf):
-            return next(made)
-        return self._sequence(type(tree), [self._gather(part, made) for part in tree])
+    def _make_number(self, places: Iterator[Location], made: Iterator[str]) -> str:
+        """The object of a sum, or of one output's numbers."""
+        return super()._make_number(places, made) if self.total else next(made)
+
+    def _is_packed(self, tree: Any) -> bool:
+        return self.total and super()._is_packed(tree)
 
     # --- running ------------------------------------------------------------------
 
@@ -301,11 +362,4 @@ class BatchWrapper(Wrapper):
 
 def _leaf_sizes(tree: Any) -> list[int | None]:
     """For each leaf of a result None if it is a number, else the size of the array."""
-    return [getattr(leaf, "size", None) for leaf in _leaves(tree)]
-
-
-def _leaves(tree: Any) -> list[Any]:
-    """The leaves of a result."""
-    if tree is NUMBER_LEAF or isinstance(tree, ArrayLeaf):
-        return [tree]
-    return [leaf for part in tree for leaf in _leaves(part)]
+    return [getattr(leaf, "size", None) for leaf in leaves_in(tree)]

@@ -11,6 +11,7 @@ from miniflow.native import machine, probe
 from miniflow.native.emitter import ModuleText, Target
 from miniflow.native.link import Library, spare_methods
 from miniflow.native.machine import lock
+from miniflow.native.parts import outline
 from miniflow.native.python_rows import raise_error
 from miniflow.native.rows import ROWS
 from miniflow.native.scalar_wrapper import SPARE, ScalarWrapper
@@ -18,7 +19,7 @@ from miniflow.native.tiers import MachineCode, Search, digest
 from miniflow.ops import Op
 from miniflow.program.expand import expanded
 from miniflow.program.ir import Code, PathError
-from miniflow.program.structures import NUMBER_LEAF, treedef_key
+from miniflow.program.structures import NUMBER_LEAF
 
 
 class _Method(ctypes.Structure):
@@ -118,8 +119,7 @@ def make_builtin(program: Code, fallback: Callable[..., Any], *, fma: bool) -> B
     key = digest(
         program,
         "entry",
-        treedef_key(program.arguments),
-        treedef_key(made.result),
+        *map(outline, (list(program.arguments[0]), program.arguments[1], made.result)),
         made.whole,
         fma,
         tuple(program.ints),

@@ -10,7 +10,9 @@ order.
 """
 
 import ctypes
+import platform
 import sys
+from collections.abc import Iterator
 from functools import cache
 
 from miniflow.native.emitter import Emitter, Imports, Target
@@ -32,8 +34,14 @@ INTS = {
     9: 64,
     10: 64,
 }  # odd: signed
-FLOAT32, OBJECT, HALF = 11, 17, 23
-NUMBER_KINDS = (*INTS, FLOAT32, FLOAT64, OBJECT, HALF)
+BOOL, FLOAT32, LONG_DOUBLE, OBJECT, HALF = 0, 11, 13, 17, 23
+# C's long double, where there is one that the processor reads: a double, or Intel's of ten bytes
+EXTENDED = {8: "double", 12: "x86_fp80", 16: "x86_fp80"}.get(ctypes.sizeof(ctypes.c_longdouble))
+if platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686") and EXTENDED != "double":
+    EXTENDED = None
+NUMBER_KINDS = (*INTS, FLOAT32, FLOAT64, *([LONG_DOUBLE] if EXTENDED else []), HALF)
+# sets of kinds, as bits: what counts as numbers, and what may be a mask instead
+CONVERTED, BOOLEANS = sum(1 << kind for kind in (*NUMBER_KINDS, OBJECT)), 1 << BOOL
 SWAPPED = 256
 SCALAR = object.__basicsize__  # where the number of NumPy's scalars stands in them
 CALL, FLOAT = 50, 11  # CPython's numbers for the slots tp_call and nb_float
@@ -49,7 +57,8 @@ def admit_scalars() -> None:
     numpy = sys.modules.get("numpy")
     if scalars[0] or not hasattr(numpy, "dtype"):  # or half imported
         return
-    found = [numpy.dtype(letter) for letter in "dfbBhHiIlLqQe"]  # type: ignore[union-attr]
+    letters = "dfbBhHiIlLqQe" + ("g" if EXTENDED else "")
+    found = [numpy.dtype(letter) for letter in letters]  # type: ignore[union-attr]
     for k, kind in reversed([*enumerate(found)]):  # the first one last: it says that all are there
         scalars[2 * k + 1] = kind.num
         scalars[2 * k] = id(kind.type)
@@ -120,29 +129,61 @@ def _number_text(imports: Imports) -> str:
 
 def _element_text() -> str:
     """The double of a number that stands somewhere, by its kind."""
-    cases, bodies = [], []
-    for kind in (k for k in NUMBER_KINDS if k != OBJECT):
-        for swapped in (0, SWAPPED):
-            cases.append(f"i64 {kind + swapped}, label %k{kind + swapped}")
-            bodies.append(f"k{kind + swapped}:\n{_reading(kind, bool(swapped))}")
-    text = "\n".join([f"switch i64 %kind, label %none [{' '.join(cases)}]", *bodies])
+    bodies = {n: f"{text}\nret double %{n}y" for n, text in _readings()}
+    text = _by_kind(bodies, "ret double 0.0")
+    return f"define internal double @element(ptr %at, i64 %kind) nounwind {{\n{text}\n}}"
+
+
+def _fill_text() -> str:
+    """The doubles of many numbers, by their kind; there is at least one."""
+    bodies = {}
+    for n, text in _readings():
+        bodies[n] = f"""br label %{n}
+{n}:
+%{n}k = phi i64 [0, %{n}start], [%{n}k1, %{n}]
+%{n}at = phi ptr [%at, %{n}start], [%{n}at1, %{n}]
+{text.replace("ptr %at,", f"ptr %{n}at,")}
+%{n}to = getelementptr double, ptr %to, i64 %{n}k
+store double %{n}y, ptr %{n}to
+%{n}at1 = getelementptr i8, ptr %{n}at, i64 %stride
+%{n}k1 = add i64 %{n}k, 1
+%{n}more = icmp ult i64 %{n}k1, %size
+br i1 %{n}more, label %{n}, label %none"""
     return (
-        f"define internal double @element(ptr %at, i64 %kind) nounwind {{\n{text}\n"
-        f"none:\nret double 0.0\n}}"
+        "define internal void @fill(ptr %at, i64 %stride, i64 %size, i64 %kind, ptr %to) nounwind "
+        f"{{\n{_by_kind(bodies, 'ret void')}\n}}"
     )
 
 
-def _reading(kind: int, swapped: bool) -> str:
-    """What reads a number of one kind and returns it."""
+def _by_kind(bodies: dict[str, str], otherwise: str) -> str:
+    """Pieces of code for kinds ``k1, k2 ...``, behind a switch."""
+    cases = " ".join([f"i64 {n[1:]}, label %{n}start" for n in bodies])
+    texts = [f"{n}start:\n{body}" for n, body in bodies.items()]
+    return "\n".join([f"switch i64 %kind, label %none [{cases}]", *texts, f"none:\n{otherwise}"])
+
+
+def _readings() -> Iterator[tuple[str, str]]:
+    """For each kind ``k1, k2 ...`` what reads a number of it at ``%at``, as ``%k1y, %k2y ...``."""
+    for kind in (BOOL, *NUMBER_KINDS):
+        yield f"k{kind}", _reading(kind, swapped=False)
+        if kind != LONG_DOUBLE:
+            yield f"k{kind + SWAPPED}", _reading(kind, swapped=True)
+
+
+def _reading(kind: int, *, swapped: bool) -> str:
+    """What reads a number of one kind."""
     n = f"k{kind + (SWAPPED if swapped else 0)}"
-    bits = INTS.get(kind) or {FLOAT32: 32, FLOAT64: 64, HALF: 16}[kind]
+    if kind == LONG_DOUBLE:
+        cast = "fptrunc x86_fp80" if EXTENDED == "x86_fp80" else "bitcast double"
+        return f"%{n}a = load {EXTENDED}, ptr %at, align 1\n%{n}y = {cast} %{n}a to double"
+    bits = INTS.get(kind) or {BOOL: 8, FLOAT32: 32, FLOAT64: 64, HALF: 16}[kind]
     lines = [f"%{n}a = load i{bits}, ptr %at, align 1"]
     last = "a"
     if swapped and bits > 8:
         lines.append(f"%{n}b = call i{bits} @llvm.bswap.i{bits}(i{bits} %{n}a)")
         last = "b"
     x = f"%{n}{last}"
-    if kind in INTS:
+    if kind == BOOL or kind in INTS:
         lines.append(f"%{n}y = {'si' if kind % 2 else 'ui'}tofp i{bits} {x} to double")
     elif kind == FLOAT64:
         lines.append(f"%{n}y = bitcast i64 {x} to double")
@@ -151,7 +192,7 @@ def _reading(kind: int, swapped: bool) -> str:
         lines.append(f"%{n}y = fpext float %{n}f to double")
     else:
         lines += _half(n, x)
-    return "\n".join([*lines, f"ret double %{n}y"])
+    return "\n".join(lines)
 
 
 def _half(n: str, x: str) -> list[str]:
@@ -209,31 +250,39 @@ many:
   %strides1 = getelementptr i64, ptr %strides, i64 1
   %left1 = sub i64 %left, 1
   %flat = icmp eq i64 %left, 1
-  %doubles = icmp eq i64 %kind, {FLOAT64}
-  %direct = and i1 %flat, %doubles
+  %numbers = icmp ne i64 %kind, {OBJECT}
+  %direct = and i1 %flat, %numbers
   %empty = icmp eq i64 %size, 0
   br i1 %empty, label %nothing, label %some
 nothing:
   ret ptr %to
 some:
-  br i1 %direct, label %copy, label %next
-copy:
-  %c = phi i64 [0, %some], [%c1, %copy]
-  %cat = phi ptr [%at, %some], [%cat1, %copy]
-  %cx = load double, ptr %cat, align 1
-  %cto = getelementptr double, ptr %to, i64 %c
-  store double %cx, ptr %cto
-  %cat1 = getelementptr i8, ptr %cat, i64 %stride
-  %c1 = add i64 %c, 1
-  %cmore = icmp ult i64 %c1, %size
-  br i1 %cmore, label %copy, label %copied
-copied:
-  %cend = getelementptr double, ptr %to, i64 %size
-  ret ptr %cend
+  br i1 %direct, label %fill, label %deep
+deep:
+  %pair = icmp eq i64 %left, 2
+  %rows = and i1 %pair, %numbers
+  br i1 %rows, label %two, label %next
+two:
+  %size2 = load i64, ptr %shape1
+  %stride2 = load i64, ptr %strides1
+  %row = mul i64 %size2, %stride2
+  %joined = icmp eq i64 %row, %stride
+  %filled2 = icmp ne i64 %size2, 0
+  %merged = and i1 %joined, %filled2
+  br i1 %merged, label %both, label %next
+both:
+  %whole = mul i64 %size, %size2
+  call void @fill(ptr %at, i64 %stride2, i64 %whole, i64 %kind, ptr %to)
+  %stop2 = getelementptr double, ptr %to, i64 %whole
+  ret ptr %stop2
+fill:
+  call void @fill(ptr %at, i64 %stride, i64 %size, i64 %kind, ptr %to)
+  %stop = getelementptr double, ptr %to, i64 %size
+  ret ptr %stop
 next:
-  %k = phi i64 [0, %some], [%k1, %filled]
-  %from = phi ptr [%at, %some], [%from1, %filled]
-  %here = phi ptr [%to, %some], [%there, %filled]
+  %k = phi i64 [0, %deep], [0, %two], [%k1, %filled]
+  %from = phi ptr [%at, %deep], [%at, %two], [%from1, %filled]
+  %here = phi ptr [%to, %deep], [%to, %two], [%there, %filled]
   %there = call ptr @"convert.gather"(
     ptr %from, ptr %shape1, ptr %strides1, i64 %left1, i64 %kind, ptr %here)
   %failed = icmp eq ptr %there, null
@@ -255,7 +304,7 @@ def _library() -> Library:
     imports = Imports()
     for bits in (16, 32, 64):
         imports.declare(f"i{bits} @llvm.bswap.i{bits}(i{bits})")
-    bodies = [_number_text(imports), _element_text(), GATHER]
+    bodies = [_number_text(imports), _element_text(), _fill_text(), GATHER]
     module = imports.module(bodies, CONVERSIONS, "convert")
     return kept_library(module, "numbers of all kinds")
 

@@ -5,6 +5,7 @@ is called through a table of addresses that is filled in after loading: so compi
 can be kept in files.
 """
 
+import hashlib
 import re
 import struct
 from collections.abc import Callable, Iterable, Sequence
@@ -185,16 +186,16 @@ class Imports:
         return e(f"load ptr, ptr {place}, !invariant.load !0")
 
     def module(self, bodies: Iterable[str], exports: Sequence[str], label: str) -> ModuleText:
-        size = max(len(self.names), 1)
-        text = "\n".join(
-            [
-                f"@TABLE = global [{size} x ptr] zeroinitializer",
-                *self.declarations,
-                *bodies,
-                "!0 = !{}",
-            ]
-        )
         table = f"{label}.table"
-        return ModuleText(
-            text.replace("@TABLE", f'@"{table}"'), tuple(self.names), (*exports, table)
-        )
+        imports, exports = tuple(self.names), (*exports, table)
+        rest = f"[{max(len(imports) - 1, 0)} x ptr]"
+        first = interface_number(imports, exports)
+        head = f"@TABLE = global {{ i64, {rest} }} {{ i64 {first}, {rest} zeroinitializer }}"
+        text = "\n".join([head, *self.declarations, *bodies, "!0 = !{}"])
+        return ModuleText(text.replace("@TABLE", f'@"{table}"'), imports, exports)
+
+
+def interface_number(imports: Sequence[str], exports: Sequence[str]) -> int:
+    """What stands first in a table until addresses do: it tells whose table it is."""
+    text = repr([*imports, "", *exports])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "little")

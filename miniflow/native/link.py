@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from itertools import count
 from typing import Any
 
+from miniflow.native.emitter import interface_number
 from miniflow.native.machine import llvm, lock
 from miniflow.native.python_rows import COUNTS, c_callback
 from miniflow.ops import TABLE, Op
@@ -105,7 +106,10 @@ class Library:
         self.addresses: dict[str, int] = {name: tracker[name] for name in names}
         self.ticket = Ticket(number)
         for imports, exports in header:
-            table = (ctypes.c_void_p * len(imports)).from_address(self[exports[-1]])
+            place = self[exports[-1]]
+            if ctypes.c_int64.from_address(place).value != interface_number(imports, exports):
+                raise RuntimeError(f"code that is not what its header says: {exports}")
+            table = (ctypes.c_void_p * len(imports)).from_address(place)
             for k, name in enumerate(imports):
                 table[k] = self._address(name, rows)
 

@@ -7,14 +7,8 @@ from miniflow.native.emitter import Emitter, Imports, ModuleText, Target
 from miniflow.native.kernel import Access, Kernel
 from miniflow.native.layout import BARE, COUNTED, NUMBER
 from miniflow.native.packing import PackedKernel, Packs
-from miniflow.native.wrapper import (
-    Wrapper,
-    arrays,
-    constants_in,
-    is_made,
-    locations_of,
-    with_helpers,
-)
+from miniflow.native.parts import arrays, constants_in, is_made
+from miniflow.native.wrapper import Wrapper, locations_of, with_helpers
 from miniflow.program.ir import Code
 from miniflow.program.structures import NUMBER_LEAF
 
@@ -51,7 +45,8 @@ class ScalarWrapper(Wrapper):
         self.program = program
         args, kwargs = program.arguments
         self.parts = [*args, *kwargs.values()]
-        self.constants_of = [*kwargs, *constants_in(self.parts), *constants_in(result)]
+        self.constants_of = [*kwargs, *constants_in(self.parts)]
+        self.constants_of += constants_in(result, made=True)
         if whole:
             first = makers + 1 + SPARE + len(self.constants_of)
             self.fixed = {self.sinks[k]: first + i for i, k in enumerate(program.ints)}

@@ -39,6 +39,7 @@ from miniflow.program.expand import expanded
 from miniflow.program.ir import Code
 
 BUILTIN_NAMES = frozenset(op.name for op in BUILTIN)
+BRIEF = 0.0005  # seconds that Python's lock is kept at a time while a job is done
 SHORT = 50_000  # characters of code that is optimised at once, if no caller waits for it
 
 
@@ -52,6 +53,7 @@ class Worker:
         self.jobs = deque(jobs)  # the first one is being done, once the thread runs
         self.thread: threading.Thread | None = None
         self.stopping = False
+        self.interval: float | None = None  # Python's own of its lock, while a job is done
         self._more: SimpleQueue[None] = SimpleQueue()  # one for each job, and for the end
         self._starting = threading.RLock()
 
@@ -84,10 +86,24 @@ class Worker:
 
     def _do(self, job: Job) -> None:
         try:
-            with suppress(Warning):  # where warnings are errors, no caller could catch them
+            # where warnings are errors, no caller could catch them
+            with suppress(Warning), self._switching_often():
                 job()
         except Exception:  # reported; the next job is done all the same
             threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), self.thread)))
+
+    @contextmanager
+    def _switching_often(self) -> Iterator[None]:
+        """A block in which other threads do not wait long for Python's lock."""
+        usual = self.interval = sys.getswitchinterval()
+        sys.setswitchinterval(min(usual, BRIEF))
+        brief = sys.getswitchinterval()
+        try:
+            yield
+        finally:
+            self.interval = None
+            if sys.getswitchinterval() == brief:  # else somebody has set it meanwhile
+                sys.setswitchinterval(usual)
 
     def stop(self) -> None:
         """Let no other job begin; the one that is being done ends with the process."""
@@ -114,6 +130,8 @@ worker = Worker()
 def _forked() -> None:
     """A forked child has no thread in the background: a new one does what was to be done."""
     global worker
+    if worker.interval is not None:
+        sys.setswitchinterval(worker.interval)
     worker = Worker(worker.jobs)
     lock.release()
 

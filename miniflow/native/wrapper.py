@@ -10,16 +10,15 @@ tuples. At last come the *constants* of the structures: static parts and the key
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from enum import Enum
 from itertools import count
-from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
-from miniflow.native.conversion import FLOAT32, HALF, INTS, OBJECT, SWAPPED
+from miniflow.native.conversion import CONVERTED, LONG_DOUBLE, SWAPPED
 from miniflow.native.emitter import FAILED, MISSED, Emitter, Imports, Target
 from miniflow.native.layout import (
     ALIGNED_ROWS,
     BYTEORDER,
+    COUNTED,
     DATA,
     DTYPE,
     FLAGS,
@@ -35,78 +34,17 @@ from miniflow.native.layout import (
     TYPE,
     Location,
 )
-from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf, StaticLeaf
-from miniflow.util.trees import children, is_array
-
-SEQUENCES: dict[type, str] = {list: "List", tuple: "Tuple"}
-# What is told from all others of its class by its address, or else by a comparison in C.
-SINGLE = (bool, type(None), type, FunctionType, BuiltinFunctionType)
-COMPARED = (str, bytes, int, float)
-CONVERTED = sum(1 << kind for kind in (*INTS, FLOAT32, FLOAT64, OBJECT, HALF))
-
-
-def is_plain(tree: Any) -> bool:
-    """Whether a structure is one that the built-in function can take and make."""
-    if isinstance(tree, ArrayLeaf):
-        return tree.size > 0
-    if type(tree) in SEQUENCES:
-        return all(map(is_plain, tree))
-    return tree is NUMBER_LEAF
-
-
-def is_taken(tree: Any) -> bool:
-    """Whether a structure is one that the built-in function of one point can take."""
-    if type(tree) is dict:
-        return all(map(is_constant, tree)) and all(map(is_taken, tree.values()))
-    if type(tree) in SEQUENCES:
-        return all(map(is_taken, tree))
-    return tree is NUMBER_LEAF or isinstance(tree, ArrayLeaf) or is_constant(tree)
-
-
-def is_constant(x: Any) -> bool:
-    """Whether it is the same wherever it is found in the same place in memory."""
-    if isinstance(x, StaticLeaf):
-        return _is_fixed(x.value)
-    boolean = type(x).__name__ == "bool" and type(x).__module__ == "numpy"
-    return type(x) in SINGLE or type(x) in COMPARED or isinstance(x, Enum) or boolean
-
-
-def _is_fixed(x: Any) -> bool:
-    """Whether a static argument is told from others in C: zeros of two signs are equal there."""
-    if type(x) is tuple:
-        return all(map(_is_fixed, x))
-    return is_constant(x) and (type(x) is not float or x * x > 0)
-
-
-def is_made(tree: Any) -> bool:
-    """Whether a structure is one that the built-in function of one point can make."""
-    if type(tree) is dict:
-        return all(map(is_made, tree.values()))
-    if type(tree) in SEQUENCES:
-        return all(map(is_made, tree))
-    return isinstance(tree, ArrayLeaf) or (children(tree) is None and not is_array(tree))
-
-
-def constants_in(tree: Any) -> Iterator[Any]:
-    """Static parts of a structure and the keys of its dicts, in its order."""
-    if type(tree) is dict:
-        for key, part in tree.items():
-            yield key
-            yield from constants_in(part)
-    elif type(tree) in SEQUENCES:
-        for part in tree:
-            yield from constants_in(part)
-    elif tree is not NUMBER_LEAF and not isinstance(tree, ArrayLeaf):
-        yield tree.value if isinstance(tree, StaticLeaf) else tree
-
-
-def arrays(tree: Any) -> Iterator[ArrayLeaf]:
-    """The arrays in a structure, in the order of their numbers."""
-    if isinstance(tree, ArrayLeaf):
-        yield tree
-    elif type(tree) is dict or type(tree) in SEQUENCES:
-        for part in children(tree) or ():
-            yield from arrays(part)
+from miniflow.native.parts import (
+    COMPARED,
+    SEQUENCES,
+    constants_in,
+    inner,
+    is_named,
+    is_record,
+    leaves_in,
+)
+from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf
+from miniflow.util.trees import static_fields
 
 
 class Wrapper:
@@ -262,11 +200,11 @@ class Wrapper:
         self._demand(e(f"icmp eq i32 {equal}, 1"))
         e.line(f"br label %{label}\n{label}:")
 
-    def _type(self, x: str, name: str) -> None:
+    def _type(self, x: str, kind: str) -> None:
         """Go on if an object is of that very type."""
         e = self.e
         found = e(f"load ptr, ptr {e(f'getelementptr i8, ptr {x}, i64 {TYPE}')}")
-        self._demand(e(f"icmp eq ptr {found}, {self.imports.address(e, name)}"))
+        self._demand(e(f"icmp eq ptr {found}, {kind}"))
 
     def _take(self, tree: Any, x: str, places: Iterator[Location]) -> None:
         """Take the numbers out of an object."""
@@ -278,21 +216,53 @@ class Wrapper:
             self._take_array(tree, x, mine[0].base if mine else f"%empty{self.e.count}")
         elif type(tree) is dict:
             self._take_dict(tree, x, places)
-        elif type(tree) not in SEQUENCES:
-            self._same(x, next(constants_in(tree)))
+        elif type(tree) in SEQUENCES:
+            self._type(x, self.imports.address(e, f"Py{SEQUENCES[type(tree)]}_Type"))
+            self._take_items(tree, x, places)
+        elif is_named(tree):
+            self._type(x, self._constant())
+            self._take_items(tree, x, places)
+        elif is_record(tree):
+            self._take_record(tree, x, places)
         else:
-            self._type(x, f"Py{SEQUENCES[type(tree)]}_Type")
-            size = e(f"load i64, ptr {e(f'getelementptr i8, ptr {x}, i64 {LENGTH}')}")
-            self._demand(e(f"icmp eq i64 {size}, {len(tree)}"))
-            if not tree:
-                return
-            items = self._items(type(tree), x)
-            if all(part is NUMBER_LEAF for part in tree):
-                self._take_all(items, [next(places) for _ in tree])
-                return
-            for k, part in enumerate(tree):
-                place = e(f"getelementptr ptr, ptr {items}, i64 {k}")
-                self._take(part, e(f"load ptr, ptr {place}"), places)
+            self._same(x, next(constants_in(tree)))
+
+    def _take_items(self, tree: Any, x: str, places: Iterator[Location]) -> None:
+        """Take the numbers out of a list or tuple."""
+        e = self.e
+        size = e(f"load i64, ptr {e(f'getelementptr i8, ptr {x}, i64 {LENGTH}')}")
+        self._demand(e(f"icmp eq i64 {size}, {len(tree)}"))
+        if not tree:
+            return
+        items = self._items(list if type(tree) is list else tuple, x)
+        if all(part is NUMBER_LEAF for part in tree):
+            self._take_all(items, [next(places) for _ in tree])
+            return
+        for k, part in enumerate(tree):
+            place = e(f"getelementptr ptr, ptr {items}, i64 {k}")
+            self._take(part, e(f"load ptr, ptr {place}"), places)
+
+    def _take_record(self, tree: Any, x: str, places: Iterator[Location]) -> None:
+        """Take the numbers out of a dataclass's object whose static fields are the same."""
+        self._type(x, self._constant())
+        for _, constant in static_fields(tree):
+            self._same(self._attribute(x), constant)
+        for part in inner(tree):
+            self._take(part, self._attribute(x), places)
+
+    def _attribute(self, x: str) -> str:
+        """What an object has under the name that is the next constant; it keeps it alive."""
+        e, label = self.e, self._label()
+        found = self._call("ptr", "PyObject_GetAttr", f"ptr {x}, ptr {self._constant()}")
+        missing = e(f"icmp eq ptr {found}, null")
+        e.line(f"br i1 {missing}, label %{label}m, label %{label}\n{label}m:")
+        self._call("void", "PyErr_Clear", "")
+        e.line(f"br label %slow\n{label}:")
+        references = e(f"load i32, ptr {found}") if COUNTED else "2"
+        kept = e(f"icmp ugt i32 {references}, 1")  # else a property has made it, of late
+        self._call("void", "Py_DecRef", f"ptr {found}")
+        self._demand(kept)
+        return found
 
     def _take_number(self, x: str, to: str) -> None:
         """Take one number: a float here, others with help."""
@@ -309,7 +279,7 @@ class Wrapper:
     def _take_dict(self, tree: dict[Any, Any], x: str, places: Iterator[Location]) -> None:
         """Take the numbers out of a dict whose keys come in the same order."""
         e = self.e
-        self._type(x, "PyDict_Type")
+        self._type(x, self.imports.address(e, "PyDict_Type"))
         size = self._call("i64", "PyDict_Size", f"ptr {x}")
         self._demand(e(f"icmp eq i64 {size}, {len(tree)}"))
         start = "0"
@@ -340,20 +310,9 @@ class Wrapper:
         e = self.e
         return lambda t, offset: e(f"load {t}, ptr {e(f'getelementptr i8, ptr {x}, i64 {offset}')}")
 
-    def _checked(self, x: str, dimensions: int, flags: int) -> str:
-        """Go on if an object is an array of floats of that kind; where its shape stands."""
-        e, field = self.e, self._field(x)
-        self.arrays.append(x)
-        shape = self._array_of(x, dimensions)
-        kind = self.imports.address(e, "numpy.float64")
-        self._demand(e(f"icmp eq ptr {field('ptr', DTYPE)}, {kind}"))
-        found = e(f"and i32 {field('i32', FLAGS)}, {flags}")
-        self._demand(e(f"icmp eq i32 {found}, {flags}"))
-        return shape
-
     def _array_of(self, x: str, dimensions: int) -> str:
         """Go on if an object is an array of so many dimensions; where its shape stands."""
-        self._type(x, "numpy.ndarray")
+        self._type(x, self.imports.address(self.e, "numpy.ndarray"))
         found = self._field(x)("i32", NDIM)
         self._demand(self.e(f"icmp eq i32 {found}, {dimensions}"))
         return self._field(x)("ptr", SHAPE)
@@ -372,24 +331,25 @@ class Wrapper:
         direct = e(f"and i1 {right}, {e(f'icmp eq i32 {flags}, {ALIGNED_ROWS}')}")
         e.line(f"br label %{label}s\n{label}s:")
         e.line(f"br i1 {direct}, label %{label}, label %{label}c\n{label}c:")
-        copied = self._converted(tree.size, dtype, data, shape, field("ptr", STRIDES), tree.shape)
+        copied = self._converted(x, f"{8 * tree.size}", len(tree.shape), CONVERTED)
         e.line(f"br label %{label}e\n{label}e:\nbr label %{label}\n{label}:")
         e.line(f"{base} = phi ptr [{data}, %{label}s], [{copied}, %{label}e]")
 
-    def _converted(
-        self, size: int, dtype: str, data: str, shape: str, strides: str, lengths: tuple[int, ...]
-    ) -> str:
-        """An array's numbers as doubles side by side, in memory of their own."""
-        e, field = self.e, self._field(dtype)
-        kind = e(f"zext i32 {field('i32', KIND)} to i64")
+    def _converted(self, x: str, size: str, dimensions: int, kinds: int) -> str:
+        """An array's numbers as doubles side by side, in memory of their own, of so many bytes."""
+        e, field = self.e, self._field(x)
+        data, shape, strides = field("ptr", DATA), field("ptr", SHAPE), field("ptr", STRIDES)
+        dtype = self._field(field("ptr", DTYPE))
+        kind = e(f"zext i32 {dtype('i32', KIND)} to i64")
         self._demand(e(f"icmp ult i64 {kind}, 64"))
-        bit = e(f"and i64 {e(f'lshr i64 {CONVERTED}, {kind}')}, 1")
+        bit = e(f"and i64 {e(f'lshr i64 {kinds}, {kind}')}, 1")
         self._demand(e(f"icmp eq i64 {bit}, 1"))
-        swaps = e(f"icmp eq i8 {field('i8', BYTEORDER)}, {ord(SWAPS)}")
+        swaps = e(f"icmp eq i8 {dtype('i8', BYTEORDER)}, {ord(SWAPS)}")
         kind = e(f"add i64 {kind}, {e(f'select i1 {swaps}, i64 {SWAPPED}, i64 0')}")
-        to = self.allocate(f"{8 * size}")
+        self._demand(e(f"icmp ne i64 {kind}, {LONG_DOUBLE + SWAPPED}"))
+        to = self.allocate(size)
         convert = self.imports.address(e, "convert.gather")
-        given = f"ptr {data}, ptr {shape}, ptr {strides}, i64 {len(lengths)}, i64 {kind}, ptr {to}"
+        given = f"ptr {data}, ptr {shape}, ptr {strides}, i64 {dimensions}, i64 {kind}, ptr {to}"
         self._demand(e(f"icmp ne ptr {e(f'call ptr {convert}({given})')}, null"))
         return to
 
@@ -409,29 +369,44 @@ class Wrapper:
 
     def _make(self, tree: Any, places: Iterator[Location], made: Iterator[str]) -> str:
         """The object of a result."""
-        e = self.e
         if tree is NUMBER_LEAF:
-            place = next(places)
-            if place in self.fixed:
-                return self._kept(self._callable(f"{self.fixed[place]}"))
-            number = e(f"load double, ptr {self._at(place)}")
-            return self._object("PyFloat_FromDouble", f"double {number}")
+            return self._make_number(places, made)
         if isinstance(tree, ArrayLeaf):
             for _ in range(tree.size):
                 next(places)
             return next(made)
         if type(tree) is dict:
             return self._make_dict(tree, places, made)
+        if is_named(tree):
+            return self._make_named(tree, places, made)
+        if is_record(tree):
+            return self._make_record(tree, places, made)
         if type(tree) not in SEQUENCES:
             return self._kept(self._constant())
-        if tree and all(part is NUMBER_LEAF for part in tree) and not self.fixed:
-            first, *_ = [next(places) for _ in tree]
-            found = self._empty(type(tree), len(tree))
-            make = self.imports.address(e, "PyFloat_FromDouble")
-            given = f"ptr {self._at(first)}, i64 {len(tree)}, ptr {self._items(type(tree), found)}"
-            self._demand(e(f"call i1 @pack({given}, ptr {make})"), "lost")
-            return found
+        if self._is_packed(tree):
+            return self._pack(tree, places)
         return self._sequence(type(tree), [self._make(part, places, made) for part in tree])
+
+    def _make_number(self, places: Iterator[Location], made: Iterator[str]) -> str:
+        """The object of a number; of those that are `made`, if that is one of them."""
+        place = next(places)
+        if place in self.fixed:
+            return self._kept(self._callable(f"{self.fixed[place]}"))
+        number = self.e(f"load double, ptr {self._at(place)}")
+        return self._object("PyFloat_FromDouble", f"double {number}")
+
+    def _is_packed(self, tree: Any) -> bool:
+        """Whether a sequence is made of floats only, which a loop makes."""
+        return bool(tree) and all(part is NUMBER_LEAF for part in tree) and not self.fixed
+
+    def _pack(self, tree: Any, places: Iterator[Location]) -> str:
+        """A list or tuple of floats."""
+        first, *_ = [next(places) for _ in tree]
+        found = self._empty(type(tree), len(tree))
+        make = self.imports.address(self.e, "PyFloat_FromDouble")
+        given = f"ptr {self._at(first)}, i64 {len(tree)}, ptr {self._items(type(tree), found)}"
+        self._demand(self.e(f"call i1 @pack({given}, ptr {make})"), "lost")
+        return found
 
     def _kept(self, x: str) -> str:
         """An object that somebody else has, too."""
@@ -450,6 +425,32 @@ class Wrapper:
             self._call("void", "Py_DecRef", f"ptr {value}")
             self._demand(self.e(f"icmp eq i32 {failed}, 0"), "lost")
         return found
+
+    def _make_named(self, tree: Any, places: Iterator[Location], made: Iterator[str]) -> str:
+        """A named tuple of a result."""
+        maker = self._constant()
+        parts = self._make((*tree,), places, made)
+        found = self._object("PyObject_CallOneArg", f"ptr {maker}, ptr {parts}")
+        self._call("void", "Py_DecRef", f"ptr {parts}")
+        return found
+
+    def _make_record(self, tree: Any, places: Iterator[Location], made: Iterator[str]) -> str:
+        """A dataclass's object of a result."""
+        found = self._object("PyType_GenericAlloc", f"ptr {self._constant()}, i64 0")
+        for _ in static_fields(tree):
+            name = self._constant()
+            self._set(found, name, self._kept(self._constant()))
+        for part in inner(tree):
+            name = self._constant()
+            self._set(found, name, self._make(part, places, made))
+        return found
+
+    def _set(self, x: str, name: str, value: str) -> None:
+        """Let a new object have something under a name, whatever its class says to that."""
+        given = f"ptr {x}, ptr {name}, ptr {value}"
+        failed = self._call("i32", "PyObject_GenericSetAttr", given)
+        self._call("void", "Py_DecRef", f"ptr {value}")
+        self._demand(self.e(f"icmp eq i32 {failed}, 0"), "lost")
 
     def _empty(self, kind: type, size: int) -> str:
         """A new list or tuple, to be filled."""
@@ -470,17 +471,12 @@ def locations_of(tree: Any, base: str, array: str) -> Iterator[Location]:
     """Where the numbers of a structure stand: an array's in itself, others one after another."""
     numbers, names = count(), count()
 
-    def walk(part: Any) -> Iterator[Location]:
-        if part is NUMBER_LEAF:
+    for leaf in leaves_in(tree):
+        if leaf is NUMBER_LEAF:
             yield Location(base, next(numbers))
-        elif isinstance(part, ArrayLeaf):
+        else:
             name = f"{array}{next(names)}"
-            yield from [Location(name, k) for k in range(part.size)]
-        elif type(part) is dict or type(part) in SEQUENCES:
-            for x in children(part) or ():
-                yield from walk(x)
-
-    return walk(tree)
+            yield from [Location(name, k) for k in range(leaf.size)]
 
 
 def with_helpers(entry: str) -> list[str]:

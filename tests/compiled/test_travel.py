@@ -56,6 +56,9 @@ MAIN = """
         def value(x):
             return x * 4
 
+        def scaled(self, x):
+            return square(x) * 0.5
+
     one = Value(3.0)
     other = vmap(plain, in_axes=(0, None))
     xs = np.arange(3.0)
@@ -80,6 +83,8 @@ MAIN = """
         "row": (jit(m.tanh), (0.5,)),
         "method": (Curve.value, (2.0,)),
         "nested": (jit(jit(plain)), (1.0, 2.0)),
+        "static": (jit(lambda x, n: x**n, static_argnums=1), (3.0, 2)),
+        "bound": (jit(Curve().scaled), (2.0,)),
         "list": ([square, square], None),
     }
 """
@@ -126,7 +131,7 @@ def test_a_pickler_that_can_takes_them_by_value(environment):
     """What is in the main program of one process is called in another one."""
     packed = run(MAIN + DUMP, env=environment)
     names = run(LOAD, given=packed, env=environment).split("\n")
-    assert len(names) == 2 * 21 + 1
+    assert len(names) == 2 * 23 + 1
 
 
 POOLS = """
@@ -174,7 +179,27 @@ def test_joblib_s_processes(environment):
     assert list(map(repr, found)) == list(map(repr, expected))
     print(len(found))
     """
-    assert python(MAIN + code) == "19\n"
+    assert python(MAIN + code) == "21\n"
+
+
+def test_dask_s_processes(environment):
+    """What a main program defines goes to Dask's workers by value."""
+    pytest.importorskip("distributed")
+    code = """
+    if __name__ == "__main__":
+        import logging, warnings
+        warnings.simplefilter("ignore")
+        logging.disable()
+        from distributed import Client
+        del CASES["captured"], CASES["list"]
+        with Client(n_workers=1, threads_per_worker=1, dashboard_address=None) as client:
+            futures = [client.submit(f, *args) for f, args in CASES.values()]
+            assert list(map(repr, client.gather(futures))) == [
+                repr(f(*args)) for f, args in CASES.values()
+            ]
+            print(len(futures))
+    """
+    assert python(MAIN + code).split()[-1] == "21"
 
 
 # --- in a module that others can import -----------------------------------------

@@ -15,7 +15,7 @@ import pytest
 
 import miniflow.math as m
 from miniflow import Value, grad, jit, no_grad, vmap
-from miniflow.compiled import evaluators
+from miniflow.compiled import batch_run, evaluators
 from miniflow.native import link, machine, tiers
 from support.batches import (
     ROWS,
@@ -286,6 +286,13 @@ def test_a_job_that_fails_leaves_the_first_tier(monkeypatch):
         jobs[0]()
     assert g.ready(0)
     assert_alike(g(XS), expected)
+
+
+@pytest.mark.parametrize(("said", "taken"), [(3, 3), (None, 1)])
+def test_threads_are_as_many_as_python_says(said, taken, monkeypatch):
+    """From Python 3.13 on: it knows of the user's ``-X cpu_count`` as well."""
+    monkeypatch.setattr(os, "process_cpu_count", lambda: said, raising=False)
+    assert batch_run.BatchOptions(False, False, None).workers(1 << 40) == taken
 
 
 def test_threads_are_as_many_as_this_process_may_use_processors():

@@ -203,3 +203,24 @@ def test_sums_that_are_over_leave_nothing_on_the_tape():
     kept = [quick(x, x) for _ in range(3)]  # those that are kept stay
     assert len({v.data for v in kept}) == 1
     assert [told(v, ws) for v in kept] == [told(quick(x, x), ws)] * 3
+
+
+@pytest.mark.parametrize("reduce", ["sum", "mean"])
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("kind", ["f8", "f4", "i2", ">f8", "bool", "O"])
+def test_arrays_of_all_kinds_along_any_axis(kind, axis, reduce):
+    """What it is divided by is the number of elements, wherever that stands."""
+    ws = [Value(0.5), Value(-1.25)]
+    rows = np.arange(10.0).reshape(5, 2)
+    rows = (rows > 4 if kind == "bool" else rows).astype(kind)
+    given = rows if axis == 0 else np.asfortranarray(rows.T)
+
+    def loss(x):
+        return (ws[0] * x[0] + ws[1] * x[1] - 1) ** 2
+
+    quick, slow = vmap(loss, axis, reduce), vmap(loss, 0, reduce)
+    slow._hasten = lambda *_: None
+    for _ in range(PATIENCE + 1):
+        quick(given)
+    assert quick.quick
+    assert told(quick(given), ws) == told(slow(rows.astype(float)), ws)

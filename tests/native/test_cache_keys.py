@@ -79,6 +79,24 @@ def test_structures_of_arguments_are_told_apart(folder):
     assert len(files(folder)) == len(calls)
 
 
+def test_constants_are_no_part_of_the_code(folder, built):
+    """Strings, functions, classes: what has the same structure and program finds the same code."""
+
+    class Kind:
+        """Its name has its address in it."""
+
+    with at_the_bench() as bench:
+        for how in ("one", "other", "third"):
+            f = jit(lambda x, how: {"a": x * 2.0, "b": how}, backend="native")
+            assert f(1.5, how) == f(1.5, how) == {"a": 3.0, "b": how}
+            bench.finish()
+        for how in (Kind(), Kind(), test_fused_code_is_told_apart):
+            f = jit(lambda x, how: x * 2.0, backend="native")
+            assert f(1.5, how) == f(1.5, how) == 3.0
+            bench.finish()
+    assert len(built) == 4  # both tiers of two
+
+
 def test_fused_code_is_told_apart(folder, built):
     """Code with fma=True is not that without."""
     f = lambda a, b, c: a * b + c  # noqa: E731

@@ -224,3 +224,27 @@ def test_code_without_the_function_that_is_asked_for(place):
     assert bits(compiled(smooth, 0.5)) == bits(expected)
     cache.store_code(file.name, [(["c.nonsense"], exports) for _, exports in header], objects)
     assert bits(compiled(smooth, 0.5)) == bits(expected)
+
+
+WRONG = {
+    "no imports": lambda imports, exports: ([], exports),
+    "one more": lambda imports, exports: ([*imports, "c.sin"], exports),
+    "many more": lambda imports, exports: ([*imports, *["c.sin"] * 100_000], exports),
+    "in another order": lambda imports, exports: (imports[::-1], exports),
+    "names swapped": lambda imports, exports: (imports, exports[::-1]),
+    "numbers": lambda imports, exports: ([1, 2], [3, 4]),
+    "no names": lambda imports, exports: (imports, []),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_code_that_is_not_what_its_header_says(name, place):
+    """No address is written where the code has no place for it."""
+    expected = compiled(smooth, 0.5)
+    (file,) = set(place.parent.iterdir()) - {place}
+    whole = file.read_bytes()
+    header, objects = cache.load_code(file.name)
+    cache.store_code(file.name, [WRONG[name](*part) for part in header], objects, "smooth")
+    assert bits(compiled(smooth, 0.5)) == bits(expected)
+    assert cache.load_code(file.name)[0] == header
+    assert len(file.read_bytes()) == len(whole)

@@ -176,6 +176,25 @@ def test_arrays_of_no_numbers(shape):
     assert bits(f(np.ones((1,)), 2.0)) == bits((np.ones(1) * 2.0, 3.0))
 
 
+LONG = [1.0, 0.1, -1e-310, 3.0e38, -0.0, np.inf, -np.inf, np.nan]
+
+
+@pytest.mark.skipif(not conversion.EXTENDED, reason="a long double that LLVM does not read")
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_long_doubles_are_rounded_once(layout):
+    """Digits beyond a double's, numbers beyond its range; swapped ones go the slow way."""
+    with np.errstate(over="ignore"):
+        a = np.array(LONG, dtype="g") + np.ldexp(np.array(LONG, dtype="g"), -54)
+        a = layout(np.concatenate([a, np.ldexp(a, 4000), np.ldexp(a, -4000), a]).reshape(16, 2))
+        f = made(lambda a: [x * 1 for x in a.ravel()], ((np.ones((16, 2)),), {}))
+        line = made(lambda x: x * 1, ((1.0,), {}))
+        for _ in range(2):
+            assert bits(f(a)) == bits([float(x) for x in a.ravel()])
+            assert bits([line(x) for x in a.ravel()]) == bits([float(x) for x in a.ravel()])
+        assert a.dtype.byteorder == ">" or entered(lambda: f(a)) == []
+        assert entered(lambda: line(np.longdouble(0.1))) == []
+
+
 def test_every_half_is_the_double_that_numpy_says():
     a = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
     to = (ctypes.c_double * len(a))()

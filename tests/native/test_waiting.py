@@ -115,3 +115,42 @@ def test_code_that_cannot_be_compiled_is_replayed(monkeypatch):
     with pytest.raises(RuntimeError, match=r"LLVM: .*expected"):
         machine.compiled(ModuleText("define nonsense", (), ()), machine.QUICK)
     assert sys.exc_info() == (None, None, None)
+
+
+def test_other_threads_do_not_wait_long_for_python_s_lock():
+    """While a job is done it is given away more often; then, and in a forked child, as before."""
+    code = """
+    usual = sys.getswitchinterval()
+    job, seen = threading.Event(), []
+    worker = tiers.Worker()
+    tiers.worker, at_work = worker, threading.Event()
+
+    def work():
+        seen.append(sys.getswitchinterval())
+        at_work.set()
+        job.wait()
+
+    worker.put(work)
+    assert at_work.wait(60) and seen[0] <= tiers.BRIEF * 1.001 < usual
+    if hasattr(os, "fork"):
+        child = os.fork()
+        if child == 0:
+            tiers.worker.stop()
+            os._exit(int(sys.getswitchinterval() != usual))
+        assert os.waitpid(child, 0)[1] == 0
+    job.set()
+    while worker.jobs:
+        time.sleep(0.01)
+    assert sys.getswitchinterval() == usual
+
+    def set_it():
+        sys.setswitchinterval(0.02)
+
+    worker.put(set_it)  # somebody's own stays
+    while worker.jobs:
+        time.sleep(0.01)
+    assert abs(sys.getswitchinterval() - 0.02) < 1e-5
+    print("done")
+    """
+    head = BUSY.split("    names = set()")[0].split("    original")[0]
+    assert python(head + code) == "done\n"
