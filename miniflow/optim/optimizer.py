@@ -233,8 +233,6 @@ class Optimizer(InNotebook):
 
         This is a step without Values: only what the optimiser remembers has changed.
         """
-        import numpy
-
         slopes = self._clipped(slopes)
         found, memory, start = [], [], 0
         for k, group in enumerate(self.param_groups):
@@ -244,7 +242,11 @@ class Optimizer(InNotebook):
             memory.append(kept)
             start = stop
         self._memory, self._steps = memory, [t + 1 for t in self._steps]
-        return found[0] if len(found) == 1 else numpy.concatenate(found)
+        if len(found) == 1:
+            return found[0]
+        import numpy
+
+        return numpy.concatenate(found)
 
     def _clipped(self, slopes: Any) -> Any:
         if self.clip_value is not None:
@@ -253,32 +255,30 @@ class Optimizer(InNotebook):
 
     def _moved(self, k: int, group: dict[str, Any], p: Any, g: Any) -> tuple[Any, dict[str, Any]]:
         """The new numbers of a group, and what is then remembered of it."""
-        rule = self._group_rule(k, group)
-        columns = [p, g, *rule.memory.values()]
-        moved, *kept = rule.columns(columns, list(rule.numbers.values()))
-        return moved, dict(zip(rule.memory, kept, strict=True))
+        columns, _, numbers, memory = self._group_rule(k, group)
+        moved, *kept = columns([p, g, *memory.values()], [*numbers.values()])
+        return moved, dict(zip(memory, kept, strict=True))
 
     def _group_rule(self, k: int, group: dict[str, Any]) -> GroupRule:
-        columns, numbers, starts = self._settled_rule(k, group)
-        kept = self._memory[k]
-        if [*kept] != [*starts]:
-            count = len(group["params"])
-            kept = {name: self._column(k, name, start, count) for name, start in starts.items()}
-        return GroupRule(columns, len(group["params"]), numbers | {"t": self._steps[k] + 1.0}, kept)
+        settled, kept, count = self._settled_rule(k, group), self._memory[k], len(group["params"])
+        if [*kept] != [*settled.memory]:
+            starts = settled.memory.items()
+            kept = {name: self._column(k, name, start, count) for name, start in starts}
+        numbers = settled.numbers | {"t": self._steps[k] + 1.0}
+        return GroupRule(settled.columns, count, numbers, kept)
 
-    def _settled_rule(
-        self, k: int, group: dict[str, Any]
-    ) -> tuple[Columns, dict[str, float], dict[str, float]]:
-        """A group's rule, its numbers and its memory: as before, if no option has changed."""
+    def _settled_rule(self, k: int, group: dict[str, Any]) -> SettledRule:
+        """What moves a group: as before, if no option has changed."""
         found = self._settled.get(k)
         if found is not None and found.columns.rule is type(self).rule and found.is_of(group):
-            return found.columns, found.numbers, found.memory
+            return found
         (numbers, fixed), memory = sorted_out(group), self.memory(group)
         names = tuple(memory), tuple(numbers), tuple(fixed.items())
         columns = made_columns(type(self).rule, *names)
+        settled = SettledRule(dict(group), columns, numbers, memory)
         if all(type(x) in SETTLED for name, x in group.items() if name != "params"):
-            self._settled[k] = SettledRule(dict(group), columns, numbers, memory)
-        return columns, numbers, memory
+            self._settled[k] = settled
+        return settled
 
     def group_rules(self) -> list[GroupRule] | None:
         """What the next step applies to each group, if a step is that and nothing else."""

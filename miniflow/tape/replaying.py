@@ -43,7 +43,7 @@ class Replaying(Reading):
         n = v._entry
         self.value[n] = number
         if moved:
-            self.changes = self.changes % LATEST + 1
+            self.changes = self.changes + 1 if self.changes < LATEST else 1
             self.right[n] = -self.changes
             self.changed = self.checked = self.count
             self.mixed = False
@@ -192,7 +192,7 @@ class Replaying(Reading):
         """Add the adjoints of a finished sweep to the gradients of its leaves: all or none."""
         self.unmark_leaves()
         foreign: list[tuple[Handle, float]] = []
-        n = self.chain
+        n = self.chain if self.homes else -1
         while n >= 0:
             if self.operation[n] == SHARED:
                 foreign.append((self.homes[n], self.adjoint[n]))
