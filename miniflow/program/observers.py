@@ -24,10 +24,10 @@ from miniflow.tape.core import Table
 from miniflow.tape.notes import Trace
 
 # names in a function that may ask which object it is given, or for its type
-OF_OBJECTS = {"id", "is_", "is_not", "inputs", "label", "op", "_prev", "_op"}
+OF_OBJECTS = {"id", "is_", "is_not", "__hash__", "inputs", "label", "op", "_prev", "_op"}
 OF_TYPES = {"type", "isinstance", "issubclass", "hasattr", "getattr", "callable", "__class__"}
 ASK = (id, operator.is_, operator.is_not)  # by any name
-IS, MATCH = dis.opmap["IS_OP"], dis.opmap.get("MATCH_CLASS", -1)  # -1: before Python 3.10
+IS, MATCH = dis.opmap["IS_OP"], dis.opmap["MATCH_CLASS"]
 SINGLETONS = (None, True, False, ...)  # a number is none of them
 
 
