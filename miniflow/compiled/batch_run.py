@@ -287,7 +287,7 @@ class BatchRun:
     def _sums(self, outputs: int) -> None:
         """Run the elements, then add them up: in their order, whatever paths they take."""
         options, arguments = self.options._replace(total=False), self.arguments
-        size = BLOCK * max(1, MOST_AT_ONCE // BLOCK // outputs)
+        size = BLOCK * max(1, MOST_AT_ONCE // BLOCK // max(1, outputs))
         for start in range(0, arguments.count, size):
             part = arguments.part(start, start + size)
             run = BatchRun(self.cache, self.chain, part, self.same, self.live, options)
@@ -434,7 +434,7 @@ def _sum_of_block(numbers: Any) -> Any:
     outputs, count = numbers.shape
     whole = count - count % PARTIALS
     with numpy.errstate(all="ignore"):
-        rows = numbers[:, :whole].reshape(outputs, -1, PARTIALS)
+        rows = numbers[:, :whole].reshape(outputs, whole // PARTIALS, PARTIALS)
         partial = numpy.add.reduce(rows, axis=1, initial=0.0)
         partial[:, : count - whole] += numbers[:, whole:]
         return functools.reduce(numpy.add, partial.T)

@@ -47,11 +47,12 @@ def exits_of(path: Specialization, chain: Chain, *, merging: bool) -> Exits:
     program = path.derived(chain)
     if known is None:
         known = Exits(0, {}, program, [*range(len(program.guards))], 0)
-    if known.known < len(path.side_exits):
-        exits = {k: x for k, x in path.side_exits.items() if k not in known.answers}
-        found = {k: _constant_outputs(path.program, k, x, chain) for k, x in exits.items()}
+    side_exits = path.side_exits.copy()  # others may find some meanwhile
+    if known.known < len(side_exits):
+        others = {k: x for k, x in side_exits.items() if k not in known.answers}
+        found = {k: _constant_outputs(path.program, k, x, chain) for k, x in others.items()}
         new = {k: x for k, x in found.items() if x is not None}
-        known = known._replace(known=len(path.side_exits), answers=known.answers | new)
+        known = known._replace(known=len(side_exits), answers=known.answers | new)
     count = len(known.answers)
     worth = count >= 2 * known.merged or count == len(program.guards)
     if merging and count > known.merged and worth:

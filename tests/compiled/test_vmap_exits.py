@@ -124,3 +124,9 @@ def test_an_answer_of_another_structure_is_refused():
     for _ in range(3):
         with pytest.raises(TypeError, match="return one structure for all"):
             g(np.array([0.0, 2.0, 0.5]))
+
+
+def test_no_numbers_at_all():
+    g = vmap(lambda x: ("text",) if x > 1.0 or x < 0.5 else ("text",), reduce="sum")  # noqa: RUF034
+    for n in (1, 9, 20):
+        assert g(np.linspace(0.0, 2.0, n)) == ("text",)
