@@ -30,14 +30,15 @@ class Trace:
         choices: for the entry of each such choice those that it is one of.
         plain: for those that can be plain numbers instead float, or int.
         called: the code that ran meanwhile, with its globals, by its id.
+        scanned: how many of the notes have been looked through for sweeps.
         sees_objects: whether something depends on which object a choice is.
         sees_types: the same of its type, which tells a Value from a plain number.
         tangents: whether there are tangents of choices: their adjoints are added in another order.
     """
 
     __slots__ = (
-        "adjoints", "called", "choices", "choosing", "guards", "notes", "plain", "sees_objects",
-        "sees_types", "tangents",
+        "adjoints", "called", "choices", "choosing", "guards", "notes", "plain", "scanned",
+        "sees_objects", "sees_types", "tangents",
     )  # fmt: skip
 
     def __init__(self, *, choosing: bool = False) -> None:
@@ -45,6 +46,7 @@ class Trace:
         self.choices: dict[int, list[int]] = {}
         self.plain: dict[int, type] = {}
         self.called: dict[int, tuple[CodeType, dict[str, Any]]] = {}
+        self.scanned = 0
         self.sees_objects = self.sees_types = self.tangents = False
         self.guards: list[tuple[Callable[[Any, Any], bool], Any, Any, bool, int, Any]] = []
         self.notes: list[tuple[int, Any]] = []
@@ -77,9 +79,10 @@ class Trace:
         by_choice = any(n in self.choices for entries in sources for n in entries)
         self.sees_objects |= self.tangents or by_choice
         # what an earlier sweep has passed on to the arguments of a choice is theirs, or nobody's
-        for (start, origin), (stop, _) in pairwise(self.notes):
+        for (start, origin), (stop, _) in pairwise(self.notes[self.scanned :]):
             if origin in self.choices:
                 self.choices.update({n: [*table.operands(n)] for n in range(start, stop)})
+        self.scanned = max(0, len(self.notes) - 1)
 
     def muted(self, table: Any, op: Op, operands: list[Any], y: float) -> Any:
         """A constant in no_grad(), with what leads to it: a program computes it at each call."""
