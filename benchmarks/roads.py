@@ -277,6 +277,78 @@ def first_answers(settings: Settings) -> Figures:
     return shown("jit(value_and_grad) of long loops", found, "first answers at most 150, 200 ms")
 
 
+# --- f: branches --------------------------------------------------------------
+
+DATES = 10
+
+
+def stopped(s: Any, z: Any) -> Any:
+    """A call that is knocked out above 130."""
+    for x in z:
+        s = s * math.exp(0.01 + 0.1 * x)
+        if s > 130.0:
+            return 0.0
+    return max(s - 100.0, 0.0)
+
+
+def chosen(s: Any, z: Any) -> Any:
+    """The same, without branches."""
+    alive = 1.0
+    for x in z:
+        s = s * math.exp(0.01 + 0.1 * x)
+        alive = math.where(math.less(130.0, s), 0.0, alive)
+    return math.where(alive, math.maximum(s - 100.0, 0.0), 0.0)
+
+
+def squares(centres: Any, x: Any) -> list[Any]:
+    """The squares of the distances of a point from some centres."""
+    return [sum([(a - b) * (a - b) for a, b in zip(x, c, strict=True)]) for c in centres]
+
+
+def logsumexp(xs: Any) -> Any:
+    high = max(xs)
+    return high + math.log(math.sum([math.exp(x - high) for x in xs]))
+
+
+def paths(settings: Settings) -> Figures:
+    source = np.random.default_rng(6)
+    z, s = source.normal(size=(100_000, DATES)), source.uniform(50.0, 150.0, 100_000)
+    points, centres = source.normal(size=(1000, 10)), source.normal(size=(8, 10))
+    found: Figures = {}
+    both: dict[str, tuple[Any, Any, Any, Any]] = {
+        "barrier": (stopped, chosen, (None, 0), (100.0, z)),
+        "payoff": (lambda s: max(s - 100, 0), lambda s: math.maximum(s - 100, 0), 0, (s,)),
+        "k-means": (
+            lambda cs, x: min(squares(cs, x)), lambda cs, x: math.minimum(*squares(cs, x)),
+            (None, 0), (centres, points),
+        ),
+    }  # fmt: skip
+    for name, (f, other, axes, point) in both.items():
+        for reduce in (None, "mean"):
+            pair = [vmap(g, axes, reduce, threads=1) for g in (f, other)]
+            start = time.perf_counter()
+            pair[0](*point)
+            first = time.perf_counter() - start
+            a, b = [warmed(g, point) for g in pair]
+            equal(name, a(*point), b(*point))
+            times = timed({"a": partial(a, *point), "b": partial(b, *point)}, settings)
+            what = f"{name}, {reduce or 'all'}"
+            found[f"{what}: us"] = times["a"]
+            found[f"{what}: branches / choices"] = times["a"] / times["b"]
+            found[f"{what}: first call, ms"] = first * 1e3
+    xs = source.normal(size=2500).tolist()
+    g = jit(logsumexp)
+    for k in range(3):
+        xs[k] = 10.0 + k  # another one is the largest
+        equal("logsumexp", g(xs), logsumexp(xs), 1e-15)
+    (cache,) = g.caches.values()
+    found["logsumexp of 2,500: paths"] = float(len(cache.specializations))
+    limit = (
+        "branches / choices at most 2 (barrier), 3 (k-means), first calls at most 1,000 ms, 1 path"
+    )
+    return shown("branches, and the same by where, maximum and minimum", found, limit)
+
+
 CASES = {
     "memory": memory,  # before the peers come, whose threads do not like forks
     "waits": waits,
@@ -288,6 +360,7 @@ CASES = {
     "kinds": kinds_of_batches,
     "training": training,
     "first": first_answers,
+    "paths": paths,
 }
 
 

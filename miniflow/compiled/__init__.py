@@ -11,7 +11,8 @@ evaluators.py       how a program is computed: replayed, as Python, as machine c
 captured.py         the numbers of captured Values
 entries.py          results as entries on the tape
 batch_arguments.py  the arguments of a batch, taken apart
-batch_run.py        all elements on the first one's path, those that leave it on others
+batch_run.py        all elements on one path, those that leave it on others
+exits.py            side exits of a batch that lead to plain numbers
 executors.py        blocks of a batch on the workers of an executor
 sums.py             sums over a batch as entries on the tape
 """

@@ -146,10 +146,19 @@ class BatchArguments:
 
     def held(self) -> "BatchArguments":
         """The same arguments, safe from later changes of the arrays."""
+        return self._with([(place, tree.copy()) for place, tree in self.arrays])
+
+    def part(self, start: int, stop: int) -> "BatchArguments":
+        """Some of the elements, neighbours."""
+        found = self._with([(place, tree[start:stop]) for place, tree in self.arrays])
+        found.count = min(stop, self.count) - start
+        return found
+
+    def _with(self, arrays: list[Any]) -> "BatchArguments":
+        """The same arguments with other arrays."""
         found = BatchArguments.__new__(BatchArguments)
         vars(found).update(vars(self))
-        found.arrays = [(place, tree.copy()) for place, tree in self.arrays]
-        found._columns = None
+        found.arrays, found._columns = arrays, None
         return found
 
 

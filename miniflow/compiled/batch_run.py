@@ -1,18 +1,16 @@
-"""A batch, run: all elements on the first one's path, those that leave it on others.
+"""A batch, run: all elements on one path, those that leave it on others.
 
 Elements that leave a path at the same guard are gathered, and go on together on the path that its
 side exit leads to: the tree of paths is walked by groups of elements.
 
-Sums over a batch are added in this order, whatever the machine: in blocks of BLOCK
+Sums over a batch are added in this order, whatever the machine and the paths: in blocks of BLOCK
 elements, each block as PARTIALS partial sums (element i adds to number i % PARTIALS) that
-are then added from the first to the last; block by block; at last elements on other paths, first
-those that leave the first path, in the order of its guards: group by group in the same way, or one
-by one where a group is small.
+are then added from the first to the last; block by block.
 """
 
 import functools
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -25,6 +23,7 @@ from miniflow.compiled.batch_arguments import (
     part_axes,
 )
 from miniflow.compiled.captured import CapturedNumbers, captured_numbers
+from miniflow.compiled.exits import Exits, exits_of
 from miniflow.compiled.function import CompiledFunction
 from miniflow.compiled.paths import Chain, Specialization, SpecializationCache
 from miniflow.program.ir import Code, PathError
@@ -40,8 +39,9 @@ from miniflow.tape.core import Value
 from miniflow.util.functions import Function
 from miniflow.util.trees import children, rebuild
 
+MOST_AT_ONCE = 1 << 22  # numbers of a batch that are kept before they are added up
 SPREAD = 1 << 23  # instructions x elements from which on several threads are worth it
-RUN_SINGLY = 16  # elements that are run one by one when they leave a path
+RUN_SINGLY = 16  # elements that are run one by one when they leave a path, where bits are the same
 
 
 class LoopedBatch:
@@ -214,8 +214,16 @@ class BatchRun:
         """Which outputs those of a path are: partials by the captured Values come in one order."""
         live, count = self.live, self.arguments.size
         if not self.chain or live is None or path.program.captured is live.values:
-            return slice(None)
+            return [*range(len(self.out))]
         return [*range(count), *[count + k for k in live.places(path.program)]]
+
+    def _put(self, path: Specialization, elements: Any, outputs: Any) -> None:
+        """Keep the outputs of some elements on a path, or those that all of them have."""
+        places = self._places(path)
+        if len(places) < len(self.out):  # no partials by Values that other paths capture
+            self.out[:, elements] = 0.0
+        for place, numbers in zip(places, outputs, strict=True):
+            self.out[place, elements] = numbers
 
     def _output_count(self, outputs: int) -> int:
         """How many outputs there are, whatever the path."""
@@ -238,22 +246,15 @@ class BatchRun:
 
     def _one(self, i: int, start: Specialization | None, *, known: bool = True) -> None:
         """Run one element, on `start` or where that leads to; or not on a path that is `known`."""
-        import numpy
-
         point = self._point(i)
         found = self.cache.find(self.chain, point, self.live, start) if known else None
         found = found or self._beyond(point)
         if isinstance(found, list):
-            outputs, places = found, slice(None)
+            self.out[:, i] = found
         else:
             path, _, outputs = found
             self._enter(path, len(outputs))
-            places = self._places(path)
-        with numpy.errstate(all="ignore"):
-            if self.options.total:
-                self.out[places] += outputs
-            else:
-                self.out[places, i] = outputs
+            self._put(path, i, outputs)
 
     def _beyond(self, point: list[float]) -> Any:
         """What `find` answers where there are too many paths, or the outputs alone."""
@@ -265,32 +266,87 @@ class BatchRun:
         return self.cache.once(self.chain, point, self.live)  # it says which Values are captured
 
     def _all(self) -> None:
-        """Run all elements on the first path, then those that leave it on others."""
+        """Run all elements on one path, then those that leave it on others."""
         path = self.cache.root
         if path is None:
             found = self.cache.find(self.chain, self._point(0), self.live)
             assert found is not None  # the first path is not one too many
             path = found[0]
-        columns = self.arguments.columns()
-        groups = deque([(path, columns, None, {path})])
+        if self.cache.trials is None:  # all side exits can be found
+            path = self.cache.widest or path
+        if self.options.total and self._exits(path).guards:
+            self._sums(len(path.derived(self.chain).outputs))
+            return
+        # functions on registers may have other bits: then no element is run without them
+        few = RUN_SINGLY if self.options.precise or path.backend != "native" else 0
+        stayed: Counter[Specialization] = Counter()
+        groups = deque([(path, self.arguments.columns(), None, {path})])
         while groups:
             path, columns, elements, tried = groups.popleft()
             count = self.arguments.count if elements is None else len(elements)
+            stayed[path] += count
             for guard, left in self._over(path, columns, count, elements):
-                other = self._side_exit(path, guard, left)
-                if other is not None and other not in tried and len(left) > RUN_SINGLY:
+                stayed[path] -= len(left)
+                if self._answered(path, guard, left):
+                    continue
+                other = path.side_exits.get(guard)
+                if other is not None and other not in tried and len(left) > few:
                     chosen = self.arguments.columns().chosen(left)
                     groups.append((other, chosen, left, {*tried, other}))
                     continue
                 known = other is not None or self.cache.trials is None
                 for i in left.tolist():  # on registers functions may differ, and guards with them
                     self._one(i, None if other in tried else other, known=known)
+        self.cache.widest = max(stayed, key=lambda path: stayed[path])
 
-    def _side_exit(self, path: Specialization, guard: int, elements: Any) -> Specialization | None:
-        """Where elements go on that leave a path at a guard; None if there are too many paths."""
-        if guard not in path.side_exits and self.cache.trials is None:  # it is recorded now
-            self.cache.find(self.chain, self._point(int(elements[0])), self.live)
-        return path.side_exits.get(guard)
+    def _sums(self, outputs: int) -> None:
+        """Run the elements, then add them up: in their order, whatever paths they take."""
+        options, arguments = self.options._replace(total=False), self.arguments
+        size = BLOCK * max(1, MOST_AT_ONCE // BLOCK // max(1, outputs))
+        for start in range(0, arguments.count, size):
+            part = arguments.part(start, start + size)
+            run = BatchRun(self.cache, self.chain, part, self.same, self.live, options)
+            self._take(run.result, len(run.out))
+            self.paths |= run.paths
+            self.code = run.code
+            for k in range(0, part.count, BLOCK):
+                self.out += _sum_of_block(run.out[:, k : k + BLOCK])
+
+    def _left(
+        self, path: Specialization, numbers: list[int], failed: Any, elements: Any
+    ) -> Iterator[tuple[int, Any]]:
+        """For each guard of a path that has failed, in order, the elements where it did, in order.
+
+        Args:
+            path: the path that they leave.
+            numbers: the numbers of the guards in the code that was run.
+            failed: for each element 0, or 1 + which of these has failed.
+            elements: which ones these are; None for all.
+        """
+        import numpy
+
+        left = numpy.flatnonzero(failed != 0)
+        guards = numpy.array([-1, *numbers]).take(failed[left])
+        left = left if elements is None else elements[left]
+        if self.cache.trials is None:
+            for guard in {*numpy.flatnonzero(numpy.bincount(guards)).tolist()} - {*path.side_exits}:
+                first = int(left[numpy.argmax(guards == guard)])  # its path is recorded now
+                self.cache.find(self.chain, self._point(first), self.live, path)
+        return _by_guards(guards, left)
+
+    def _answered(self, path: Specialization, guard: int, elements: Any) -> bool:
+        """Whether elements have their answer where they leave a path; they get it."""
+        answer = self._exits(path, merging=False).answers.get(guard)
+        if answer is None:
+            return False
+        self._enter(path.side_exits[guard], len(answer))
+        self._put(path, elements, answer)
+        return True
+
+    def _exits(self, path: Specialization, *, merging: bool = True) -> Exits:
+        """What is known of a path's side exits."""
+        here = path.backend == "native" and self.options.elsewhere is None
+        return exits_of(path, self.chain, merging=merging and here)
 
     def _over(
         self, path: Specialization, columns: BatchColumns, count: int, elements: Any
@@ -305,8 +361,12 @@ class BatchRun:
             uniform = numpy.concatenate([self.same, captured]) if len(captured) else self.same
         shape = Shape(columns.layout + (None,) * len(captured), total)
         elsewhere = self.options.elsewhere if count > BLOCK else None
-        self.code = code = self._code(path, shape) if elsewhere is None else self._sent(path)
-        self._enter(path, code.outputs)
+        exits = self._exits(path)
+        for other in (path, *[path.side_exits[k] for k in exits.answers if k not in exits.guards]):
+            self._enter(other, len(exits.code.outputs))
+        everywhere = elements is None
+        code = self._sent(path) if elsewhere else self._code(path, exits, shape, everywhere)
+        self.code = code
         workers = self.options.workers(count * len(path.program))
         size = BLOCK if total or workers > 1 or elsewhere is not None else count
         starts = range(0, count, size)
@@ -324,25 +384,27 @@ class BatchRun:
             failed = _parallel(lambda k: code(columns, uniform, *block(k)), len(starts), workers)
         else:
             failed = code.run(columns, uniform, map(block, range(len(starts))))
-        places = self._places(path)
         if total:
             with numpy.errstate(all="ignore"):
                 for part in out:
-                    self.out[places] += part
+                    self.out[self._places(path)] += part
         elif not direct:
-            self.out[:, elements] = out
-        return _by_guards(failed, elements) if path.derived(self.chain).guards else iter(())
+            self._put(path, slice(None) if everywhere else elements, out)
+        if not exits.guards:
+            return iter(())
+        together = failed[0] if len(failed) == 1 else numpy.concatenate(failed)
+        return self._left(path, exits.guards, together, elements)
 
-    def _code(self, path: Specialization, shape: Shape) -> Any:
-        """What runs a path over a batch."""
+    def _code(self, path: Specialization, exits: Exits, shape: Shape, everywhere: bool) -> Any:
+        """What runs a path over a batch, or over elements that have left others."""
         if path.backend == "native":
             call = None
-            direct = not (path.program.captured or path.program.guards)
-            if direct and self.owner is not None and path is self.cache.root:
+            direct = not (path.program.captured or exits.guards)
+            if direct and self.owner is not None and everywhere:
                 call = array_call(self.options, path, self.arguments.element)
             key = None if call is None else repr(call.key())
-            name = self.chain, shape, self.options.precise, key
-            return path.batch_code(name, lambda program: self._native(program, shape, call))
+            name = self.chain, shape, self.options.precise, key, exits.merged
+            return path.batch_code(name, lambda _: self._native(exits.code, shape, call))
         program = path.derived(self.chain)
         return LoopedBatch(path.evaluator(self.chain), len(program.outputs), shape)
 
@@ -367,14 +429,10 @@ class BatchRun:
         return found
 
 
-def _by_guards(failed: list[Any], elements: Any) -> Iterator[tuple[int, Any]]:
-    """For each guard that has failed, in order, the elements where it did, in order."""
+def _by_guards(guards: Any, left: Any) -> Iterator[tuple[int, Any]]:
+    """For each guard, in order, the elements that have left there, in order."""
     import numpy
 
-    guards = failed[0] if len(failed) == 1 else numpy.concatenate(failed)
-    left = numpy.flatnonzero(guards != 0)
-    guards = guards[left]
-    left = left if elements is None else elements[left]
     if guards.max(initial=0) < 1 << 15:
         guards = guards.astype(numpy.int16)  # they are sorted in linear time
     order = numpy.argsort(guards, kind="stable")
@@ -382,7 +440,20 @@ def _by_guards(failed: list[Any], elements: Any) -> Iterator[tuple[int, Any]]:
     borders = [0, *(numpy.flatnonzero(guards[1:] != guards[:-1]) + 1).tolist(), len(left)]
     for start, stop in pairwise(borders):
         if stop > start:
-            yield int(guards[start]) - 1, left[start:stop]
+            yield int(guards[start]), left[start:stop]
+
+
+def _sum_of_block(numbers: Any) -> Any:
+    """The sum of each output over a block of elements, as machine code adds them up."""
+    import numpy
+
+    outputs, count = numbers.shape
+    whole = count - count % PARTIALS
+    with numpy.errstate(all="ignore"):
+        rows = numbers[:, :whole].reshape(outputs, whole // PARTIALS, PARTIALS)
+        partial = numpy.add.reduce(rows, axis=1, initial=0.0)
+        partial[:, : count - whole] += numbers[:, whole:]
+        return functools.reduce(numpy.add, partial.T)
 
 
 def _parallel(block: Callable[[int], Any], count: int, workers: int) -> list[Any]:

@@ -61,6 +61,7 @@ class Specialization:
         self.linked = threading.Event()  # once that has been tried
         self.calls = 0
         self.side_exits: dict[int, Specialization] = {}  # by the guard that fails
+        self.exits: dict[Chain, Any] = {}  # what batches know of them
         self.builtin: Any = None
         self._programs: dict[Chain, Code] = {(): program}
         self._evaluators: dict[Any, Any] = {}
@@ -172,6 +173,7 @@ class SpecializationCache:
         self.recorded = 0  # how many calls of a batch were entries on a tape
         self.trials: Trials | None = None  # once there are too many paths
         self.on_full: Callable[[Trials], None] | None = None
+        self.widest: Specialization | None = None  # where most of a batch's elements have stayed
         self.used = 0  # when it was last asked: a number that grows
         self.on_new_path: Callable[[Specialization, Specialization | None, int], None] | None = None
 
@@ -225,6 +227,8 @@ class SpecializationCache:
             program = freeze(self.f, inputs, self.arguments)
             for path in self.specializations:
                 if path.program == program:
+                    if parent is not None and path is not parent:
+                        parent.side_exits[guard] = path
                     return path
             point = [*inputs, *program.live()]
             path = Specialization(program, point, parent, backend=self.backend, fma=self.fma)

@@ -33,10 +33,11 @@ class Vmapped(CompiledFunction):
 
     def __init__(
         self, f: Function, in_axes: Any, reduce: str | None, *, precise: bool, fma: bool,
-        threads: int | None, executor: Any,
+        threads: int | None, executor: Any, backend: str,
     ) -> None:  # fmt: skip
-        backend = choose_backend("auto", "vmap")
-        super().__init__(f, backend="native" if backend == "auto" else backend, fma=fma)
+        chosen = choose_backend(backend, "vmap")
+        super().__init__(f, backend="native" if chosen == "auto" else chosen, fma=fma)
+        self.asked = backend  # another process may have others
         self.in_axes = in_axes
         self.reduce = reduce
         elsewhere = None if executor is None else Workers(executor)
@@ -48,7 +49,7 @@ class Vmapped(CompiledFunction):
     def recipe(self) -> tuple[Any, ...]:
         """What makes another one like it, and of what; an executor does not travel."""
         _, precise, threads, *_ = self.options
-        make = partial(vmap, precise=precise, fma=self.fma, threads=threads)
+        make = partial(vmap, precise=precise, fma=self.fma, threads=threads, backend=self.asked)
         return make, self.f, self.in_axes, self.reduce
 
     def __repr__(self) -> str:
@@ -188,7 +189,7 @@ def assemble(result: Any, outputs: Any, *, total: bool) -> Any:
 
 def vmap(
     f: Function, in_axes: Any = 0, reduce: str | None = None, *, precise: bool = False,
-    fma: bool = False, threads: int | None = None, executor: Any = None,
+    fma: bool = False, threads: int | None = None, executor: Any = None, backend: str = "auto",
 ) -> Vmapped:  # fmt: skip
     """Compile a function of scalars to run over a batch, several elements at a time.
 
@@ -212,14 +213,18 @@ def vmap(
             blocks of so many. The answers are the same bit for bit, whatever the executor and
             its workers (without `fma`; on processors of several kinds: with `precise`). A
             worker gets the recorded program, not the function, and compiles it.
+        backend: "native" for machine code (the extra ``jit``), compiled on the first call;
+            "tape" for a replay by the engine and "source" for Python, one element after the
+            other. "auto" is machine code where llvmlite is installed.
 
     Returns:
         A function of batches. Results are arrays with the batch along the first axis, or
         sums; Values where Values went in. ``ready(timeout=None)`` waits for optimised code.
 
     Raises:
-        ValueError: `reduce` or `threads` is none of the above; from the returned function:
-            batches of different lengths, or nothing that runs along the batch.
+        ImportError: backend "native" without llvmlite.
+        ValueError: `reduce`, `threads` or `backend` is none of the above; from the returned
+            function: batches of different lengths, or nothing that runs along the batch.
         TypeError: an argument has no axis to run along, or f returns different structures;
             `executor` is none.
         RuntimeError: from the returned function: the executor has lost a block, such as with
@@ -238,4 +243,4 @@ def vmap(
         raise ValueError(f"vmap: threads must be None or an int from 1 on, got {threads!r}")
     an_executor("vmap", executor)
     how = {"precise": precise, "fma": bool(fma), "threads": threads, "executor": executor}
-    return Vmapped(f, in_axes, reduce, **how)
+    return Vmapped(f, in_axes, reduce, backend=backend, **how)

@@ -5,6 +5,8 @@ program.py      `Program`: what a user calls, prints and draws
 ir.py           code: instructions and guards on slots, and their grammar
 check.py        whether code keeps the rules of the IR
 freeze.py       what a call has recorded, as code
+choices.py      `max` and `min` in a traced function
+observers.py    whether a function could tell a choice from what Python's `max` returns
 simplify.py     the builder of code: instructions simplified, and only those needed
 formulas.py     whether a user's function of floats is a formula of rows
 expand.py       an operation as simpler ones

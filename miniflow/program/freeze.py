@@ -6,6 +6,7 @@ become instructions; a Value from outside becomes a captured one, a plain number
 
 import gc
 import operator
+import sys
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
@@ -15,8 +16,10 @@ from math import inf, nextafter
 from typing import Any
 
 from miniflow.ops import real
+from miniflow.program.choices import choosing
 from miniflow.program.ir import Code
 from miniflow.program.names import argument_names, function_name, input_names
+from miniflow.program.observers import sees_numbers, tells_apart
 from miniflow.program.places import Origins, watched
 from miniflow.program.randomness import Watch, refusal
 from miniflow.program.simplify import Builder
@@ -65,19 +68,35 @@ def freeze(f: Callable[..., Any], numbers: list[float], arguments: Any) -> Code:
     with table.hold():
         attempts = 3 if threading.active_count() > 1 else 1  # another thread may have drawn them
         for _ in range(attempts):
-            code, sources = _cut_out(table, f, numbers, arguments)
+            code, sources = _with_choices_or_guards(table, f, numbers, arguments)
             if not sources:
                 return code
     raise refusal(code.name, sources)
 
 
-def _cut_out(
+def _with_choices_or_guards(
     table: Table, f: Callable[..., Any], numbers: list[float], arguments: Any
+) -> tuple[Code, list[str]]:
+    """One call as code, with choices where those do, and what random numbers were drawn from."""
+    notes = Trace(choosing=sys.gettrace() is None)
+    try:
+        found = _cut_out(table, notes, f, numbers, arguments)
+    except Exception:
+        if not notes.choices:
+            raise
+        notes.sees_objects = True
+    if tells_apart(notes):
+        found = _cut_out(table, Trace(), f, numbers, arguments)
+    return found
+
+
+def _cut_out(
+    table: Table, notes: Trace, f: Callable[..., Any], numbers: list[float], arguments: Any
 ) -> tuple[Code, list[str]]:
     """One call as code, off the tape; and what random numbers were drawn from meanwhile."""
     start, opened = table.count, table.opened
     watch = Watch(f, arguments)
-    code = _recorded(table, f, numbers, arguments)
+    code = _recorded(table, notes, f, numbers, arguments)
     sources = watch.drawn()
     for op in table.others.copy().values():  # an operation may stay in the program
         op.forget()
@@ -91,9 +110,10 @@ def _cut_out(
     return code, sources
 
 
-def _recorded(table: Table, f: Callable[..., Any], numbers: list[float], arguments: Any) -> Code:
+def _recorded(
+    table: Table, notes: Trace, f: Callable[..., Any], numbers: list[float], arguments: Any
+) -> Code:
     """Record the call, and freeze it while its entries are there."""
-    notes = Trace()
     hidden = hide_running() if pausable else []
     outer, muted = table.trace, table.muted
     table.trace, table.muted = None, 0
@@ -107,8 +127,9 @@ def _recorded(table: Table, f: Callable[..., Any], numbers: list[float], argumen
         recorded = Recorded(table, notes, inputs)
         table.trace = notes
         with _uncollected():
-            with watched(table, notes, names):
+            with choosing(), watched(table, notes, names):
                 out = f(*args, **kwargs)
+                notes.choosing = False  # what runs now is no part of it
             table.trace = None
             return recorded.code(function_name(f), parameters, arguments, out, names)
     finally:
@@ -143,6 +164,9 @@ class Recorded:
         """The code that computes `out`; `names` has some entries'."""
         values, result = flatten_numbers(out)
         check_result(name, result)
+        if self.notes.plain:
+            results = [y._entry for y in values if y.__class__ is Value]
+            self.notes.sees_types |= sees_numbers(self.table, self.notes, self.start, results)
         outputs = [_output(name, y) for y in values]
         ints = {k: y for k, y in enumerate(values) if type(y) is int}
         self._emit([x for x in (*outputs, *self._compared()) if x.__class__ is Value])

@@ -1,5 +1,6 @@
 """Where entries of the tape come from: lines of the user's code, variables, sweeps, scopes."""
 
+import contextlib
 import os
 import sys
 from bisect import bisect_right
@@ -83,6 +84,7 @@ def watched(table: Table, notes: Trace, names: dict[int, str]) -> Iterator[None]
         names: names of entries; those that it has already stay.
     """
     inputs = set(names)
+    unseeing = _libraries()[0], contextlib.__file__  # code to which all Values are alike
 
     def line(frame: FrameType) -> None:
         notes.note(table.count, (frame.f_code.co_filename, frame.f_lineno))
@@ -106,6 +108,8 @@ def watched(table: Table, notes: Trace, names: dict[int, str]) -> Iterator[None]
         return inside
 
     def enter(frame: FrameType, event: str, _: Any) -> Any:
+        if notes.choosing and not frame.f_code.co_filename.startswith(unseeing):
+            notes.called[id(frame.f_code)] = frame.f_code, frame.f_globals
         return inside if _is_users(frame) else None
 
     if sys.gettrace() is not None:
@@ -117,6 +121,8 @@ def watched(table: Table, notes: Trace, names: dict[int, str]) -> Iterator[None]
     finally:
         if sys.gettrace() is enter:
             sys.settrace(None)
+        else:  # it has seen to that itself, and to nothing since then
+            notes.sees_objects = True
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from miniflow import ops
 from miniflow.ops import OTHER, Op, real, stop_gradient
-from miniflow.tape import methods, refusals
+from miniflow.tape import methods, notes, refusals
 from miniflow.tape.operands import comparable, just, operand
 from miniflow.tape.reading import Readable
 from miniflow.tape.replaying import Replaying
@@ -325,7 +325,7 @@ class Value(Number):
     def __le__(self, other: Any) -> Any: return compare(le, self, other)
     def __gt__(self, other: Any) -> Any: return compare(gt, self, other)
     def __ge__(self, other: Any) -> Any: return compare(ge, self, other)
-    def __hash__(self) -> int: return object.__hash__(self)
+    def __hash__(self) -> int: return notes.key(self) if self._tape.trace else object.__hash__(self)
     def __bool__(self) -> bool: return bool(compare(ne, self, 0.0))
     # fmt: on
 

@@ -46,6 +46,8 @@ def tangents(
             parts = _arriving(table, n, found)
             if parts:
                 found[n] = _together(parts)
+    if table.trace is not None:
+        table.trace.carried(found)
     return [_let_in(*found[n], 0.0) if n in found else 0.0 for n in outputs]
 
 

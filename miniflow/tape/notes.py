@@ -1,10 +1,20 @@
 """What a trace notes beside the entries: branches taken, and where entries come from."""
 
 from collections.abc import Callable
+from itertools import pairwise
+from operator import eq, ne
+from types import CodeType
 from typing import Any
 
 from miniflow.ops import Op, recorded, stop_gradient
 from miniflow.tape.muting import hide_running, pausable, show_again
+
+
+def key(v: Any) -> int:
+    """What dicts and sets know a Value by, while its thread traces a function."""
+    trace = v._tape.trace
+    trace.sees_objects |= v._entry in trace.choices
+    return object.__hash__(v)
 
 
 class Trace:
@@ -16,11 +26,28 @@ class Trace:
         starts, origins: numbers of entries, and what those from there on come from: a place
             in a source file, or the number of the entry that they are the reverse of.
         adjoints: entries, each followed by the one whose adjoint it is.
+        choosing: whether `max` and `min` are choices rather than comparisons.
+        choices: for the entry of each such choice those that it is one of.
+        plain: for those that can be plain numbers instead float, or int.
+        called: the code that ran meanwhile, with its globals, by its id.
+        scanned: how many of the notes have been looked through for sweeps.
+        sees_objects: whether something depends on which object a choice is.
+        sees_types: the same of its type, which tells a Value from a plain number.
+        tangents: whether there are tangents of choices: their adjoints are added in another order.
     """
 
-    __slots__ = ("adjoints", "guards", "origins", "starts")
+    __slots__ = (
+        "adjoints", "called", "choices", "choosing", "guards", "origins", "plain", "scanned",
+        "sees_objects", "sees_types", "starts", "tangents",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, *, choosing: bool = False) -> None:
+        self.choosing = choosing
+        self.choices: dict[int, list[int]] = {}
+        self.plain: dict[int, type] = {}
+        self.called: dict[int, tuple[CodeType, dict[str, Any]]] = {}
+        self.scanned = 0
+        self.sees_objects = self.sees_types = self.tangents = False
         self.guards: list[tuple[Callable[[Any, Any], bool], Any, Any, bool, int, Any]] = []
         self.starts: list[int] = []
         self.origins: list[Any] = []
@@ -41,6 +68,30 @@ class Trace:
         """What entries come from at present."""
         return self.origins[-1] if self.origins else None
 
+    def chosen(self, y: Any, xs: tuple[Any, Any]) -> None:
+        """Value `y` is one of two Values or plain numbers."""
+        self.choices[y._entry] = [x._entry for x in xs if recorded(x)]
+        plain = {type(x) for x in xs if not recorded(x)}
+        if plain:
+            self.plain[y._entry] = plain.pop()
+
+    def carried(self, entries: Any) -> None:
+        """Tangents of these entries have been recorded."""
+        self.tangents |= not self.choices.keys().isdisjoint(entries)
+
+    def asked(self, table: Any, sources: list[list[int]]) -> None:
+        """Gradients by entries are asked for: by a choice they are those by what it is."""
+        if not self.choices:
+            return
+        by_choice = any(n in self.choices for entries in sources for n in entries)
+        self.sees_objects |= self.tangents or by_choice
+        # what an earlier sweep has passed on to the arguments of a choice is theirs, or nobody's
+        starts, origins = self.starts[self.scanned :], self.origins[self.scanned :]
+        for origin, (start, stop) in zip(origins, pairwise(starts), strict=False):
+            if origin in self.choices:
+                self.choices.update({n: [*table.operands(n)] for n in range(start, stop)})
+        self.scanned = max(0, len(self.starts) - 1)
+
     def muted(self, table: Any, op: Op, operands: list[Any], y: float) -> Any:
         """A constant in no_grad(), with what leads to it: a program computes it at each call."""
         hidden = hide_running() if pausable else []
@@ -58,6 +109,9 @@ class Trace:
         answer: bool,
     ) -> None:  # fmt: skip
         """A comparison of a Value with another one, or with a plain number."""
+        if self.choices and holds in (eq, ne) and (recorded(b) or b != b):
+            # containers do not compare an object with itself
+            self.sees_objects |= any(x._entry in self.choices for x in (a, b) if recorded(x))
         # another thread's leaf gets an entry here
         left, right = [+x if recorded(x) and x._tape is not table else x for x in (a, b)]
         right = right if recorded(b) else number

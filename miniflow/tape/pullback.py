@@ -31,6 +31,8 @@ def pullback(
     with table.hold():
         entries = [y._entry for y in targets]
         wanted = [[x._entry] if x._tape is table else table.entries_of(x) for x in sources]
+        if table.trace is not None:
+            table.trace.asked(table, wanted)
         if not (recorded or which or table.sweeping or _has_constant(table, wanted)):
             return plain_gradients(table, entries, cotangents, wanted)
         table.refuse_stale(entries)

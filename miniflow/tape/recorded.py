@@ -460,12 +460,17 @@ class RecordedSweep:
             if self.arrived[n - floor] != NONE and self.follow[n - floor]:
                 if trace is not None:
                     trace.note(table.count, n)
+                    trace.sees_objects |= any(map(self.has_arrived, trace.choices.get(n, ())))
                     if self.arrived[n - floor] != NO_ENTRY:
                         trace.adjoints += self.arrived[n - floor], n
                 if ARITY[table.operation[n]]:
                     self.pull(n)
         if trace is not None:
             trace.note(table.count, origin)
+
+    def has_arrived(self, n: int) -> bool:
+        """Whether an adjoint has arrived at an entry."""
+        return n >= self.floor and self.arrived[n - self.floor] != NONE
 
     def pull(self, n: int) -> None:
         """Pass the adjoint of an entry on to its operands."""
@@ -542,7 +547,7 @@ class RecordedSweep:
 
     def adjoint(self, n: int) -> Any:
         """The adjoint of an entry, after the sweep: a Value, or a plain number."""
-        if n < self.floor or self.arrived[n - self.floor] == NONE:
+        if not self.has_arrived(n):
             return 0.0
         ready(self.table)
         self.place[ADJOINT] = self.arrived[n - self.floor]
@@ -553,7 +558,7 @@ class RecordedSweep:
 
     def reached(self, n: int) -> Any:
         """Whether an adjoint has arrived at an entry, 1 or 0; a Value where that can change."""
-        if n < self.floor or self.arrived[n - self.floor] == NONE:
+        if not self.has_arrived(n):
             return 0.0
         gate = self.gate[n - self.floor]
         return 1.0 if gate == ALWAYS else ops.where(self.table.handle(gate), 1.0, 0.0)

@@ -306,3 +306,35 @@ print(BatchOptions(False, False, None).workers(1 << 40), BatchOptions(False, Fal
         pytest.skip("this platform binds no process to a processor")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["1", "3"]
+
+
+# --- backends -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reduce", [None, "sum", "mean"])
+def test_every_backend_has_the_same_answers(reduce):
+    xs, ys = scattered(700, 2)
+    f = lambda x, y: m.sqrt(x) / y if x < y else max(x, 0) * y + summand(x, y)  # noqa: E731
+    expected = vmap(f, reduce=reduce, precise=True)(xs, ys)
+    slopes = vmap(grad(f), reduce=reduce, precise=True)(xs, ys)
+    for backend in ("auto", "native", "tape", "source"):
+        how = {"reduce": reduce, "precise": True, "backend": backend}
+        g = vmap(f, **how)
+        assert g.ready()
+        for _ in range(3):
+            assert_alike(g(xs, ys), expected)
+        assert_alike(vmap(grad(f), **how)(xs, ys), slopes)
+        y = vmap(lambda x, w: f(x, w), (0, None), **how)(xs, Value(0.5))
+        assert np.size(y) == (1 if reduce else 700)
+
+
+def test_refused_backends():
+    for wrong in ("x", "", "Native", None, 1):
+        with pytest.raises(ValueError, match="vmap: backend must be one of auto, native"):
+            vmap(abs, backend=wrong)
+
+
+def test_without_llvmlite_the_native_backend_is_refused(no_llvmlite):
+    with pytest.raises(ImportError, match=r"vmap: backend 'native' needs llvmlite"):
+        vmap(abs, backend="native")
+    assert_alike(vmap(abs, backend="tape")(np.array([-1.0])), [1.0])

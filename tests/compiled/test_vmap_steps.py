@@ -1,9 +1,10 @@
 """Steps of a training with `vmap`: what one step leaves behind is nothing."""
 
+import functools
 import gc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import pytest
 
 import miniflow.math as m
 from miniflow import engine, nn, optim, vmap
@@ -11,8 +12,19 @@ from miniflow.compiled.sums import SumOp
 from miniflow.tape.core import here
 
 
-@pytest.fixture
-def step():
+def on_a_tape_of_its_own(test):
+    """The test on another thread, whose tape has nothing of other tests."""
+
+    @functools.wraps(test)
+    def alone():
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(lambda: test(made_step())).result()
+
+    del alone.__wrapped__  # it takes no fixture
+    return alone
+
+
+def made_step():
     """A step whose loss goes the short way, of a network whose parts have names."""
     network = nn.MLP(2, [4, 1], seed=1)
     optimiser = optim.Adam(network.parameters(), lr=1e-3)
@@ -35,6 +47,7 @@ def step():
     return call
 
 
+@on_a_tape_of_its_own
 def test_entries_and_operations_of_steps_do_not_pile_up(step):
     table = here.table
     assert table.names  # of the network's parts
@@ -48,6 +61,7 @@ def test_entries_and_operations_of_steps_do_not_pile_up(step):
     assert all(b - a <= 2 * 17 for a, b in zip(before, after, strict=True))  # 17 operands
 
 
+@on_a_tape_of_its_own
 def test_what_a_step_made_needs_no_search_for_garbage(step):
     def entries():
         here.table.compact()
@@ -65,6 +79,7 @@ def test_what_a_step_made_needs_no_search_for_garbage(step):
         gc.enable()
 
 
+@on_a_tape_of_its_own
 def test_names_that_begin_after_an_entry_keep_it(step):
     table = here.table
     step()
