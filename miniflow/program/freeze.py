@@ -230,8 +230,8 @@ class Recorded:
                 called.setdefault(node, text)
         adjoints = iter(self.notes.adjoints)
         for adjoint, n in zip(adjoints, adjoints, strict=True):
-            name, node = called.get(self._known(n)), self._known(adjoint)
-            if name is not None and node >= 0:
+            name = called.get(self._known(n))
+            if name is not None and (node := self._known(adjoint)) >= 0:
                 called.setdefault(node, f"d_{name}")
         return called | {node: v.label for node, v in self.builder.captured.items() if v.label}
 

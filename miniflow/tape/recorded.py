@@ -449,7 +449,7 @@ class RecordedSweep:
     def run(self) -> None:
         """The chain rule: each entry passes adjoint x partial on to its operands."""
         table, floor, trace = self.table, self.floor, self.trace
-        origin = trace.origin if trace is not None else None
+        origin, choices = (trace.origin, trace.choices) if trace is not None else (None, {})
         n = self.top
         while n > floor:
             n -= 1
@@ -460,7 +460,7 @@ class RecordedSweep:
             if self.arrived[n - floor] != NONE and self.follow[n - floor]:
                 if trace is not None:
                     trace.note(table.count, n)
-                    trace.sees_objects |= any(map(self.has_arrived, trace.choices.get(n, ())))
+                    trace.sees_objects |= n in choices and any(map(self.has_arrived, choices[n]))
                     if self.arrived[n - floor] != NO_ENTRY:
                         trace.adjoints += self.arrived[n - floor], n
                 if ARITY[table.operation[n]]:
