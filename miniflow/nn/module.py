@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 from miniflow import ops
 from miniflow.nn.saved import content, read
 from miniflow.tape.core import Value, current
-from miniflow.tape.quick import zero_gradients
+from miniflow.tape.quick import Bundle
 from miniflow.tape.reading import located
 from miniflow.tape.storage import is_leaf
 from miniflow.util.files import write
@@ -85,7 +85,7 @@ class Module(Trained, InNotebook):
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to 0."""
-        zero_gradients(tuple(self.parameters()))
+        Bundle(self.parameters()).zero_gradients()
 
     def modules(self) -> list["Module"]:
         """The module itself and all that it holds, each once, in the order of the parameters."""

@@ -6,6 +6,7 @@ from typing import Any
 from miniflow.ops import real
 from miniflow.optim.optimizer import Optimizer, put
 from miniflow.optim.options import Option, count, positive
+from miniflow.tape.quick import Bundle
 from miniflow.util.words import shown
 
 
@@ -82,8 +83,8 @@ class LBFGS(Optimizer):
             from scipy.optimize import minimize
         except ImportError:
             raise ImportError("LBFGS needs SciPy: pip install 'miniflow[optim]'") from None
-        parameters = tuple(self.parameters)
-        start = [real(p.data, "a parameter's data") for p in parameters]
+        parameters = self._bundled()
+        start = [real(p.data, "a parameter's data") for p in parameters.values]
         run = _Run(parameters, closure, -1.0 if self.maximize else 1.0)
         options = {
             "maxiter": self.max_iter, "maxcor": self.history_size,
@@ -106,9 +107,7 @@ class LBFGS(Optimizer):
 class _Run:
     """One step: the loss and its gradient at whatever numbers SciPy asks for."""
 
-    def __init__(
-        self, parameters: tuple[Any, ...], closure: Callable[[], Any], sign: float
-    ) -> None:
+    def __init__(self, parameters: Bundle, closure: Callable[[], Any], sign: float) -> None:
         self.parameters = parameters
         self.closure = closure
         self.sign = sign
@@ -127,5 +126,5 @@ class _Run:
         height = self.sign * real(getattr(loss, "data", loss), "what the closure returns")
         if height < self.lowest:
             self.lowest, self.best = height, found
-        slopes = [real(p.grad, "a parameter's grad") for p in self.parameters]
+        slopes = [real(p.grad, "a parameter's grad") for p in self.parameters.values]
         return height, self.sign * numpy.array(slopes)

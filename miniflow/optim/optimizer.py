@@ -5,7 +5,7 @@ then assigns them, so that an error leaves parameters and memory as they were.
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from inspect import signature
 from operator import is_
 from typing import Any, NamedTuple, Protocol
@@ -14,7 +14,7 @@ from miniflow.ops import real
 from miniflow.optim.clipping import clipped_by_norm, clipped_by_value
 from miniflow.optim.columns import Columns, MoveRule, made_columns
 from miniflow.optim.options import Check, Option, positive, rate, yes_or_no
-from miniflow.tape.quick import numbers_and_gradients, set_numbers, zero_gradients
+from miniflow.tape.quick import Bundle
 from miniflow.util.notebook import InNotebook
 from miniflow.util.words import shown
 
@@ -103,6 +103,7 @@ class Optimizer(InNotebook):
             for name, x in zip(LIMITS, (clip_norm, clip_value), strict=True)
         )
         self.parameters: list[Parameter] = []
+        self._bundle: tuple[Any, Any] = None, None  # of that list
         self.param_groups: list[dict[str, Any]] = []
         self._defaults = self._checked(given)
         self._memory: list[dict[str, Any]] = []  # of each group, by name: an array
@@ -208,7 +209,7 @@ class Optimizer(InNotebook):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Set the gradient of every parameter to 0; it is a number, so None means the same."""
-        zero_gradients(self.parameters)
+        self._bundled().zero_gradients()
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Move every parameter once, along its gradient.
@@ -220,13 +221,22 @@ class Optimizer(InNotebook):
         import numpy
 
         loss = None if closure is None else closure()
-        parameters = self.parameters
-        found = numbers_and_gradients(parameters)
+        bundle, parameters = self._bundled(), self.parameters
+        found = bundle.numbers_and_gradients()
         if found is None:  # not all are Values of this thread
             numbers = array("d", [real(p.data, "a parameter's data") for p in parameters])
             found = numbers, array("d", [real(p.grad, "a parameter's grad") for p in parameters])
-        put(parameters, self.moved(*map(numpy.frombuffer, found)))
+        put(bundle, self.moved(*map(numpy.frombuffer, found)))
         return loss
+
+    def _bundled(self) -> Bundle:
+        """The parameters, to be read and set all at once."""
+        found: Bundle
+        found, listed = self._bundle
+        if listed is not self.parameters or len(found.values) != len(listed):
+            found = Bundle(self.parameters)
+            self._bundle = found, self.parameters
+        return found
 
     def moved(self, numbers: Any, slopes: Any) -> Any:
         """The new numbers, from arrays of the numbers and the gradients, which stay as they are.
@@ -341,12 +351,12 @@ class Optimizer(InNotebook):
             group | {"params": list(group["params"])} for group in self.param_groups
         ]
         found._memory = list(self._memory)  # a step makes new ones
-        found._settled = {}
+        found._settled, found._bundle = {}, (None, None)
         return found
 
     def __getstate__(self) -> dict[str, Any]:
         """What pickles take: all but the rules, which are made anew."""
-        return vars(self) | {"_settled": {}}
+        return vars(self) | {"_settled": {}, "_bundle": (None, None)}
 
 
 def sorted_out(group: dict[str, Any]) -> tuple[dict[str, float], dict[str, Any]]:
@@ -374,19 +384,19 @@ def _for_json(x: Any) -> Any:
     return x if type(x) in (bool, int, float) else float(x)
 
 
-def put(parameters: Sequence[Any], numbers: Any) -> None:
+def put(parameters: Bundle, numbers: Any) -> None:
     """Give parameters new numbers (a list or an array): all, or none if there is an error."""
     import numpy
 
     found = array("d", numpy.asarray(numbers, dtype=float).tobytes())
-    if len(found) == len(parameters) and set_numbers(parameters, found):
+    if len(found) == len(parameters.values) and parameters.set_numbers(found):
         return
-    before = [p.data for p in parameters]
+    before = [p.data for p in parameters.values]
     try:
-        for p, number in zip(parameters, found, strict=True):
+        for p, number in zip(parameters.values, found, strict=True):
             p.data = number
     except BaseException:
-        for p, number in zip(parameters, before, strict=True):
+        for p, number in zip(parameters.values, before, strict=True):
             if p.data is not number:
                 p.data = number
         raise

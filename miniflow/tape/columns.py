@@ -329,6 +329,9 @@ def slots_of(numbers: Any) -> Any:
     return numbers
 
 
+entries_of = slots_of
+
+
 def add_adjoints(table: Any) -> None:
     """Add the adjoints of the leaves that a sweep has reached to their gradients, all at once."""
     leaves, n = [], table.chain
@@ -481,7 +484,7 @@ def commit(
         table.pool, table.pooled, table.scopes = pool, pooled, scopes
         table.names, table.places = names, starts
         table.changed, table.checked, table.fresh = changed, checked, -1
-        table.count, table.version = kept, version + 1
+        table.count, table.version, table.moves = kept, version + 1, table.moves + 1
         deque(moves, 0)
     finally:
         if collecting:

@@ -172,4 +172,5 @@ cdef inline bint commit(
     table.noted = noted
     table.count = kept
     table.version += 1
+    table.moves += 1
     return True

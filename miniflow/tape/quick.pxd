@@ -3,7 +3,7 @@
 cimport cython
 from cpython.array cimport array
 
-from miniflow.tape.core cimport CONSTANT, Table, Value, current
+from miniflow.tape.core cimport CONSTANT, LEAF, Table, Value, current
 
 
 @cython.locals(table=Table, leaves=list, muted=Py_ssize_t, slopes=list)
@@ -35,19 +35,34 @@ cdef class Stretch:
 
 @cython.locals(table=Table, single=bint, entries=list, found=list)
 cpdef object short_gradient(object target, object sources)
-@cython.locals(table=Table, found="array", numbers="double *", k=Py_ssize_t, v=Value)
-cpdef object numbers_of(object values)
-@cython.locals(
-    table=Table, found="array", slopes="array", numbers="double *", gradients="double *",
-    k=Py_ssize_t, v=Value,
-)
-cpdef object numbers_and_gradients(object values)
-@cython.locals(table=Table, found="double *", k=Py_ssize_t, v=Value)
-cpdef bint set_numbers(object values, array numbers) except -1
-@cython.locals(table=Table, v=Value)
-cpdef zero_gradients(object values)
-@cython.locals(v=Value)
-cdef inline bint is_own(Table table, object x)
+
+
+@cython.final
+cdef class Bundle:
+    cdef readonly tuple values
+    cdef Table _table
+    cdef Py_ssize_t _moves
+    cdef array _entries
+    cdef bint _leaves
+
+    @cython.locals(v=Value, n=Py_ssize_t)
+    cdef bint _is_of(self, Table table) except -1
+    @cython.locals(
+        table=Table, found="array", numbers="double *", entries="int *", k=Py_ssize_t,
+    )
+    cpdef object numbers(self)
+    @cython.locals(
+        table=Table, found="array", slopes="array", numbers="double *", gradients="double *",
+        entries="int *", k=Py_ssize_t, n=Py_ssize_t, count=Py_ssize_t, leaf=bint,
+    )
+    cpdef object numbers_and_gradients(self)
+    @cython.locals(table=Table, found="double *", k=Py_ssize_t, v=Value)
+    cpdef bint set_numbers(self, array numbers) except -1
+    @cython.locals(table=Table, entries="int *", k=Py_ssize_t, n=Py_ssize_t)
+    cpdef zero_gradients(self)
+
+
+cpdef object numbers_of(tuple values)
 cdef bint _is_open(Table table)
 cdef bint _all(xs, kind)
 
@@ -56,3 +71,7 @@ cdef bint _all(xs, kind)
 
 cdef inline double *slots_of(array numbers):
     return numbers.data.as_doubles
+
+
+cdef inline int *entries_of(array numbers):
+    return numbers.data.as_ints

@@ -4,7 +4,7 @@ What a `Tape` does at its ends is here, too. Python and Cython read the same fil
 """
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from miniflow.ops import constant
@@ -17,7 +17,7 @@ else:
     from miniflow.tape.columns import cython
 
 if not cython.compiled:
-    from miniflow.tape.columns import CONSTANT, slots_of
+    from miniflow.tape.columns import CONSTANT, LEAF, entries_of, slots_of
 
 Short = tuple[Any, Any, Any]
 
@@ -244,75 +244,104 @@ def short_gradient(target: Any, sources: Any) -> Any:
     return found[0] if single else found
 
 
-# --- many Values at once: None or False, and nothing done, if one is not of this thread --
+# --- many Values at once --------------------------------------------------------
 
 
-def numbers_of(values: Sequence[Any]) -> Any:
-    """The numbers of Values, as an array; None if not all are Values of here, or in a trace."""
-    table = current()
-    if table.trace is not None:
-        return None
-    found = array("d", bytes(8 * len(values)))
-    numbers = slots_of(found)
-    for k, x in enumerate(values):
-        if not is_own(table, x):
-            return None
-        v = x
-        numbers[k] = table.value[v._entry]
-    return found
+class Bundle:
+    """Values that are read and set all at once, quickly where all are of this thread.
 
+    Where their entries are is found out when they have moved.
+    """
 
-def numbers_and_gradients(values: Sequence[Any]) -> Any:
-    """The same, and their gradients, as two arrays."""
-    table = current()
-    if table.trace is not None:
-        return None
-    found, slopes = array("d", bytes(8 * len(values))), array("d", bytes(8 * len(values)))
-    numbers, gradients = slots_of(found), slots_of(slopes)
-    for k, x in enumerate(values):
-        if not is_own(table, x):
-            return None
-        v = x
-        numbers[k] = table.value[v._entry]
-        gradients[k] = table.gradient(v)
-    return found, slopes
+    def __init__(self, values: Iterable[Any]) -> None:
+        self.values = tuple(values)
+        self._table: Table | None = None
+        self._moves = -1  # how often its entries had moved
+        self._entries = array("i")
+        self._leaves = True  # whether all are some
 
-
-def set_numbers(values: Sequence[Any], numbers: "array[float]") -> bool:
-    """Put numbers in the place of those of leaves of here; whether all are some."""
-    table = current()
-    if table.trace is not None:
-        return False
-    for x in values:
-        if not is_own(table, x):
+    def _is_of(self, table: Table) -> bool:
+        """Whether all are Values of a table, which is not traced; the caller holds it."""
+        if table.trace is not None:
             return False
-        v = x
-        if table.arity[table.operation[v._entry]]:
-            return False
-    found = slots_of(numbers)
-    for k, x in enumerate(values):
-        v = x
-        table.set_data(v, found[k])
-    return True
+        if table is not self._table or table.moves != self._moves:
+            entries = []
+            for x in self.values:
+                if type(x) is not Value:
+                    return False
+                v = x
+                if v._tape is not table:
+                    return False
+                entries.append(v._entry)
+            self._leaves = True
+            for n in entries:
+                if table.arity[table.operation[n]]:
+                    self._leaves = False
+            self._table, self._moves, self._entries = table, table.moves, array("i", entries)
+        return True
 
+    def numbers(self) -> Any:
+        """Their numbers, as an array; None if not all are Values of here, or in a trace."""
+        table = current()
+        with table.hold():
+            if not self._is_of(table):
+                return None
+            found = array("d", bytes(8 * len(self.values)))
+            numbers, entries = slots_of(found), entries_of(self._entries)
+            for k in range(len(self.values)):
+                numbers[k] = table.value[entries[k]]
+            return found
 
-def zero_gradients(values: Sequence[Any]) -> None:
-    """Set the gradients of whatever has some to 0."""
-    table = current()
-    for x in values:
-        if table.trace is None and is_own(table, x):
-            v = x
-            table.set_gradient(v, 0.0)
-        else:
+    def numbers_and_gradients(self) -> Any:
+        """The same, and their gradients, as two arrays."""
+        table = current()
+        with table.hold():
+            if not self._is_of(table):
+                return None
+            count = len(self.values)
+            found, slopes = array("d", bytes(8 * count)), array("d", bytes(8 * count))
+            numbers, gradients = slots_of(found), slots_of(slopes)
+            entries = entries_of(self._entries)
+            for k in range(count):
+                n = entries[k]
+                numbers[k] = table.value[n]
+                leaf = table.operation[n] == LEAF
+                gradients[k] = table.grads[n] if leaf else table.adjoint[n]
+            return found, slopes
+
+    def set_numbers(self, numbers: "array[float]") -> bool:
+        """Put numbers in the place of theirs; whether all are leaves of here."""
+        table = current()
+        with table.hold():
+            if not self._is_of(table) or not self._leaves:
+                return False
+            found = slots_of(numbers)
+            for k, x in enumerate(self.values):
+                v = x
+                table.set_data(v, found[k])
+            return True
+
+    def zero_gradients(self) -> None:
+        """Set the gradients of whatever has some to 0."""
+        table = current()
+        with table.hold():
+            if self._is_of(table):
+                entries = entries_of(self._entries)
+                for k in range(len(self.values)):
+                    n = entries[k]
+                    if table.operation[n] == LEAF:
+                        table.grads[n] = 0.0
+                    else:
+                        table.adjoint[n] = 0.0
+                table.version += 1
+                return
+        for x in self.values:
             x.grad = 0.0
 
 
-def is_own(table: Table, x: Any) -> bool:
-    """Whether something is a Value of a table."""
-    if type(x) is not Value:
-        return False
-    v = x
-    return v._tape is table
+def numbers_of(values: tuple[Any, ...]) -> Any:
+    """The numbers of Values, as an array; None if not all are Values of here, or in a trace."""
+    return Bundle(values).numbers()
 
 
 def _is_open(table: Table) -> bool:

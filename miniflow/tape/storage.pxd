@@ -64,7 +64,7 @@ cdef class Storage:
     cdef Py_ssize_t reserved  # of the pool
     cdef double *spare  # see `spare_column`; so many numbers:
     cdef Py_ssize_t spared
-    cdef public Py_ssize_t opened, version
+    cdef public Py_ssize_t opened, version, moves
     cdef public dict labels, homes, others, names, places
     cdef public tuple open_names
     cdef public object trace, swept, watch

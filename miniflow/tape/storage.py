@@ -49,10 +49,10 @@ class Storage:
 
     __slots__ = (
         "adjoint", "arity", "capacity", "chain", "changed", "changes", "checked", "count", "dirty",
-        "due", "floor", "flow", "fresh", "grads",
-        "held", "homes", "labels", "left", "mark", "mixed", "muted", "names", "noted", "open_names",
-        "opened", "operation", "others", "owner", "pending", "places", "pool", "pooled", "right",
-        "scopes", "sweeping", "swept", "thread", "trace", "value", "version", "watch",
+        "due", "floor", "flow", "fresh", "grads", "held", "homes", "labels", "left", "mark",
+        "mixed", "moves", "muted", "names", "noted", "open_names", "opened", "operation", "others",
+        "owner", "pending", "places", "pool", "pooled", "right", "scopes", "sweeping", "swept",
+        "thread", "trace", "value", "version", "watch",
     )  # fmt: skip
     operation: list[int]
     left: list[int]
@@ -95,6 +95,7 @@ class Storage:
         self.fresh = -1  # an entry that was found to be what leaves make of it
         self.changes = 0  # of data, so far
         self.version = 0  # counts all changes but appended entries
+        self.moves = 0  # counts compactions
         resize(self, SMALLEST)
 
     def __dealloc__(self) -> None:

@@ -15,7 +15,7 @@ from miniflow.program.freeze import freeze
 from miniflow.program.structures import flatten_numbers
 from miniflow.tape.core import Value
 from miniflow.tape.pullback import pullback
-from miniflow.tape.quick import numbers_of
+from miniflow.tape.quick import Bundle
 from miniflow.tape.storage import plain
 from miniflow.train.metrics import Metric
 from miniflow.train.objectives import Objective
@@ -43,6 +43,7 @@ class Network:
         first = list(moved)
         all_of_them = {id(v): v for v in (*first, *parameters())}
         self.parameters = tuple(all_of_them.values())
+        self.bundle = Bundle(self.parameters)
         self.moved = len(first)
         for v in self.parameters:
             if type(v) is not Value:
@@ -53,12 +54,12 @@ class Network:
         """The parameters' numbers, as a new array."""
         import numpy
 
-        found = numbers_of(self.parameters)
+        found = self.bundle.numbers()
         return numpy.array([v.data for v in self.parameters] if found is None else found)
 
     def put(self, numbers: Any) -> None:
         """Put numbers into the model."""
-        put(self.parameters, numbers)
+        put(self.bundle, numbers)
 
     def replayed(self, f: Callable[..., Any], p: Any, args: tuple[Any, ...]) -> tuple[Any, Any]:
         """The outputs of f, which calls the model, with p in the place of the parameters.

@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import pickle
+from array import array
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miniflow import Value, nn, no_grad, optim
-from miniflow.tape.quick import numbers_and_gradients, zero_gradients
+from miniflow.tape.core import here
+from miniflow.tape.quick import Bundle
 from support.optimizers import OPTIONS, combinations
 
 NUMBER = st.floats(-100, 100)
@@ -341,13 +343,53 @@ def test_gradients_of_many_are_those_of_each(data):
     for v in data.draw(st.lists(st.sampled_from([*everybody, computed]))):
         v.grad = data.draw(st.floats())
     before = {id(v): v.grad for v in (*everybody, computed)}
-    numbers, slopes = numbers_and_gradients(tuple(chosen))
+    bundle = Bundle(chosen)
+    numbers, slopes = bundle.numbers_and_gradients()
     assert repr(slopes.tolist()) == repr([before[id(v)] for v in chosen])
     assert numbers.tolist() == [v.data for v in chosen]
-    zero_gradients(tuple(chosen))
+    bundle.zero_gradients()
     for v in (*everybody, computed):
         expected = 0.0 if any(v is x for x in chosen) else before[id(v)]
         assert repr(v.grad) == repr(expected)
     (everybody[0] * 3.0).backward()
     kept = 0.0 if any(everybody[0] is x for x in chosen) else before[id(everybody[0])]
     assert repr(everybody[0].grad) == repr(kept + 3.0)
+
+
+def test_another_list_of_parameters_is_taken_up():
+    first, second = [Value(1.0), Value(2.0)], [Value(3.0), Value(4.0)]
+    optimiser = optim.SGD(first, lr=1.0)
+    for values in (first, second):
+        optimiser.parameters = values
+        for v in values:
+            v.grad = 0.5
+        optimiser.step()
+        optimiser.zero_grad()
+        assert [v.grad for v in values] == [0.0, 0.0]
+    assert [v.data for v in (*first, *second)] == [0.5, 1.5, 2.5, 3.5]
+
+
+def test_parameters_are_found_again_once_their_entries_have_moved():
+    garbage = [Value(float(k)) for k in range(1000)]
+    values = [Value(1.0), Value(2.0)]
+    bundle = Bundle(values)
+    assert bundle.numbers().tolist() == [1.0, 2.0]
+    garbage.clear()
+    here.table.compact()
+    others = [Value(9.0), Value(8.0)]
+    values[0].grad = 5.0
+    assert [x.tolist() for x in bundle.numbers_and_gradients()] == [[1.0, 2.0], [5.0, 0.0]]
+    assert bundle.set_numbers(array("d", [-1.0, -2.0]))
+    bundle.zero_gradients()
+    assert [v.data for v in (*values, *others)] == [-1.0, -2.0, 9.0, 8.0]
+    assert values[0].grad == 0.0
+
+
+def test_values_that_are_not_of_here_are_left_to_others():
+    value, computed = Value(1.0), Value(2.0) * 1.0
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(Bundle([value]).numbers).result() is None
+        assert pool.submit(Bundle([value]).set_numbers, array("d", [3.0])).result() is False
+    assert not Bundle([value, computed]).set_numbers(array("d", [3.0, 4.0]))
+    assert Bundle([value, 1.0]).numbers() is None
+    assert (value.data, computed.data) == (1.0, 2.0)
