@@ -6,6 +6,7 @@ import functools
 import gc
 import os
 import re
+import signal
 import sys
 import threading
 
@@ -50,6 +51,16 @@ def leave_alone():
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
     return processors.workers(config.args)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def ctrl_c():
+    """Ctrl-C comes as ever, also where the shell has told its background jobs to ignore it."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -14,13 +14,16 @@ cdef list _slopes(Table table, list leaves, Value out)
 cdef object _plain_constant(Table table, object x)
 @cython.locals(found=list)
 cpdef object layout_of(tuple args)
-@cython.locals(table=Table, first=Value, single=bint)
+@cython.locals(
+    table=Table, first=Value, numbers=list, inner=Py_ssize_t, k=Py_ssize_t, derivative=Shortcut,
+)
 cpdef object short_eager(object f, tuple args, object finish)
+cdef bint _gather(object x, list found, int levels) except -1
 @cython.locals(floor=Py_ssize_t, v=Value)
 cpdef bint used_outside(Table table, Value first, object results) except -1
 cdef object _recordable(Table table, object x)
 @cython.locals(v=Value)
-cdef object _its_number(object x)
+cdef object _with_plain_numbers(object x)
 cdef bint _has_values(tuple args)
 cdef bint _of_numbers(object xs)
 cdef class Shortcut:

@@ -20,6 +20,7 @@ if not cython.compiled:
     from miniflow.tape.columns import CONSTANT, LEAF, entries_of, slots_of
 
 Short = tuple[Any, Any, Any]
+FEW_LEVELS = 8  # levels of lists in a result that goes the short way
 
 
 def short_call(
@@ -131,16 +132,32 @@ def short_eager(f: Callable[..., Any], args: tuple[Any, ...], finish: Callable[.
     if pausable or table.muted or table.trace is not None:
         return NotImplemented
     first = table.constant(0.0)  # its entry comes before those of the call
-    out = f(*[_recordable(table, x) for x in args])
-    kind = type(out)
-    single = kind is float or kind is Value
-    if not single and not ((kind is list or kind is tuple) and _of_numbers(out)):
+    inner = -1  # the argument that a derivative makes leaves of by itself
+    if isinstance(f, Shortcut):
+        derivative = f
+        if type(derivative._position) is int:
+            inner = derivative._position
+    out = f(*[x if k == inner else _recordable(table, x) for k, x in enumerate(args)])
+    numbers: list[Any] = []
+    if not _gather(out, numbers, FEW_LEVELS):
         return finish(out, first, _has_values(args))
-    if kind is float or _has_values(args):
+    if _has_values(args) or used_outside(table, first, numbers):
         return out
-    if single:
-        return out if used_outside(table, first, [out]) else table.value_of(out._entry)
-    return out if used_outside(table, first, out) else kind([_its_number(x) for x in out])
+    return _with_plain_numbers(out)
+
+
+def _gather(x: Any, found: list[Any], levels: int) -> bool:
+    """Append the numbers in lists and tuples of them; whether there is nothing else."""
+    kind = type(x)
+    if kind is float or kind is Value:
+        found.append(x)
+        return True
+    if (kind is not list and kind is not tuple) or levels == 0:
+        return False
+    for part in x:  # noqa: SIM110 - in C there is no generator
+        if not _gather(part, found, levels - 1):
+            return False
+    return True
 
 
 def used_outside(table: Table, first: Value, results: Any) -> bool:
@@ -157,12 +174,13 @@ def used_outside(table: Table, first: Value, results: Any) -> bool:
     return False
 
 
-def _its_number(x: Any) -> Any:
-    """The number of a Value of this thread."""
-    if type(x) is Value:
+def _with_plain_numbers(x: Any) -> Any:
+    """Numbers, in lists and tuples: those of Values of this thread instead of these."""
+    kind = type(x)
+    if kind is Value:
         v = x
         return v._tape.value_of(v._entry)
-    return x
+    return x if kind is float else kind([_with_plain_numbers(part) for part in x])
 
 
 def _recordable(table: Table, x: Any) -> Any:

@@ -70,11 +70,39 @@ def test_lists_and_tuples(compiled):
             assert bits(g(xs, 2.0)) == bits([eager(stairs, x) * 2.0, 1.0])
 
 
+def deep(x, levels):
+    """A number in so many lists."""
+    return x if levels == 0 else [deep(x, levels - 1)]
+
+
+@pytest.mark.parametrize("levels", [0, 1, 7, 8, 9, 20])
+def test_lists_in_lists_as_deep_as_one_likes(compiled, levels):
+    g = compiled(lambda xs: (stairs(xs[0]), deep(xs[1], levels), [1.5, (stairs(xs[0]),)]))
+    for x in POINTS * 3:
+        y = eager(stairs, x)
+        assert bits(g([x, 2.5])) == bits((y, deep(2.5, levels), [1.5, (y,)]))
+
+
+def test_the_value_and_the_gradient_by_a_list(compiled):
+    f = value_and_grad(lambda xs, w: sum(stairs(x) * w for x in xs))
+    g = compiled(f)
+    for x in POINTS * 3:
+        assert bits(g([x, 1.0, 2.5 * x], 2.0)) == bits(f([x, 1.0, 2.5 * x], 2.0))
+    w, numbers = Value(2.0), [Value(1.5), 2.5]
+    for inner in (f, g):
+        value, slopes = inner(numbers, w)
+        (value + slopes[1]).backward()
+        assert slopes[0].data == f([1.5, 2.5], 2.0)[1][0]
+    assert w.grad == 2 * (eager(stairs, 1.5) + eager(stairs, 2.5) + 0.5 * f([1.5, 2.5], 2.0)[1][1])
+
+
 SHAPES = {
     "alone": lambda y, w: w,
     "list": lambda y, w: [y, w],
     "dict": lambda y, w: {"y": y, "w": w},
     "nested": lambda y, w: (y, {"w": [w]}),
+    "lists in lists": lambda y, w: (y, [y, (y, [w])]),
+    "deep": lambda y, w: [y, deep(w, 12)],
 }
 
 
