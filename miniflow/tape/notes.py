@@ -17,6 +17,12 @@ def key(v: Any) -> int:
     return object.__hash__(v)
 
 
+def show_kind(trace: Any) -> None:
+    """A Value does what a plain number does otherwise: its words, an index, an attribute."""
+    if trace is not None:
+        trace.sees_types = True
+
+
 class Trace:
     """The notes of one trace.
 

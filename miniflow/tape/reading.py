@@ -18,6 +18,7 @@ from miniflow.ops import BY_CODE, OTHER, Op, real
 from miniflow.tape import methods, refusals
 from miniflow.tape.compaction import Compaction
 from miniflow.tape.muting import pausable, running
+from miniflow.tape.notes import show_kind
 from miniflow.tape.storage import Handle, plain
 from miniflow.util.notebook import notebook_html
 
@@ -229,33 +230,38 @@ class Readable(Handle):
         return methods.bound(self, name)
 
     def __float__(self) -> float:
+        show_kind(self._tape.trace)
         raise refusals.lost("float", self._tape)
 
     def __int__(self) -> int:
+        show_kind(self._tape.trace)
         raise refusals.lost("int", self._tape)
 
     def __index__(self) -> int:
+        show_kind(self._tape.trace)
         raise refusals.lost("an index", self._tape)
 
     def __complex__(self) -> complex:
+        show_kind(self._tape.trace)
         raise refusals.lost("complex", self._tape)
 
     # fmt: off
-    def __matmul__(self, other: Any) -> Any: return refusals.no_operator("@", other)
-    def __rmatmul__(self, other: Any) -> Any: return refusals.no_operator("@", other)
-    def __xor__(self, other: Any) -> Any: return refusals.no_operator("^", other)
-    def __rxor__(self, other: Any) -> Any: return refusals.no_operator("^", other)
-    def __and__(self, other: Any) -> Any: return refusals.no_operator("&", other)
-    def __rand__(self, other: Any) -> Any: return refusals.no_operator("&", other)
-    def __or__(self, other: Any) -> Any: return refusals.no_operator("|", other)
-    def __ror__(self, other: Any) -> Any: return refusals.no_operator("|", other)
-    def __invert__(self) -> Any: return refusals.no_operator("~", 0)
+    def __matmul__(self, other: Any) -> Any: return refusals.no_operator(self, "@", other)
+    def __rmatmul__(self, other: Any) -> Any: return refusals.no_operator(self, "@", other)
+    def __xor__(self, other: Any) -> Any: return refusals.no_operator(self, "^", other)
+    def __rxor__(self, other: Any) -> Any: return refusals.no_operator(self, "^", other)
+    def __and__(self, other: Any) -> Any: return refusals.no_operator(self, "&", other)
+    def __rand__(self, other: Any) -> Any: return refusals.no_operator(self, "&", other)
+    def __or__(self, other: Any) -> Any: return refusals.no_operator(self, "|", other)
+    def __ror__(self, other: Any) -> Any: return refusals.no_operator(self, "|", other)
+    def __invert__(self) -> Any: return refusals.no_operator(self, "~", 0)
     # fmt: on
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *ops.TABLE, *methods.ALIASES]
 
     def __format__(self, spec: str) -> str:
+        show_kind(self._tape.trace)
         return format(self.data, spec) if spec else repr(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -266,6 +272,7 @@ class Readable(Handle):
         return restored, (type(self), self.data, op.name), (None, {"label": self.label})
 
     def __repr__(self) -> str:
+        show_kind(self._tape.trace)
         label = f", label={self.label!r}" if self.label else ""
         return f"Value(data={plain(self)!r}, grad={self._tape.gradient(self)!r}{label})"
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from miniflow import ops
+from miniflow.tape.notes import show_kind
 from miniflow.util.habits import VALUE, advice
 from miniflow.util.words import shown
 
@@ -108,12 +109,13 @@ def modulus() -> TypeError:
     return TypeError("pow: a modulus is for ints; of a Value take (x ** y) % modulus")
 
 
-def no_operator(sign: str, other: Any) -> Any:
+def no_operator(v: Any, sign: str, other: Any) -> Any:
     """An operator that numbers do not have; NotImplemented where another type may know it.
 
     Raises:
         TypeError: the other operand is a number, too.
     """
+    show_kind(v._tape.trace)
     if isinstance(other, (int, float)) or ops.recorded(other):
         raise TypeError(f"Value has no operator {sign}: {OTHER_OPERATORS[sign]}")
     return NotImplemented

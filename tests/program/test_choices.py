@@ -363,3 +363,33 @@ def test_a_trace_in_a_trace(own):
 def test_random_functions_answer_as_eagerly(batch, seed):
     text, wrong = of_seed(seed, batch=batch and seed % 8 == 0)
     assert wrong == [], text
+
+
+def _or_seven(f):
+    """A function that takes an error of the type of a Value for an answer."""
+
+    def attempt(x):
+        try:
+            return f(max(x, 2)) * x
+        except (TypeError, AttributeError):
+            return 7.0 * x
+
+    return attempt
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        *[lambda y: len(str(y)), lambda y: len(f"{y}"), lambda y: len(repr([y]))],
+        *[math.sqrt, range(9).__getitem__, lambda y: len(range(y)), lambda y: int(y) + 1.0],
+        *[lambda y: complex(y).real, lambda y: y & 3, lambda y: ~y, lambda y: y.real],
+        *[lambda y: math.sqrt(y + 1), lambda y: y.bit_length()],
+    ],
+)
+@pytest.mark.parametrize("x", [0.5, 3.0])
+def test_what_a_plain_number_does_otherwise_is_seen_though_its_error_is_caught(f, x):
+    attempt = _or_seven(f)
+    expected, leaf = Value(x), Value(x)
+    (y := attempt(expected)).backward()
+    (found := jit(attempt)(leaf)).backward()
+    assert bits((found.data, leaf.grad)) == bits((y.data, expected.grad))
