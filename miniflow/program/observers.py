@@ -16,7 +16,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import pairwise
-from types import CodeType
+from types import CodeType, FrameType
 
 from miniflow import ops
 from miniflow.ops import OTHER, Op
@@ -27,8 +27,21 @@ from miniflow.tape.notes import Trace
 OF_OBJECTS = {"id", "is_", "is_not", "__hash__", "inputs", "label", "op", "_prev", "_op"}
 OF_TYPES = {"type", "isinstance", "issubclass", "hasattr", "getattr", "callable", "__class__"}
 ASK = (id, operator.is_, operator.is_not)  # by any name
+ASK_TYPES = (type, isinstance, issubclass, hasattr, getattr, callable)
 IS, MATCH = dis.opmap["IS_OP"], dis.opmap["MATCH_CLASS"]
 SINGLETONS = (None, True, False, ...)  # a number is none of them
+
+
+def meet(notes: Trace, frame: FrameType) -> None:
+    """Note the code of a function that is called, and whether it is handed what asks."""
+    code = frame.f_code
+    if id(code) in notes.called:
+        return
+    notes.called[id(code)] = code, frame.f_globals
+    if code.co_freevars or code.co_argcount or code.co_kwonlyargcount:
+        given = [*map(id, frame.f_locals.values())]
+        notes.sees_objects |= any(id(x) in given for x in ASK)
+        notes.sees_types |= any(id(x) in given for x in ASK_TYPES)
 
 
 def tells_apart(notes: Trace) -> bool:
@@ -37,10 +50,11 @@ def tells_apart(notes: Trace) -> bool:
         return False
     if notes.sees_objects or (notes.plain and notes.sees_types):
         return True
+    ask = (*ASK, *ASK_TYPES) if notes.plain else ASK
     return any(
         _sees(code, objects=True)
         or (notes.plain and _sees(code, objects=False))
-        or any(known.get(name) is x for name in code.co_names for x in ASK)
+        or any(known.get(name) is x for name in code.co_names for x in ask)
         for code, known in notes.called.values()
     )
 

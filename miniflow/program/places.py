@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from miniflow.program.ir import Place
+from miniflow.program.observers import meet
 from miniflow.tape.core import Table, Value
 from miniflow.tape.notes import Trace
 from miniflow.tape.reading import scopes_at
@@ -109,7 +110,7 @@ def watched(table: Table, notes: Trace, names: dict[int, str]) -> Iterator[None]
 
     def enter(frame: FrameType, event: str, _: Any) -> Any:
         if notes.choosing and not frame.f_code.co_filename.startswith(unseeing):
-            notes.called[id(frame.f_code)] = frame.f_code, frame.f_globals
+            meet(notes, frame)
         return inside if _is_users(frame) else None
 
     if sys.gettrace() is not None:

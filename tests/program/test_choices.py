@@ -393,3 +393,30 @@ def test_what_a_plain_number_does_otherwise_is_seen_though_its_error_is_caught(f
     (y := attempt(expected)).backward()
     (found := jit(attempt)(leaf)).backward()
     assert bits((found.data, leaf.grad)) == bits((y.data, expected.grad))
+
+
+kind_of, whether_of = type, isinstance
+
+
+def test_what_asks_for_an_object_or_its_type_is_seen_by_any_name():
+    one, other = id, isinstance
+
+    def by_closure(x, y):
+        return x * (2.0 if one(max(x, y)) == one(x) else 3.0)
+
+    def by_default(x, y, same=operator.is_):
+        return x * (2.0 if same(max(x, y), x) else 3.0)
+
+    def type_by_closure(x, y):
+        return x * (2.0 if other(max(x, 1.0), float) else 3.0)
+
+    def type_by_global(x, y):
+        return x * (2.0 if kind_of(max(x, 1.0)) is float else 3.0)
+
+    def type_by_default(x, y, whether=whether_of):
+        return x * (2.0 if whether(max(x, 1.0), float) else 3.0)
+
+    for f in (by_closure, by_default, type_by_closure, type_by_global, type_by_default):
+        for xs in ((2.0, 1.0), (0.5, 0.75), (1.0, 2.0), (2.0, 1.0)):
+            expected = f(*map(Value, xs))
+            assert jit(f)(*xs) == expected.data, (f.__name__, xs)
