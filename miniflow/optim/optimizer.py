@@ -103,7 +103,7 @@ class Optimizer(InNotebook):
             for name, x in zip(LIMITS, (clip_norm, clip_value), strict=True)
         )
         self.parameters: list[Parameter] = []
-        self._bundle: tuple[Any, Any] = None, None  # of that list
+        self._bundle: Bundle | None = None
         self.param_groups: list[dict[str, Any]] = []
         self._defaults = self._checked(given)
         self._memory: list[dict[str, Any]] = []  # of each group, by name: an array
@@ -231,11 +231,9 @@ class Optimizer(InNotebook):
 
     def _bundled(self) -> Bundle:
         """The parameters, to be read and set all at once."""
-        found: Bundle
-        found, listed = self._bundle
-        if listed is not self.parameters or len(found.values) != len(listed):
-            found = Bundle(self.parameters)
-            self._bundle = found, self.parameters
+        found = self._bundle
+        if found is None or not found.holds(self.parameters):
+            found = self._bundle = Bundle(self.parameters)
         return found
 
     def moved(self, numbers: Any, slopes: Any) -> Any:
@@ -351,12 +349,12 @@ class Optimizer(InNotebook):
             group | {"params": list(group["params"])} for group in self.param_groups
         ]
         found._memory = list(self._memory)  # a step makes new ones
-        found._settled, found._bundle = {}, (None, None)
+        found._settled, found._bundle = {}, None
         return found
 
     def __getstate__(self) -> dict[str, Any]:
         """What pickles take: all but the rules, which are made anew."""
-        return vars(self) | {"_settled": {}, "_bundle": (None, None)}
+        return vars(self) | {"_settled": {}, "_bundle": None}
 
 
 def sorted_out(group: dict[str, Any]) -> tuple[dict[str, float], dict[str, Any]]:

@@ -48,6 +48,8 @@ cdef class Bundle:
     cdef array _entries
     cdef bint _leaves
 
+    @cython.locals(k=Py_ssize_t)
+    cpdef bint holds(self, list values) except -1
     @cython.locals(v=Value, n=Py_ssize_t)
     cdef bint _is_of(self, Table table) except -1
     @cython.locals(

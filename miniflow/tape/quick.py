@@ -278,6 +278,15 @@ class Bundle:
         self._entries = array("i")
         self._leaves = True  # whether all are some
 
+    def holds(self, values: list[Any]) -> bool:
+        """Whether these are the same objects, in the same order."""
+        if len(values) != len(self.values):
+            return False
+        for k, x in enumerate(values):  # noqa: SIM110 - in C there is no generator
+            if x is not self.values[k]:
+                return False
+        return True
+
     def _is_of(self, table: Table) -> bool:
         """Whether all are Values of a table, which is not traced; the caller holds it."""
         if table.trace is not None:

@@ -83,6 +83,19 @@ def test_gradients_of_an_entry_are_the_eager_ones(x, y):
         assert bits(grad(g, argnums=(0, 1))(x, y)) == bits(grad(smooth, argnums=(0, 1))(x, y))
 
 
+@given(st.floats(0.25, 4), st.floats(0.25, 4))
+def test_a_step_among_others_is_its_whole_derivative(x, y):
+    """The adjoint times that, rounded once; an eager sweep rounds on the way."""
+    for backend in BACKENDS:
+        g = COMPILED.setdefault((smooth, backend), jit(smooth, backend=backend))
+        a, b = Value(x), Value(y)
+        m.exp(-g(a, b)).backward()
+        outer = grad(lambda z: m.exp(-z))(float(smooth(x, y)))
+        assert bits([a.grad, b.grad]) == bits([outer * slope for slope in slopes(smooth, x, y)])
+        eager = grad(lambda a, b: m.exp(-smooth(a, b)), argnums=(0, 1))(x, y)
+        assert [a.grad, b.grad] == pytest.approx([*eager], rel=1e-12, abs=1e-300)
+
+
 @given(randoms(longest=10, wild=False), st.booleans())
 def test_gradients_of_random_programs_through_an_entry(program_and_points, native_):
     """Those of the program that the function becomes, to the last bit."""

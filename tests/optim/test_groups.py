@@ -360,13 +360,17 @@ def test_another_list_of_parameters_is_taken_up():
     first, second = [Value(1.0), Value(2.0)], [Value(3.0), Value(4.0)]
     optimiser = optim.SGD(first, lr=1.0)
     for values in (first, second):
-        optimiser.parameters = values
+        optimiser.parameters = list(values)
         for v in values:
             v.grad = 0.5
         optimiser.step()
         optimiser.zero_grad()
         assert [v.grad for v in values] == [0.0, 0.0]
     assert [v.data for v in (*first, *second)] == [0.5, 1.5, 2.5, 3.5]
+    optimiser.parameters[0] = first[0]
+    first[0].grad, second[0].grad = 0.25, 8.0
+    optimiser.step()
+    assert [v.data for v in (*first, *second)] == [0.25, 1.5, 2.5, 3.5]
 
 
 def test_parameters_are_found_again_once_their_entries_have_moved():
