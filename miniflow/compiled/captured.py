@@ -5,7 +5,6 @@ from typing import Any
 
 from miniflow.program.ir import Code
 from miniflow.tape.core import Value, here
-from miniflow.tape.quick import numbers_of
 
 
 class CapturedNumbers:
@@ -48,7 +47,7 @@ def captured_numbers(program: Code, live: CapturedNumbers | None) -> Sequence[fl
     """The numbers of a program's captured Values: those of now, unless others are `live`."""
     if live is not None:
         return live.of(program)
-    found: Any = numbers_of(program.captured)
+    found: Any = program.bundle.numbers()
     return [_now(v) for v in program.captured] if found is None else found
 
 

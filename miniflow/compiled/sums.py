@@ -23,7 +23,6 @@ from miniflow.program.schedule import Shape
 from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf
 from miniflow.tape.core import Value, here
 from miniflow.tape.pullback import pullback
-from miniflow.tape.quick import Bundle
 
 
 class SumOp(EntryOp):
@@ -121,7 +120,6 @@ class QuickSum:
         assert cache.root is not None  # it has been run
         self.cache, self.path, self.options = cache, cache.root, options
         self.captured = self.path.program.captured
-        self.bundle = Bundle(self.captured)
         self.layout = arguments.columns().layout
         self.axis = axes_for(options.in_axes, 1)[0]  # of the first argument
         self.call = array_call(options, self.path, arguments.element)
@@ -174,7 +172,7 @@ class QuickSum:
         table = here.table
         if table.silent or {*map(type, args)} != {numpy.ndarray}:
             return None
-        numbers: Any = self.bundle.numbers()
+        numbers: Any = self.path.program.bundle.numbers()
         if numbers is None:  # a trace, or another thread's Values
             return None
         found = self.function(*args, numpy.frombuffer(numbers))

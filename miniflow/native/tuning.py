@@ -8,7 +8,9 @@ import random
 import time
 from array import array
 from collections.abc import Callable, Iterator
+from functools import cached_property, partial
 from itertools import accumulate
+from typing import Any
 
 from miniflow.native.batch import Batch
 from miniflow.native.emitter import ModuleText
@@ -58,34 +60,35 @@ class Tuning:
 
     def is_faster(self, library: Library, other: Library) -> bool:
         """Whether one arrangement's code is faster than the other's, both in memory."""
-        calls = [self._call(x) for x in (library, other)]
+        calls = [partial(LOOP(x["batch"]), *self._arguments[0]) for x in (library, other)]
         times = [[_time_of(call) for call in calls] for _ in range(TURNS)]
         new, old = map(min, zip(*times, strict=True))
         return bool(new < BETTER * old)
 
-    def _call(self, library: Library) -> Callable[[], None]:
-        """A call of the loop, on numbers made up."""
-        total = sum(self._sizes.values())
+    @cached_property
+    def _arguments(self) -> tuple[list[int], Any]:
+        """What the loop is called with, made up once for all calls; and the memory behind it."""
+        memory = array("d", bytes(8 * (sum(self._sizes.values()) + 8)))
+        begin = memory.buffer_info()[0]
+        start = begin + -begin % 64
+        ends = accumulate(self._sizes.values(), initial=start // 8)
+        at = {name: 8 * k for name, k in zip(self._sizes, ends, strict=False)}
         source = random.Random(0)  # not the numbers of the user's own generator
-        memory = array("d", [source.uniform(0.5, 1.5) for _ in range(total + 8)])
-        start = memory.buffer_info()[0]
-        start += -start % 64
-        ends = accumulate(self._sizes.values(), initial=0)
-        at = {name: start + 8 * k for name, k in zip(self._sizes, ends, strict=False)}
+        inputs = range((start - begin) // 8, (at["out"] - begin) // 8)
+        memory[inputs.start : inputs.stop] = array("d", [source.uniform(0.5, 1.5) for _ in inputs])
         columns = array("q", [at["columns"] + 8 * ELEMENTS * k for k in range(self._columns)])
         strides = array("q", [8] * self._columns)
         outputs = array("q", [at["out"] + 8 * ELEMENTS * k for k in range(self._outputs)])
-        out = outputs.buffer_info()[0] if self._outputs else at["out"]
-        aligned = at["scratch"] + -at["scratch"] % 64
-        loop = LOOP(library["batch"])
-
-        def call(kept: object = (memory, columns, strides, outputs)) -> None:
-            loop(
-                columns.buffer_info()[0], strides.buffer_info()[0], at["uniform"], ELEMENTS, out,
-                at["failed"], aligned,
-            )  # fmt: skip
-
-        return call
+        found = [
+            columns.buffer_info()[0],
+            strides.buffer_info()[0],
+            at["uniform"],
+            ELEMENTS,
+            outputs.buffer_info()[0] if self._outputs else at["out"],
+            at["failed"],
+            at["scratch"] + -at["scratch"] % 64,
+        ]
+        return found, (memory, columns, strides, outputs)
 
 
 def _time_of(call: Callable[[], None]) -> float:

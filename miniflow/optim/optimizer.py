@@ -222,11 +222,11 @@ class Optimizer(InNotebook):
 
         loss = None if closure is None else closure()
         bundle, parameters = self._bundled(), self.parameters
-        found = bundle.numbers_and_gradients()
-        if found is None:  # not all are Values of this thread
+        numbers, slopes = bundle.numbers(), bundle.gradients()
+        if numbers is None or slopes is None:  # not all are Values of this thread
             numbers = array("d", [real(p.data, "a parameter's data") for p in parameters])
-            found = numbers, array("d", [real(p.grad, "a parameter's grad") for p in parameters])
-        put(bundle, self.moved(*map(numpy.frombuffer, found)))
+            slopes = array("d", [real(p.grad, "a parameter's grad") for p in parameters])
+        put(bundle, self.moved(numpy.frombuffer(numbers), numpy.frombuffer(slopes)))
         return loss
 
     def _bundled(self) -> Bundle:

@@ -41,6 +41,7 @@ from typing import Any, NamedTuple, TypeVar
 from miniflow.operation import Op
 from miniflow.program.structures import count_numbers, treedef_key, unflatten_numbers
 from miniflow.tape.core import Value
+from miniflow.tape.quick import Bundle
 from miniflow.tape.storage import plain
 
 RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -215,6 +216,11 @@ class Code:
         """For each instruction what it comes from, where that is known."""
         found = self.finder
         return tuple(found() if callable(found) else found)
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        """The captured Values, whose numbers are read together."""
+        return Bundle(self.captured)
 
     @cached_property
     def inputs(self) -> int:

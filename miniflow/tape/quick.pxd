@@ -57,17 +57,15 @@ cdef class Bundle:
     )
     cpdef object numbers(self)
     @cython.locals(
-        table=Table, found="array", slopes="array", numbers="double *", gradients="double *",
-        entries="int *", k=Py_ssize_t, n=Py_ssize_t, count=Py_ssize_t, leaf=bint,
+        table=Table, found="array", numbers="double *", entries="int *", k=Py_ssize_t, n=Py_ssize_t,
     )
-    cpdef object numbers_and_gradients(self)
+    cpdef object gradients(self)
     @cython.locals(table=Table, found="double *", k=Py_ssize_t, v=Value)
     cpdef bint set_numbers(self, array numbers) except -1
     @cython.locals(table=Table, entries="int *", k=Py_ssize_t, n=Py_ssize_t)
     cpdef zero_gradients(self)
 
 
-cpdef object numbers_of(tuple values)
 cdef bint _is_open(Table table)
 cdef bint _all(xs, kind)
 

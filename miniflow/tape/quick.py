@@ -319,22 +319,18 @@ class Bundle:
                 numbers[k] = table.value[entries[k]]
             return found
 
-    def numbers_and_gradients(self) -> Any:
-        """The same, and their gradients, as two arrays."""
+    def gradients(self) -> Any:
+        """The same of their gradients."""
         table = current()
         with table.hold():
             if not self._is_of(table):
                 return None
-            count = len(self.values)
-            found, slopes = array("d", bytes(8 * count)), array("d", bytes(8 * count))
-            numbers, gradients = slots_of(found), slots_of(slopes)
-            entries = entries_of(self._entries)
-            for k in range(count):
+            found = array("d", bytes(8 * len(self.values)))
+            numbers, entries = slots_of(found), entries_of(self._entries)
+            for k in range(len(self.values)):
                 n = entries[k]
-                numbers[k] = table.value[n]
-                leaf = table.operation[n] == LEAF
-                gradients[k] = table.grads[n] if leaf else table.adjoint[n]
-            return found, slopes
+                numbers[k] = table.grads[n] if table.operation[n] == LEAF else table.adjoint[n]
+            return found
 
     def set_numbers(self, numbers: "array[float]") -> bool:
         """Put numbers in the place of theirs; whether all are leaves of here."""
@@ -364,11 +360,6 @@ class Bundle:
                 return
         for x in self.values:
             x.grad = 0.0
-
-
-def numbers_of(values: tuple[Any, ...]) -> Any:
-    """The numbers of Values, as an array; None if not all are Values of here, or in a trace."""
-    return Bundle(values).numbers()
 
 
 def _is_open(table: Table) -> bool:

@@ -344,7 +344,7 @@ def test_gradients_of_many_are_those_of_each(data):
         v.grad = data.draw(st.floats())
     before = {id(v): v.grad for v in (*everybody, computed)}
     bundle = Bundle(chosen)
-    numbers, slopes = bundle.numbers_and_gradients()
+    numbers, slopes = bundle.numbers(), bundle.gradients()
     assert repr(slopes.tolist()) == repr([before[id(v)] for v in chosen])
     assert numbers.tolist() == [v.data for v in chosen]
     bundle.zero_gradients()
@@ -382,7 +382,7 @@ def test_parameters_are_found_again_once_their_entries_have_moved():
     here.table.compact()
     others = [Value(9.0), Value(8.0)]
     values[0].grad = 5.0
-    assert [x.tolist() for x in bundle.numbers_and_gradients()] == [[1.0, 2.0], [5.0, 0.0]]
+    assert [x.tolist() for x in (bundle.numbers(), bundle.gradients())] == [[1.0, 2.0], [5.0, 0.0]]
     assert bundle.set_numbers(array("d", [-1.0, -2.0]))
     bundle.zero_gradients()
     assert [v.data for v in (*values, *others)] == [-1.0, -2.0, 9.0, 8.0]
