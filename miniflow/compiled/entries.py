@@ -11,6 +11,8 @@ from miniflow.ops import OTHER, Op
 from miniflow.tape.core import Value, here
 from miniflow.tape.storage import plain
 
+FLOATS_ALONE = {float}
+
 
 def call_specialized(cache: SpecializationCache, numbers: list[Any]) -> Any:
     """A function's result at the numbers and Values of its arguments."""
@@ -19,14 +21,15 @@ def call_specialized(cache: SpecializationCache, numbers: list[Any]) -> Any:
         trials.wait -= 1
         return cache.eager(numbers)
     start = perf_counter()
-    inputs = [jit_number(x) for x in numbers]
+    kinds = {*map(type, numbers)}
+    inputs = numbers if kinds == FLOATS_ALONE else [jit_number(x) for x in numbers]
     found = cache.find((), inputs)
     if found is None:
         return _eager(cache, numbers, start)
     path, _, outputs = found
     path.count_replay()
     captured = path.program.captured
-    if captured or any(x.__class__ is Value for x in numbers):
+    if captured or Value in kinds:
         outputs = record_outputs(cache, (), path, [*numbers, *captured], captured, outputs)
     if trials is not None:
         trials.hit(perf_counter() - start)

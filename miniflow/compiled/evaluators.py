@@ -8,6 +8,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from miniflow.program.ir import RELATIONS, Code
@@ -19,6 +20,7 @@ from miniflow.util.words import caller_level
 
 PATIENCE = 3  # calls of a program that are replayed before it is worth compiling
 LARGEST = 300_000  # operands of instructions; beyond, "auto" replays
+OPERANDS_OF = attrgetter("operands")
 BACKENDS = ("auto", "native", "source", "tape")
 
 
@@ -28,10 +30,7 @@ def choose_backend(backend: str, what: str) -> str:
         raise ValueError(f"{what}: backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
     if backend in ("source", "tape"):
         return backend
-    from miniflow.native.machine import available
-
-    if available():
-        _import_compiler()
+    if has_compiler():
         return backend
     if backend == "native":
         raise ImportError(f"{what}: backend 'native' needs llvmlite: pip install 'miniflow[jit]'")
@@ -51,7 +50,7 @@ def _warn_once() -> None:
 
 def is_too_large(program: Code) -> bool:
     """Whether compiling a program would take too long."""
-    return sum(max(1, len(step.operands)) for step in program.instructions) > LARGEST
+    return sum(map(len, map(OPERANDS_OF, program.instructions))) > LARGEST
 
 
 class PythonSource:
@@ -135,16 +134,20 @@ class Evaluator:
         return ScalarFunction(self.program, fma=self.fma)
 
 
-def _import_compiler() -> None:
-    """Import what the background compiler needs, which takes a while, before any call does.
+def has_compiler() -> bool:
+    """Whether programs can be compiled; if so all that it takes is imported, before any call.
 
     And not in the background: of two threads that import, pytest breaks one (CPython 106905).
     """
-    from miniflow.native import batch_function, builtin, tiers  # noqa: F401
+    from miniflow.native.machine import available
+
+    if available():
+        from miniflow.native import batch_function, builtin, tiers  # noqa: F401
+    return available()
 
 
 def in_background(job: Callable[[], None]) -> None:
-    """Queue a job for the background compiler."""
+    """Queue a job for the background compiler; nothing is imported there: see `has_compiler`."""
     from miniflow.native import tiers
 
     tiers.worker.put(job)

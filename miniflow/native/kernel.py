@@ -6,7 +6,7 @@ holds some inputs or outputs; what later pieces need goes through the base ``%wo
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import NamedTuple
 
 from miniflow.native.emitter import Emitter, Imports, ModuleText, Target
@@ -14,7 +14,7 @@ from miniflow.native.layout import Location
 from miniflow.native.rows import CONDITIONS, FOLDS, ROWS, Fold, knows
 from miniflow.native.vector_math import FUNCTIONS
 from miniflow.ops import Op
-from miniflow.program.ir import Code, Guard, Instruction, Step
+from miniflow.program.ir import Code, Guard, Instruction, Step, with_slots
 
 STRETCH = 200  # instructions in one basic block
 MOST_AT_HAND = 64  # operands of one instruction; more are kept in memory
@@ -33,17 +33,31 @@ class Access(NamedTuple):
     where: Callable[[int], Location] | None = None  # an input is, if it has one place in memory
 
 
-def _cut(program: Code, lanes: int) -> list[list[Step]]:
+class Excerpt(NamedTuple):
+    """Steps one after another, and the numbers of the first instruction and guard among them."""
+
+    steps: list[Instruction | Guard]
+    slot: int
+    guard: int
+
+    def with_slots(self) -> Iterator[Step]:
+        """Each with its number."""
+        return with_slots(self.steps, self.slot, self.guard)
+
+
+def _cut(program: Code, lanes: int) -> list[Excerpt]:
     """The steps of each piece; a guard belongs to the last instruction before it."""
     count = len(program)
     most = PIECE * (UNCUT if lanes == 1 else UNCUT_ON_LANES)
     pieces = -(-count // PIECE) if count > most else 1
     size = max(1, -(-count // pieces))
-    found: list[list[Step]] = [[] for _ in range(pieces)]
+    found: list[list[Instruction | Guard]] = [[] for _ in range(pieces)]
     for n, step in program.steps():
         last = n - program.first if isinstance(step, Instruction) else step.position - 1
-        found[max(last, 0) // size].append((n, step))
-    return found
+        found[max(last, 0) // size].append(step)
+    guards = accumulate([sum(isinstance(x, Guard) for x in piece) for piece in found], initial=0)
+    slots = [program.first + k * size for k in range(pieces)]
+    return [*map(Excerpt, found, slots, guards)]
 
 
 class Kernel:
@@ -62,9 +76,9 @@ class Kernel:
         self.width = target.width  # of registers
         self.pieces = _cut(program, target.lanes)
         self.shared, self.room = self._shared()
-        self.stores: dict[int, list[int]] = {}
+        self.stores: dict[int, tuple[int, ...]] = {}
         for k, slot in enumerate(program.outputs):
-            self.stores.setdefault(slot, []).append(k)
+            self.stores[slot] = (*self.stores.get(slot, ()), k)
 
     @property
     def whole(self) -> bool:
@@ -88,7 +102,7 @@ class Kernel:
         count = 0
         for k, piece in enumerate(self.pieces):
             free += ends.pop(k, [])  # of numbers that nothing needs from here on
-            for slot, step in piece:
+            for slot, step in piece.with_slots():
                 if isinstance(step, Instruction) and (last.get(slot, k) > k or slot in many):
                     if not free:
                         free.append(count)
@@ -105,7 +119,7 @@ class Kernel:
     def _last(self) -> dict[int, int]:
         """For each slot the last piece that needs it."""
         pieces = enumerate(self.pieces)
-        return {x: k for k, piece in pieces for _, step in piece for x in step.operands}
+        return {x: k for k, piece in pieces for step in piece.steps for x in step.operands}
 
     def modules(self) -> Iterator[ModuleText]:
         """The pieces, each in a module of its own."""
@@ -168,7 +182,7 @@ class Piece:
         self.program = kernel.program
         self.e = e
         self.k = k
-        self.steps = kernel.pieces[k]
+        self.excerpt = kernel.pieces[k]
         self.known: dict[int, str] = {}  # slots whose numbers are at hand
         self.alive = "splat (i1 true)"  # the lanes in which no guard has failed
         self.passed = NO_LANE  # for each lane how many guards before that
@@ -180,7 +194,7 @@ class Piece:
             for slot in self.kernel.stores:
                 if slot < first:
                     self.keep(slot)
-        for slot, step in self.steps:
+        for slot, step in self.excerpt.with_slots():
             if isinstance(step, Guard):
                 self.check(slot, step)
                 continue
@@ -196,7 +210,7 @@ class Piece:
     def failed(self) -> str:
         """The lanes in which a guard failed; which one is written down, once."""
         e, numbers = self.e, f"<{self.e.lanes} x i32>"
-        guards = [n for n, step in self.steps if isinstance(step, Guard)]
+        guards = [n for n, step in self.excerpt.with_slots() if isinstance(step, Guard)]
         failed = e.logic("xor", self.alive, "splat (i1 true)") if guards else NO_LANE
         if not guards and self.k:
             return failed
@@ -236,18 +250,19 @@ class Piece:
         """A row of very many operands: as loops, where they stand in memory."""
         heads, *columns = row.parts(operands)
         fixed = [self.get(x) for x in heads]
-        turns = list(zip(*columns, strict=True))
-        first, total = turns[0], ""
-        for bases, run in groupby(turns[1:], lambda slots: tuple(map(self.base, slots))):
-            slots = list(run)
-            total = total or row.term(self.e, *fixed, *map(self.get, first))
-            if None in bases or len(slots) < SHORTEST_LOOP:
-                for k, xs in enumerate(slots):
-                    if k % STRETCH == STRETCH - 1:
+        total, turns = "", range(1, len(columns[0]))
+        for bases, run in groupby(turns, lambda k: tuple([self.base(x[k]) for x in columns])):
+            start, *rest = run
+            total = total or row.term(self.e, *fixed, *[self.get(x[0]) for x in columns])
+            if None in bases or len(rest) + 1 < SHORTEST_LOOP:
+                for k in (start, *rest):
+                    if (k - start) % STRETCH == STRETCH - 1:
                         self.pause()
-                    total = row.add(self.e, total, row.term(self.e, *fixed, *map(self.get, xs)))
+                    xs = [self.get(x[k]) for x in columns]
+                    total = row.add(self.e, total, row.term(self.e, *fixed, *xs))
             else:
-                total = self._loop(row, fixed, total, slots)
+                end = start + len(rest) + 1
+                total = self._loop(row, fixed, total, [x[start:end] for x in columns])
         return total
 
     def base(self, slot: int) -> str | None:
@@ -263,22 +278,22 @@ class Piece:
         assert self.kernel.access.where is not None
         return self.kernel.access.where(slot).number
 
-    def _loop(self, row: Fold, fixed: list[str], total: str, turns: list[tuple[int, ...]]) -> str:
+    def _loop(self, row: Fold, fixed: list[str], total: str, columns: list[Sequence[int]]) -> str:
         """Go on with numbers in memory, in their order."""
         e, name = self.e, f"fold{self.e.count}"
         e.count += 1
         e.line(f"br label %{name}.in\n{name}.in:\nbr label %{name}.top\n{name}.top:")
         e.line(f"%{name} = phi i64 [0, %{name}.in], [%{name}.next, %{name}.top]")
         e.line(f"%{name}.x = phi {e.type} [{total}, %{name}.in], [%{name}.y, %{name}.top]")
-        xs = [self._column(f"%{name}", slots) for slots in zip(*turns, strict=True)]
+        xs = [self._column(f"%{name}", slots) for slots in columns]
         new = row.add(e, f"%{name}.x", row.term(e, *fixed, *xs))
         e.lines[-1] = e.lines[-1].replace(f"{new} = ", f"%{name}.y = ", 1)
         e.line(f"%{name}.next = add i64 %{name}, 1")
-        e.line(f"%{name}.more = icmp ult i64 %{name}.next, {len(turns)}")
+        e.line(f"%{name}.more = icmp ult i64 %{name}.next, {len(columns[0])}")
         e.line(f"br i1 %{name}.more, label %{name}.top, label %{name}.out\n{name}.out:")
         return f"%{name}.y"
 
-    def _column(self, k: str, slots: tuple[int, ...]) -> str:
+    def _column(self, k: str, slots: Sequence[int]) -> str:
         """Number k of some in memory, wherever they stand behind one pointer."""
         e = self.e
         offsets = [self._offset(x) for x in slots]

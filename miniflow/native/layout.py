@@ -5,7 +5,8 @@ cached by.
 """
 
 import sys
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, overload
 
 TYPE = object.__basicsize__ - 8  # where an object's type stands in it
 NUMBER = float.__basicsize__ - 8  # where a float's number stands in it
@@ -34,3 +35,31 @@ class Location(NamedTuple):
 
     base: str
     number: int
+
+
+class Locations(Sequence[Location]):
+    """Many of them: in two lists, for Python's collector looks at every tuple that is kept."""
+
+    def __init__(self) -> None:
+        self.bases: list[str] = []
+        self.numbers: list[int] = []
+
+    def add(self, base: str, start: int, count: int) -> None:
+        """So many numbers, one after another."""
+        self.bases += [base] * count
+        self.numbers += range(start, start + count)
+
+    def __len__(self) -> int:
+        return len(self.bases)
+
+    def __iter__(self) -> Iterator[Location]:
+        return map(Location, self.bases, self.numbers)
+
+    @overload
+    def __getitem__(self, k: int) -> Location: ...
+    @overload
+    def __getitem__(self, k: slice) -> list[Location]: ...
+    def __getitem__(self, k: int | slice) -> Location | list[Location]:
+        if isinstance(k, slice):
+            return [*map(Location, self.bases[k], self.numbers[k])]
+        return Location(self.bases[k], self.numbers[k])

@@ -113,7 +113,8 @@ class PackedKernel(Kernel):
         self.width = packs.width
         inside = [k + lane for k in packs.stored for lane in range(packs.width)]
         self.stores = {  # of single numbers
-            slot: [k for k in outputs if k not in inside] for slot, outputs in self.stores.items()
+            slot: tuple([k for k in outputs if k not in inside])
+            for slot, outputs in self.stores.items()
         }
 
     def body(self, e: Emitter, k: int) -> str:

@@ -12,7 +12,7 @@ from functools import partial
 from types import BuiltinFunctionType, FunctionType, MemberDescriptorType
 from typing import Any
 
-from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf, StaticLeaf
+from miniflow.program.structures import NUMBER_LEAF, ArrayLeaf, StaticLeaf, only_numbers
 from miniflow.util.trees import children, is_array, is_dataclass, part_names, static_fields
 
 SEQUENCES: dict[type, str] = {list: "List", tuple: "Tuple"}
@@ -65,6 +65,8 @@ def stands_for_numbers(tree: Any) -> bool:
 
 def is_taken(tree: Any) -> bool:
     """Whether a structure is one that a built-in function can take."""
+    if only_numbers(tree):
+        return True
     if type(tree) is dict:
         return all(map(is_constant, tree)) and all(map(is_taken, tree.values()))
     if type(tree) in SEQUENCES or is_named(tree):
@@ -95,6 +97,8 @@ def _is_fixed(x: Any) -> bool:
 
 def is_made(tree: Any) -> bool:
     """Whether a structure is one that a built-in function can make."""
+    if only_numbers(tree):
+        return True
     if type(tree) is dict or type(tree) in SEQUENCES or is_named(tree):
         return all(map(is_made, inner(tree)))
     if is_record(tree):
@@ -108,6 +112,8 @@ def constants_in(tree: Any, *, made: bool = False) -> Iterator[Any]:
 
     If it is `made`, what makes a named tuple takes the place of its class.
     """
+    if only_numbers(tree):
+        return
     if type(tree) is dict:
         for key, part in tree.items():
             yield key
@@ -130,6 +136,8 @@ def constants_in(tree: Any, *, made: bool = False) -> Iterator[Any]:
 
 def outline(tree: Any) -> Any:
     """What code depends on of a structure that it takes or makes: it gets constants when linked."""
+    if only_numbers(tree):
+        return SEQUENCES[type(tree)], len(tree)
     if stands_for_numbers(tree):
         return repr(tree)
     if type(tree) is dict:
@@ -152,10 +160,13 @@ def maker(kind: Any) -> Callable[[tuple[Any, ...]], Any]:
 
 def leaves_in(tree: Any) -> Iterator[Any]:
     """The leaves of a structure, in the order of their numbers."""
-    if stands_for_numbers(tree):
+    if only_numbers(tree):
+        yield from tree
+    elif stands_for_numbers(tree):
         yield tree
-    for part in inner(tree):
-        yield from leaves_in(part)
+    else:
+        for part in inner(tree):
+            yield from leaves_in(part)
 
 
 def arrays(tree: Any) -> list[ArrayLeaf]:

@@ -1,6 +1,7 @@
 """The built-in function of a program on one point: numbers in, kernel, result; as LLVM IR."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from miniflow.native.emitter import Emitter, Imports, ModuleText, Target
@@ -34,11 +35,11 @@ class ScalarWrapper(Wrapper):
     def __init__(self, program: Code, target: Target, width: int = 1) -> None:
         whole = is_made(program.result)
         result = program.result if whole else [NUMBER_LEAF] * len(program.outputs)
-        self.sinks = list(locations_of(result, "%out", "%r"))
+        self.sinks = locations_of(result, "%out", "%r")
         whole &= not any(self.sinks[k].base != "%out" for k in program.ints)
         if not whole:
             result = [NUMBER_LEAF] * len(program.outputs)
-            self.sinks = list(locations_of(result, "%out", "%r"))
+            self.sinks = locations_of(result, "%out", "%r")
         self.whole = whole
         makers = 1 + len(program.guards)
         super().__init__(result, makers, Imports(), target, makers + 1 + SPARE)
@@ -51,8 +52,8 @@ class ScalarWrapper(Wrapper):
             first = makers + 1 + SPARE + len(self.constants_of)
             self.fixed = {self.sinks[k]: first + i for i, k in enumerate(program.ints)}
             self.constants_of += program.ints.values()
-        self.sources = list(locations_of(self.parts, "%in", "%a"))
-        bases = dict.fromkeys(["%in", "%out", *[x.base for x in (*self.sources, *self.sinks)]])
+        self.sources = locations_of(self.parts, "%in", "%a")
+        bases = dict.fromkeys(["%in", "%out", *self.sources.bases, *self.sinks.bases])
         access = Access(
             tuple([("ptr noalias", base) for base in bases]), self._load, self._store,
             self.sources.__getitem__,
@@ -102,7 +103,7 @@ class ScalarWrapper(Wrapper):
     def _buffers(self) -> None:
         """Make room for the bases."""
         e, sizes = self.e, {"%in": 1, "%out": 1, "%work": self.kernel.room}
-        for base, index in (*self.sources, *self.sinks):
+        for base, index in chain(self.sources, self.sinks):
             if base in sizes:
                 sizes[base] = max(sizes[base], index + 1)
         total = sum(sizes.values())

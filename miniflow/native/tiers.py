@@ -55,6 +55,8 @@ class Worker:
         self.stopping = False
         self.interval: float | None = None  # Python's own of its lock, while a job is done
         self._more: SimpleQueue[None] = SimpleQueue()  # one for each job, and for the end
+        for _ in self.jobs:
+            self._more.put(None)
         self._starting = threading.RLock()
 
     def put(self, job: Job) -> None:
@@ -77,12 +79,13 @@ class Worker:
                     self.stopping = True
 
     def _work(self) -> None:
-        while not self.stopping:
+        while True:
+            self._more.get()  # at first, too: who starts the thread waits until it does
+            if self.stopping:
+                return
             if self.jobs:
                 self._do(self.jobs[0])
                 self.jobs.popleft()
-            else:
-                self._more.get()
 
     def _do(self, job: Job) -> None:
         try:

@@ -33,6 +33,7 @@ from miniflow.native.layout import (
     SWAPS,
     TYPE,
     Location,
+    Locations,
 )
 from miniflow.native.parts import (
     COMPARED,
@@ -467,16 +468,16 @@ class Wrapper:
         return found
 
 
-def locations_of(tree: Any, base: str, array: str) -> Iterator[Location]:
+def locations_of(tree: Any, base: str, array: str) -> Locations:
     """Where the numbers of a structure stand: an array's in itself, others one after another."""
-    numbers, names = count(), count()
-
+    found, numbers, names = Locations(), 0, count()
     for leaf in leaves_in(tree):
         if leaf is NUMBER_LEAF:
-            yield Location(base, next(numbers))
+            found.add(base, numbers, 1)
+            numbers += 1
         else:
-            name = f"{array}{next(names)}"
-            yield from [Location(name, k) for k in range(leaf.size)]
+            found.add(f"{array}{next(names)}", 0, leaf.size)
+    return found
 
 
 def with_helpers(entry: str) -> list[str]:

@@ -56,6 +56,7 @@ class Columns:
         self.calls = 0
         self.compiled: Any = None
         self.loop: Any = None  # its machine code without what Python calls, a BatchFunction
+        self.compilable = self._can_compile()
         self.program: Program = trace(self.flat, *[1.0] * (2 + len(memory) + len(numbers)))
 
     def flat(self, p: Any, g: Any, *rest: Any) -> Any:
@@ -71,30 +72,32 @@ class Columns:
         if self.compiled is not None:
             return self.compiled(*columns, *numbers)
         self.calls += 1
-        if self.calls == BY_NUMPY:
+        if self.calls == BY_NUMPY and self.compilable:
             self._ask()
         import numpy
 
         with numpy.errstate(all="ignore"):
             return self.program.run([*columns, *numbers], on_arrays)
 
+    def _can_compile(self) -> bool:
+        """Whether there is a compiler; what it takes is imported here, in the first step."""
+        from miniflow.compiled import vmap  # noqa: F401
+        from miniflow.compiled.evaluators import has_compiler
+
+        return has_compiler()
+
     def _ask(self) -> None:
         """Queue its compilation."""
-        # all that it needs is imported here: see in_background
-        from miniflow.compiled import vmap  # noqa: F401
         from miniflow.compiled.evaluators import in_background
 
         in_background(self.compile)
 
     def compile(self) -> None:
-        """Make machine code of it, where there is a compiler."""
+        """Make machine code of it."""
         import numpy
 
         from miniflow.compiled.vmap import vmap
-        from miniflow.native.machine import available
 
-        if not available():
-            return
         axes = (0,) * (2 + len(self.memory)) + (None,) * len(self.numbers)
         compiled = vmap(self.flat, in_axes=axes, precise=True)
         some = numpy.ones(1)

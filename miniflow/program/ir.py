@@ -146,6 +146,13 @@ def in_order(items: Iterable[A], guards: Iterable[B], positions: Iterable[int]) 
     yield from rest
 
 
+def with_slots(steps: "Iterable[Instruction | Guard]", slot: int, guard: int = 0) -> Iterator[Step]:
+    """Steps with numbers: from `slot` on the slots of results, from `guard` on those of guards."""
+    slots, guards = count(slot), count(guard)
+    for step in steps:
+        yield next(guards if step.__class__ is Guard else slots), step
+
+
 class Code:
     """One path through a function: immutable, hashable by content.
 
@@ -274,9 +281,7 @@ class Code:
 
     def steps(self) -> Iterator[Step]:
         """The same with numbers: the slot of an instruction's result, the number of a guard."""
-        slots, guards = count(self.first), count()
-        for step in self.order:
-            yield next(guards if step.__class__ is Guard else slots), step
+        return with_slots(self.order, self.first)
 
     # --- running ----------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from miniflow.tape.core import Value
 from miniflow.util.trees import (
+    LEAF_TYPES,
     array,
     children,
     is_array,
@@ -36,6 +37,8 @@ class NumberLeaf:
 
 
 NUMBER_LEAF = NumberLeaf()
+ROW_TYPES = {list, tuple}  # what most numbers are in, with nothing else beside them
+NUMBERS_ALONE = {NumberLeaf}
 
 
 class ArrayLeaf:
@@ -99,6 +102,11 @@ def is_number(x: Any) -> bool:
     return hasattr(type(x), "__float__") and not isinstance(x, type)
 
 
+def only_numbers(treedef: Any) -> bool:
+    """Whether it is a list or tuple of nothing but numbers."""
+    return treedef.__class__ in ROW_TYPES and {*map(type, treedef)} == NUMBERS_ALONE
+
+
 def is_static_array(tree: Any) -> bool:
     """Whether it is an array of other things than numbers: a mask, say."""
     return is_array(tree) and tree.dtype != object
@@ -114,6 +122,9 @@ def flatten_numbers(tree: Any) -> tuple[list[Any], Any]:
 
 
 def _flatten(tree: Any, numbers: list[Any]) -> Any:
+    if tree.__class__ in ROW_TYPES and LEAF_TYPES.issuperset(map(type, tree)):
+        numbers += tree
+        return tree.__class__((NUMBER_LEAF,)) * len(tree)
     parts = children(tree)
     if parts is None:
         if not is_number(tree):
@@ -138,6 +149,8 @@ def _unflatten(treedef: Any, numbers: Iterator[Any]) -> Any:
         return next(numbers)
     if isinstance(treedef, ArrayLeaf):
         return array(list(islice(numbers, treedef.size)), treedef.shape)
+    if only_numbers(treedef):
+        return treedef.__class__(islice(numbers, len(treedef)))
     if is_static_array(treedef):
         return treedef.copy()
     parts = children(treedef)
@@ -164,6 +177,8 @@ def treedef_key(treedef: Any) -> Any:
     Raises:
         TypeError: a static part is not hashable.
     """
+    if only_numbers(treedef):
+        return treedef.__class__, len(treedef)
     if is_static_array(treedef):
         return type(treedef), treedef.dtype.str, treedef.shape, treedef.tobytes()
     parts = children(treedef)
