@@ -146,17 +146,14 @@ class Recorded:
     Attributes:
         table: the tape, on which the call begins with the next entry.
         notes: the comparisons, and what the entries come from.
-        base: the first entry of its inputs.
-        nodes: what entries from there on are for the builder; -1 if nothing.
+        builder: it makes the code.
     """
 
     def __init__(self, table: Table, notes: Trace, inputs: list[Value]) -> None:
         self.table = table
         self.notes = notes
         self.start = table.count
-        self.base = self.start - len(inputs)  # they were made one by one
-        self.builder = Builder(len(inputs))
-        self.nodes = [*range(len(inputs))]
+        self.builder = Builder(len(inputs), self.start - len(inputs))  # made one by one
 
     def code(
         self, name: str, parameters: list[str], arguments: Any, out: Any, names: dict[int, str]
@@ -184,19 +181,18 @@ class Recorded:
         table, guards, done = self.table, self.notes.guards, 0
         entries = table.reached([x._entry for x in wanted], self.start)
         entries.reverse()
-        self.nodes += [-1] * (table.count - self.start)
         for guard in guards:
             position = bisect_left(entries, guard[4])
-            self.builder.record(table, entries[done:position], self.nodes, self.base)
+            self.builder.record(table, entries[done:position])
             self._guard(*guard)
             done = position
-        self.builder.record(table, entries[done:], self.nodes, self.base)
+        self.builder.record(table, entries[done:])
 
     def _side(self, x: Any) -> int:
         """The node of a Value, or of a plain number."""
         if x.__class__ is not Value:
             return self.builder.constant(x)
-        return self.builder.node_of(self.table, x._entry, self.nodes, self.base)
+        return self.builder.node_of(self.table, x._entry)
 
     def _guard(self, holds: Any, a: Value, b: Any, answer: Any, _: int, origin: Any) -> None:
         """A comparison of Values as a guard."""
@@ -215,24 +211,14 @@ class Recorded:
         line = origin if isinstance(origin, tuple) else None
         self.builder.guard(relation, left, right, bool(answer) is not denied, line)
 
-    def _known(self, n: int) -> int:
-        """The node of an entry, if it has one already; else -1."""
-        if n < self.base:
-            return self.builder.outside.get(n, -1)
-        return self.nodes[n - self.base] if n < self.base + len(self.nodes) else -1
-
     def _names(self, names: dict[int, str]) -> dict[int, str]:
         """What nodes are called: by labels, by variables, as adjoints of what has a name."""
         called: dict[int, str] = {}
         for n, text in (*self.table.labels.copy().items(), *names.items()):
-            node = self._known(n)
+            node = self.builder.known_node(n)
             if text and node >= 0:
                 called.setdefault(node, text)
-        adjoints = iter(self.notes.adjoints)
-        for adjoint, n in zip(adjoints, adjoints, strict=True):
-            name = called.get(self._known(n))
-            if name is not None and (node := self._known(adjoint)) >= 0:
-                called.setdefault(node, f"d_{name}")
+        self.builder.name_adjoints(self.notes.adjoints, called)
         return called | {node: v.label for node, v in self.builder.captured.items() if v.label}
 
 
