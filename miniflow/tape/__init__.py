@@ -14,6 +14,7 @@ muting.py         who is muted, of those that can be paused
 grad_mode.py      no_grad
 gradient_tape.py  Tape and scope: stretches of the tape
 recorded.py       the recorded sweep: gradients to be differentiated again
+merging.py        adjoints of choices in it, in the order of Python's max
 forward.py        forward mode: tangents from inputs to outputs
 quick.py          the short way of grad
 pullback.py       gradients without a trace: by the sweep, or by the recorded one

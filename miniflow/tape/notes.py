@@ -39,12 +39,14 @@ class Trace:
         scanned: how many of the notes have been looked through for sweeps.
         sees_objects: whether something depends on which object a choice is.
         sees_types: the same of its type, which tells a Value from a plain number.
+        swept: the entries from there on are those of sweeps, or come after one; -1 before.
+        merged: whether the adjoints of choices were added up with those of their arguments.
         tangents: whether there are tangents of choices: their adjoints are added in another order.
     """
 
     __slots__ = (
-        "adjoints", "called", "choices", "choosing", "guards", "origins", "plain", "scanned",
-        "sees_objects", "sees_types", "starts", "tangents",
+        "adjoints", "called", "choices", "choosing", "guards", "merged", "origins", "plain",
+        "scanned", "sees_objects", "sees_types", "starts", "swept", "tangents",
     )  # fmt: skip
 
     def __init__(self, *, choosing: bool = False) -> None:
@@ -53,7 +55,8 @@ class Trace:
         self.plain: dict[int, type] = {}
         self.called: dict[int, tuple[CodeType, dict[str, Any]]] = {}
         self.scanned = 0
-        self.sees_objects = self.sees_types = self.tangents = False
+        self.swept = -1
+        self.sees_objects = self.sees_types = self.tangents = self.merged = False
         self.guards: list[tuple[Callable[[Any, Any], bool], Any, Any, bool, int, Any]] = []
         self.starts: list[int] = []
         self.origins: list[Any] = []
@@ -84,6 +87,7 @@ class Trace:
     def carried(self, entries: Any) -> None:
         """Tangents of these entries have been recorded."""
         self.tangents |= not self.choices.keys().isdisjoint(entries)
+        self.sees_objects |= self.merged and max(entries, default=-1) >= self.swept
 
     def asked(self, table: Any, sources: list[list[int]]) -> None:
         """Gradients by entries are asked for: by a choice they are those by what it is."""

@@ -1,12 +1,15 @@
 """Derivatives without a trace on any `.grad`: by the engine's sweep, or by the recorded one."""
 
+from collections.abc import Iterable
 from functools import reduce
 from operator import add
 from typing import Any
 
-from miniflow.ops import constant
+from miniflow.ops import constant, maximum, stop_gradient
 from miniflow.tape.core import Table, Value, here
-from miniflow.tape.recorded import recorded_gradients
+from miniflow.tape.merging import Merging
+from miniflow.tape.muting import hide_running, pausable, show_again
+from miniflow.tape.recorded import RecordedSweep
 from miniflow.tape.storage import plain
 
 
@@ -53,6 +56,44 @@ def plain_gradients(
         return found
     rest = iter(found)
     return [reduce(add, [next(rest) for _ in entries]) if entries else 0.0 for entries in wanted]
+
+
+def recorded_gradients(
+    table: Table, targets: list[int], cotangents: list[Any], wanted: list[list[int]], which: bool
+) -> list[Any]:
+    """The sum of cotangent x d(target)/d(source), for each source that has these entries.
+
+    If `which`, for each source instead whether it was reached at all: 1 or 0.
+    """
+    sources = [n for entries in wanted for n in entries]
+    if not sources:
+        return [0.0] * len(wanted)
+    hidden = hide_running() if pausable else []
+    muted, table.muted = table.muted, 0
+    try:
+        sweep = RecordedSweep(table, min(sources), sources)
+        if table.trace is not None and table.trace.choices:
+            sweep.merging = Merging(sweep, table, table.trace)
+        for n, cotangent in zip(targets, cotangents, strict=True):
+            sweep.add(n, cotangent)
+        sweep.run()
+        if which:
+            found = [maximum(0.0, *map(sweep.reached, entries)) for entries in wanted]
+        else:
+            found = [_total([sweep.adjoint(n) for n in entries]) for entries in wanted]
+        return [stop_gradient(x) for x in found] if muted or hidden else found
+    finally:
+        table.muted = muted
+        if hidden:
+            show_again(hidden)
+
+
+def _total(adjoints: Iterable[Any]) -> Any:
+    """The adjoint of a source that has any number of entries."""
+    total: Any = None
+    for x in adjoints:
+        total = x if total is None else total + x
+    return 0.0 if total is None else total
 
 
 def _has_constant(table: Table, wanted: list[list[int]]) -> bool:

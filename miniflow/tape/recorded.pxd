@@ -63,6 +63,7 @@ cdef class RecordedSweep:
     cdef Table table
     cdef Py_ssize_t floor, top
     cdef object trace
+    cdef public object merging
     cdef int *place
     cdef double *number
     cdef int *arrived
@@ -79,6 +80,15 @@ cdef class RecordedSweep:
     cpdef add(self, Py_ssize_t n, object cotangent)
     @cython.locals(table=Table, floor=Py_ssize_t, n=Py_ssize_t)
     cpdef run(self)
+    cpdef bint has_arrived(self, Py_ssize_t n)
+    @cython.locals(n=int)
+    cdef object taken(self, int slot)
+    @cython.locals(found=int)
+    cpdef object held(self, Py_ssize_t n)
+    @cython.locals(k=Py_ssize_t)
+    cpdef replace(self, Py_ssize_t n, object x)
+    cpdef land(self, Py_ssize_t n, object x, int gate)
+    cpdef int gated(self, Py_ssize_t n)
     @cython.locals(table=Table, code=int, formulas=list, start=Py_ssize_t)
     cdef int pull(self, Py_ssize_t n) except -1
     @cython.locals(code=int, arity=int, how=int, k=int, x=Py_ssize_t, slope=int,
@@ -108,11 +118,12 @@ cdef void choose(RecordedSweep sweep, int slot, int condition, int a, int b) noe
 @cython.locals(gate=int, amount=int)
 cdef void pass_on(
     RecordedSweep sweep, Py_ssize_t n, Py_ssize_t x, int slope, int condition
-) noexcept
+) except *
 @cython.locals(place="int *", number="double *")
 cdef int product(RecordedSweep sweep, int slope) noexcept
+cdef void arrive(RecordedSweep sweep, Py_ssize_t n, int amount, int gate) except *
 @cython.locals(k=Py_ssize_t)
-cdef void arrive(RecordedSweep sweep, Py_ssize_t n, int amount, int gate) noexcept
+cdef void land(RecordedSweep sweep, Py_ssize_t n, int amount, int gate) noexcept
 cdef int together(RecordedSweep sweep, Py_ssize_t k, int amount, int gate) noexcept
 cdef void let_in(RecordedSweep sweep, int slot, int gate, int nothing) noexcept
 cdef int both(RecordedSweep sweep, int gate, int condition) noexcept

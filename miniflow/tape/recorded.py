@@ -9,14 +9,12 @@ where nothing has arrived. An adjoint whose gate is 0 may be any number; it is p
 it would meet another one.
 """
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from miniflow import ops
 from miniflow.operation import BASE
-from miniflow.ops import BY_CODE, Op, real, stop_gradient
+from miniflow.ops import BY_CODE, Op, real
 from miniflow.tape.core import Table, Value
-from miniflow.tape.muting import hide_running, pausable, show_again
 
 if TYPE_CHECKING:
     import cython
@@ -279,6 +277,14 @@ def product(sweep: "RecordedSweep", slope: int) -> int:
 
 def arrive(sweep: "RecordedSweep", n: int, amount: int, gate: int) -> None:
     """Add to the adjoint of an entry what a gate lets in."""
+    if sweep.merging is not None and n in sweep.merging.places:
+        sweep.merging.arrive(n, sweep.taken(amount), gate)
+    else:
+        land(sweep, n, amount, gate)
+
+
+def land(sweep: "RecordedSweep", n: int, amount: int, gate: int) -> None:
+    """The same, whatever else there is to it."""
     k = n - sweep.floor
     if sweep.arrived[k] == NONE:
         sweep.gate[k] = gate
@@ -386,14 +392,15 @@ class RecordedSweep:
     """
 
     __slots__ = (
-        "arrived", "clean", "floor", "follow", "gate", "given", "number", "place", "table", "top",
-        "trace",
+        "arrived", "clean", "floor", "follow", "gate", "given", "merging", "number", "place",
+        "table", "top", "trace",
     )  # fmt: skip
 
     def __init__(self, table: Table, floor: int, sources: list[int]) -> None:
         self.table, self.floor, self.top = table, floor, table.count
         count = self.top - floor
         self.trace = table.trace
+        self.merging: Any = None
         self.place = blank(FIRST_SLOT + MOST_SLOTS)
         self.number = unused(FIRST_SLOT + MOST_SLOTS)
         self.arrived = blank(count)  # the adjoints: as `place` and `number` of slots
@@ -448,8 +455,8 @@ class RecordedSweep:
 
     def run(self) -> None:
         """The chain rule: each entry passes adjoint x partial on to its operands."""
-        table, floor, trace = self.table, self.floor, self.trace
-        origin, choices = (trace.origin, trace.choices) if trace is not None else (None, {})
+        table, floor, trace, merging = self.table, self.floor, self.trace, self.merging
+        origin = trace.origin if trace is not None else None
         n = self.top
         while n > floor:
             n -= 1
@@ -460,7 +467,8 @@ class RecordedSweep:
             if self.arrived[n - floor] != NONE and self.follow[n - floor]:
                 if trace is not None:
                     trace.note(table.count, n)
-                    trace.sees_objects |= n in choices and any(map(self.has_arrived, choices[n]))
+                    if merging is not None:
+                        merging.at(n)
                     if self.arrived[n - floor] != NO_ENTRY:
                         trace.adjoints += self.arrived[n - floor], n
                 if ARITY[table.operation[n]]:
@@ -471,6 +479,32 @@ class RecordedSweep:
     def has_arrived(self, n: int) -> bool:
         """Whether an adjoint has arrived at an entry."""
         return n >= self.floor and self.arrived[n - self.floor] != NONE
+
+    def taken(self, slot: int) -> Any:
+        """What is in a slot, as a Value or a plain number."""
+        n = self.place[slot]
+        return self.number[slot] if n == NO_ENTRY else self.table.handle(n)
+
+    def held(self, n: int) -> Any:
+        """The adjoint of an entry at present, whatever its gate is."""
+        found = self.arrived[n - self.floor]
+        return self.given[n - self.floor] if found == NO_ENTRY else self.table.handle(found)
+
+    def replace(self, n: int, x: Any) -> None:
+        """Have another adjoint of an entry."""
+        self.put(AMOUNT, x)
+        k = n - self.floor
+        self.arrived[k], self.given[k] = self.place[AMOUNT], self.number[AMOUNT]
+
+    def land(self, n: int, x: Any, gate: int) -> None:
+        """Add a Value or number to the adjoint of an entry, as a gate lets it in."""
+        self.put(AMOUNT, x)
+        ready(self.table)
+        land(self, n, AMOUNT, gate)
+
+    def gated(self, n: int) -> int:
+        """The gate of what has arrived at an entry; negative if it is open."""
+        return self.gate[n - self.floor]
 
     def pull(self, n: int) -> None:
         """Pass the adjoint of an entry on to its operands."""
@@ -562,39 +596,3 @@ class RecordedSweep:
             return 0.0
         gate = self.gate[n - self.floor]
         return 1.0 if gate == ALWAYS else ops.where(self.table.handle(gate), 1.0, 0.0)
-
-
-def recorded_gradients(
-    table: Table, targets: list[int], cotangents: list[Any], wanted: list[list[int]], which: bool
-) -> list[Any]:
-    """The sum of cotangent x d(target)/d(source), for each source that has these entries.
-
-    If `which`, for each source instead whether it was reached at all: 1 or 0.
-    """
-    sources = [n for entries in wanted for n in entries]
-    if not sources:
-        return [0.0] * len(wanted)
-    hidden = hide_running() if pausable else []
-    muted, table.muted = table.muted, 0
-    try:
-        sweep = RecordedSweep(table, min(sources), sources)
-        for n, cotangent in zip(targets, cotangents, strict=True):
-            sweep.add(n, cotangent)
-        sweep.run()
-        if which:
-            found = [ops.maximum(0.0, *map(sweep.reached, entries)) for entries in wanted]
-        else:
-            found = [_total([sweep.adjoint(n) for n in entries]) for entries in wanted]
-        return [stop_gradient(x) for x in found] if muted or hidden else found
-    finally:
-        table.muted = muted
-        if hidden:
-            show_again(hidden)
-
-
-def _total(adjoints: Iterable[Any]) -> Any:
-    """The adjoint of a source that has any number of entries."""
-    total: Any = None
-    for x in adjoints:
-        total = x if total is None else total + x
-    return 0.0 if total is None else total

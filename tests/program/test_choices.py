@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import miniflow.math as m
-from miniflow import Tape, Value, grad, jit, no_grad, trace, vmap
+from miniflow import Tape, Value, grad, jacobian, jit, jvp, no_grad, trace, value_and_grad, vmap
 from support.branching import answer, of_seed, plain, wrong_answers
 from support.intrusions import intruded
 from support.jitted import eager
@@ -56,16 +56,92 @@ def test_a_list_a_generator_and_floats_among_them():
     assert eager(lambda x: jit(lambda y: max(0.0, y))(x), -1.0) == 0.0
 
 
-def test_the_value_of_logsumexp_has_one_path():
-    def logsumexp(xs):
-        high = max(xs)
-        return high + m.log(sum(m.exp(x - high) for x in xs))
+def logsumexp(xs):
+    high = max(xs)
+    return high + m.log(sum(m.exp(x - high) for x in xs))
 
-    assert not guards(logsumexp, [1.0, 2.0, 3.0])
-    program = trace(logsumexp, [1.0, 2.0, 3.0])
-    assert program([7.0, 2.0, 3.0]) == logsumexp([Value(7.0), Value(2.0), Value(3.0)]).data
-    f, xs = grad(logsumexp), [1.0, 4.0, 0.5]  # the order counts in which adjoints are added up
-    assert bits(trace(f, xs)(xs)) == bits(f(xs))
+
+def cross_entropy(xs):
+    """What arrives first arrives at an argument, not at the maximum."""
+    high = max(xs)
+    return m.log(m.sum([m.exp(x - high) for x in xs])) + high - xs[1]
+
+
+def softmax_loss(xs):
+    high = max(xs)
+    e = [m.exp(x - high) for x in xs]
+    return -m.log(e[1] / m.sum(e)) + xs[0] * high
+
+
+def shifted(xs):
+    """Choices among choices, and among numbers."""
+    high = max(max(xs[0], xs[1]), *xs[2:], -0.5)
+    return m.sum([(x - high) * x for x in xs]) * high
+
+
+def used_between(xs):
+    """Python's max has returned x before the others are computed of it."""
+    return max(x * xs[0] for x in xs) * xs[2] + max(xs[2], xs[1] * 2.0)
+
+
+MERGED = [logsumexp, cross_entropy, softmax_loss, shifted]
+TOLD = [
+    used_between,
+    lambda xs: m.sum([(x - min(xs)) / (max(xs) - min(xs) + 2.0) for x in xs]),  # in two choices
+    lambda xs: max(xs[0], xs[1], xs[0]) * xs[0],  # twice in one
+    lambda xs: (lambda a: max(a, xs[2]) * a * xs[0])(max(xs[0], xs[1])),  # a choice, used besides
+    lambda xs: max(xs) * m.where(xs[0], xs[1], xs[2]),  # what may not have arrived at all
+    lambda xs: m.where(xs[0], max(xs), 2.0) * xs[1] * xs[2],
+]
+three = st.lists(special | st.floats(-3, 3), min_size=3, max_size=3)
+
+
+@pytest.mark.parametrize("f", MERGED)
+@given(example=three, others=st.lists(three, min_size=2, max_size=4))
+def test_gradients_add_up_as_python_s_max_has_them(f, example, others):
+    """One path, to the last bit, whichever argument is the largest."""
+    slopes = value_and_grad(f)
+    assert (guards(f, example), guards(slopes, example)) == (0, 0)
+    program = trace(slopes, example)
+    for xs in (example, *others):
+        assert bits(program(xs)) == bits(slopes(xs))
+
+
+@pytest.mark.parametrize("f", [*MERGED, *TOLD])
+@given(points=st.lists(three, min_size=2, max_size=5))
+def test_where_adjoints_meet_in_other_ways_answers_are_the_same(f, points):
+    """At all orders; and where derivatives of what is merged are asked for."""
+    for g in (grad(f), jacobian(grad(f)), lambda xs: jvp(grad(f), (xs,), ([1.0, 0.5, -2.0],))):
+        compiled = jit(g, backend="tape")
+        for xs in points:
+            assert answer(compiled, [xs]) == answer(g, [xs])
+
+
+@given(points=st.lists(three, min_size=2, max_size=5))
+def test_a_jacobian_of_a_softmax_has_one_path(points):
+    """Several sweeps over the same choices."""
+
+    def softmax(xs):
+        high = max(xs)
+        e = [m.exp(x - high) for x in xs]
+        return [x / m.sum(e) for x in e]
+
+    program = trace(jacobian(softmax), points[0])
+    assert not program.guards
+    for xs in points:
+        assert bits(program(xs)) == bits(jacobian(softmax)(xs))
+
+
+def test_a_batch_of_losses_has_one_path():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(40, 5))
+    for f in (logsumexp, cross_entropy):
+        g = vmap(value_and_grad(f), precise=True)
+        values, slopes = g(rows)
+        expected = [value_and_grad(f)(row) for row in rows.tolist()]
+        assert bits([*zip(values.tolist(), slopes.tolist(), strict=True)]) == bits(expected)
+        (cache,) = g.caches.values()
+        assert len(cache.specializations) == 1
 
 
 def test_nearest_centres():
