@@ -76,9 +76,11 @@ class Kernel:
         self.width = target.width  # of registers
         self.pieces = _cut(program, target.lanes)
         self.shared, self.room = self._shared()
-        self.stores: dict[int, tuple[int, ...]] = {}
+        stores: dict[int, list[int]] = {}
         for k, slot in enumerate(program.outputs):
-            self.stores[slot] = (*self.stores.get(slot, ()), k)
+            stores.setdefault(slot, []).append(k)
+        # tuples of ints, which Python's collector need not look at
+        self.stores = {slot: tuple(outputs) for slot, outputs in stores.items()}
 
     @property
     def whole(self) -> bool:

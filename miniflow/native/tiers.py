@@ -54,9 +54,7 @@ class Worker:
         self.thread: threading.Thread | None = None
         self.stopping = False
         self.interval: float | None = None  # Python's own of its lock, while a job is done
-        self._more: SimpleQueue[None] = SimpleQueue()  # one for each job, and for the end
-        for _ in self.jobs:
-            self._more.put(None)
+        self._more: SimpleQueue[None] = SimpleQueue()  # whenever there may be more, and for the end
         self._starting = threading.RLock()
 
     def put(self, job: Job) -> None:
@@ -77,13 +75,13 @@ class Worker:
                     self.thread.start()
                 except RuntimeError:  # the interpreter ends
                     self.stopping = True
+                finally:  # even if who waits for it to begin is interrupted
+                    self._more.put(None)
 
     def _work(self) -> None:
-        while True:
-            self._more.get()  # at first, too: who starts the thread waits until it does
-            if self.stopping:
-                return
-            if self.jobs:
+        while not self.stopping:
+            self._more.get()  # at first, too: who starts the thread waits until it has begun
+            while self.jobs and not self.stopping:
                 self._do(self.jobs[0])
                 self.jobs.popleft()
 

@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniflow import grad, jit, ops
+from miniflow import grad, jit, ops, trace
 from miniflow import math as m
 from miniflow.native import rows, scalar_wrapper
+from miniflow.native.emitter import Target
+from miniflow.native.kernel import Access, Kernel
 from support.machine_code import CUTS, Cut, assert_same, at_the_bench, bits, cut
 from support.random_programs import EDGES, RELATIONS, ROWS, Pair, anything, randoms, sizes, total
 
@@ -305,3 +307,10 @@ def test_fused_operations_only_if_asked_for():
         assert fused(a, a, c) in (once, twice)
         bench.finish()
         assert fused(a, a, c) in (once, twice)
+
+
+def test_a_number_that_is_very_many_outputs():
+    """As 0 is where a gradient has many numbers that a function does not use: in linear time."""
+    program = trace(lambda x: [*[x * x] * 300_000, x], 0.5)
+    kernel = Kernel(program, Target(1, False, frozenset(), frozenset()), Access((), str, str))
+    assert kernel.stores == {program.first: (*range(300_000),), 0: (300_000,)}

@@ -79,6 +79,22 @@ def test_asking_for_machine_code_that_the_user_interrupts(monkeypatch):
     assert type(f.shortcut) is BuiltinFunctionType
 
 
+def test_no_job_is_left_where_the_start_of_the_thread_is_interrupted(monkeypatch):
+    """Python waits there until the thread has begun; Ctrl-C may come then."""
+    worker, start, done = tiers.Worker(), threading.Thread.start, threading.Event()
+
+    def interrupted(thread):
+        start(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        worker.put(lambda: None)
+    monkeypatch.undo()
+    worker.put(done.set)
+    assert done.wait(60)
+
+
 def test_new_paths_and_structures_after_the_second_tier(bench):
     f = jit(lambda x: x * 2 if x > 0 else x / 3, backend="native")
     assert f(1.0) == 2.0
