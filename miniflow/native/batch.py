@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from miniflow.native.emitter import Emitter, Imports, ModuleText, Target
+from miniflow.native.emitter import Emitter, Imports, ModuleText, Target, loop
 from miniflow.native.kernel import Access, Kernel
 from miniflow.native.rows import ROWS
 from miniflow.program.expand import expanded
@@ -377,17 +377,3 @@ def _in_all_lanes(e: Emitter, base: str, k: int) -> str:
 
 def _store_once(e: Emitter, output: int, x: str) -> None:
     e.line(f"store double {x}, ptr {e(f'getelementptr double, ptr %extra, i64 {output}')}")
-
-
-def loop(e: Emitter, name: str, limit: str, body: Callable[[str], None]) -> None:
-    """Count from 0 up to a limit."""
-    name = f"{name}{e.count}"
-    e.count += 1
-    some = e(f"icmp ne i64 {limit}, 0")
-    e.line(f"br i1 {some}, label %{name}.in, label %{name}.out")
-    e.line(f"{name}.in:\nbr label %{name}.top\n{name}.top:")
-    e.line(f"%{name} = phi i64 [0, %{name}.in], [%{name}.next, %{name}.end]")
-    body(f"%{name}")
-    e.line(f"br label %{name}.end\n{name}.end:\n%{name}.next = add i64 %{name}, 1")
-    more = e(f"icmp ult i64 %{name}.next, {limit}")
-    e.line(f"br i1 {more}, label %{name}.top, label %{name}.out\n{name}.out:")

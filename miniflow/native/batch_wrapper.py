@@ -5,9 +5,9 @@ from itertools import product, repeat
 from math import prod
 from typing import Any, NamedTuple
 
-from miniflow.native.batch import Batch, loop
+from miniflow.native.batch import Batch
 from miniflow.native.conversion import BOOLEANS, CONVERTED
-from miniflow.native.emitter import ModuleText
+from miniflow.native.emitter import ModuleText, loop
 from miniflow.native.layout import ALIGNED, DATA, DTYPE, FLAGS, FLOAT64, STRIDES, Location
 from miniflow.native.parts import arrays, constants_in, is_made, is_taken, leaves_in, outline
 from miniflow.native.wrapper import Wrapper, with_helpers

@@ -199,3 +199,17 @@ def interface_number(imports: Sequence[str], exports: Sequence[str]) -> int:
     """What stands first in a table until addresses do: it tells whose table it is."""
     text = repr([*imports, "", *exports])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "little")
+
+
+def loop(e: Emitter, name: str, limit: str, body: Callable[[str], None]) -> None:
+    """Count from 0 up to a limit."""
+    name = f"{name}{e.count}"
+    e.count += 1
+    some = e(f"icmp ne i64 {limit}, 0")
+    e.line(f"br i1 {some}, label %{name}.in, label %{name}.out")
+    e.line(f"{name}.in:\nbr label %{name}.top\n{name}.top:")
+    e.line(f"%{name} = phi i64 [0, %{name}.in], [%{name}.next, %{name}.end]")
+    body(f"%{name}")
+    e.line(f"br label %{name}.end\n{name}.end:\n%{name}.next = add i64 %{name}, 1")
+    more = e(f"icmp ult i64 %{name}.next, {limit}")
+    e.line(f"br i1 {more}, label %{name}.top, label %{name}.out\n{name}.out:")

@@ -7,9 +7,9 @@ holds some inputs or outputs; what later pieces need goes through the base ``%wo
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from miniflow.native.emitter import Emitter, Imports, ModuleText, Target
+from miniflow.native.emitter import Emitter, Imports, ModuleText, Target, loop
 from miniflow.native.layout import Location
 from miniflow.native.rows import CONDITIONS, FOLDS, ROWS, Fold, knows
 from miniflow.native.vector_math import FUNCTIONS
@@ -18,6 +18,7 @@ from miniflow.program.ir import Code, Guard, Instruction, Step, with_slots
 
 STRETCH = 200  # instructions in one basic block
 MOST_AT_HAND = 64  # operands of one instruction; more are kept in memory
+MOST_ONE_BY_ONE = 64  # outputs in a row that are inputs in a row, or one number
 SHORTEST_LOOP = 8  # numbers for which no loop is worth it
 NO_LANE = "zeroinitializer"  # of lanes, or of their numbers
 PIECE = 1000  # instructions of a program in one function, if it has more than
@@ -31,6 +32,7 @@ class Access(NamedTuple):
     load: Callable[[Emitter, int], str]  # of an input slot
     store: Callable[[Emitter, int, str], None]  # of an output by its number
     where: Callable[[int], Location] | None = None  # an input is, if it has one place in memory
+    sink: Callable[[int], Location] | None = None  # the same for an output
 
 
 class Excerpt(NamedTuple):
@@ -76,11 +78,31 @@ class Kernel:
         self.width = target.width  # of registers
         self.pieces = _cut(program, target.lanes)
         self.shared, self.room = self._shared()
+        self.copies = self._copies()
+        copied = {k for run in self.copies for k in run}
         stores: dict[int, list[int]] = {}
         for k, slot in enumerate(program.outputs):
-            stores.setdefault(slot, []).append(k)
+            if k not in copied:
+                stores.setdefault(slot, []).append(k)
         # tuples of ints, which Python's collector need not look at
         self.stores = {slot: tuple(outputs) for slot, outputs in stores.items()}
+
+    def _copies(self) -> list[Sequence[int]]:
+        """Outputs in a row that are inputs in a row, and very many."""
+        outputs, inputs = self.program.outputs, self.program.first - len(self.program.constants)
+        shifts = [slot - k for k, slot in enumerate(outputs)]
+        found = runs(range(len(outputs)), lambda k: shifts[k] if outputs[k] < inputs else None)
+        return [x for x in found if outputs[x[0]] < inputs and self.are_together(x, copied=True)]
+
+    def are_together(self, outputs: Sequence[int], *, copied: bool = False) -> bool:
+        """Whether outputs in a row, very many, stand in a row; so do inputs that are `copied`."""
+        sink, where = self.access.sink, self.access.where
+        if len(outputs) <= MOST_ONE_BY_ONE or sink is None or where is None:
+            return False
+        ends = [[sink(outputs[k]) for k in (0, -1)]]
+        if copied:
+            ends.append([where(self.program.outputs[outputs[k]]) for k in (0, -1)])
+        return all(a.base == b.base and b.number - a.number == len(outputs) - 1 for a, b in ends)
 
     @property
     def whole(self) -> bool:
@@ -193,9 +215,7 @@ class Piece:
         """All lines."""
         first = self.program.first
         if self.k == 0:
-            for slot in self.kernel.stores:
-                if slot < first:
-                    self.keep(slot)
+            self.begin()
         for slot, step in self.excerpt.with_slots():
             if isinstance(step, Guard):
                 self.check(slot, step)
@@ -207,6 +227,13 @@ class Piece:
                 self.e.line(
                     f"store {self.e.type} {self.known[slot]}, ptr {self.place(slot)}, align 8"
                 )
+            self.keep(slot)
+
+    def begin(self) -> None:
+        """Store the outputs that are inputs or constants."""
+        for run in self.kernel.copies:
+            self._store_all(run, self.program.outputs[run[0]], copied=True)
+        for slot in [x for x in self.kernel.stores if x < self.program.first]:
             self.keep(slot)
 
     def failed(self) -> str:
@@ -320,8 +347,35 @@ class Piece:
 
     def keep(self, slot: int) -> None:
         """Store a number that is an output."""
-        for output in self.kernel.stores.get(slot, ()):
-            self.kernel.access.store(self.e, output, self.get(slot))
+        for run in runs(self.kernel.stores.get(slot, ())):
+            if self.kernel.are_together(run):
+                self._store_all(run, slot, copied=False)
+                continue
+            for output in run:
+                self.kernel.access.store(self.e, output, self.get(slot))
+
+    def _store_all(self, outputs: Sequence[int], slot: int, *, copied: bool) -> None:
+        """Store a number in each of some outputs in a row, or inputs from a slot on: as a loop.
+
+        LLVM takes longer than linear time for very many stores in one basic block.
+        """
+        access = self.kernel.access
+        assert access.sink is not None
+        assert access.where is not None
+        to, source = access.sink(outputs[0]), access.where(slot) if copied else None
+        x = "" if copied else self.get(slot)
+
+        def store(k: str) -> None:
+            number = self._at(source, k) if source else ""
+            x_k = self.e(f"load double, ptr {number}") if source else x
+            self.e.line(f"store double {x_k}, ptr {self._at(to, k)}")
+
+        loop(self.e, "store", str(len(outputs)), store)
+
+    def _at(self, first: Location, k: str) -> str:
+        """The place of number k of some in a row."""
+        base = self.e(f"getelementptr double, ptr {first.base}, i64 {first.number}")
+        return self.e(f"getelementptr double, ptr {base}, i64 {k}")
 
     def row(self, op: Op, operands: Sequence[int]) -> str:
         """One instruction."""
@@ -348,3 +402,16 @@ class Piece:
         ways = ("go", "out") if guard.holds else ("out", "go")
         e.line(f"br i1 {holds}, label %{ways[0]}{n}, label %{ways[1]}{n}")
         e.line(f"out{n}:\nret i64 {n + 1}\ngo{n}:")
+
+
+def runs(
+    numbers: Sequence[int], also: Callable[[int], Any] = lambda n: None
+) -> list[Sequence[int]]:
+    """The numbers, which increase, as runs of consecutive ones that have something in common."""
+    found: list[list[int]] = []
+    for k, n in enumerate(numbers):
+        if k and n == numbers[k - 1] + 1 and also(n) == also(n - 1):
+            found[-1].append(n)
+        else:
+            found.append([n])
+    return found  # type: ignore[return-value]

@@ -137,8 +137,7 @@ class PackedPiece(Piece):
 
     def run(self) -> None:
         """All lines."""
-        for slot in [x for x in self.kernel.stores if x < self.program.first]:
-            self.keep(slot)
+        self.begin()
         order = demanded(self.program, self.program.outputs, self.packs.of)
         for count, pack in enumerate(order):
             if count % STRETCH == STRETCH - 1:

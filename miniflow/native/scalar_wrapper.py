@@ -56,7 +56,7 @@ class ScalarWrapper(Wrapper):
         bases = dict.fromkeys(["%in", "%out", *self.sources.bases, *self.sinks.bases])
         access = Access(
             tuple([("ptr noalias", base) for base in bases]), self._load, self._store,
-            self.sources.__getitem__,
+            self.sources.__getitem__, self.sinks.__getitem__,
         )  # fmt: skip
         self.kernel = Kernel(program, target, access)
         if width > 1 and self.kernel.whole and not program.guards:

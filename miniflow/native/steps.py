@@ -25,8 +25,7 @@ the rows that it leads to: one for each array of samples, one for each group.
 
 from functools import cache
 
-from miniflow.native.batch import loop
-from miniflow.native.emitter import Emitter, Imports, Target
+from miniflow.native.emitter import Emitter, Imports, Target, loop
 from miniflow.native.link import Library
 from miniflow.native.tiers import kept_library
 

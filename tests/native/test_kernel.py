@@ -8,6 +8,7 @@ import math
 import tracemalloc
 from functools import cache
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from support.machine_code import CUTS, Cut, assert_same, at_the_bench, bits, cut
 from support.random_programs import EDGES, RELATIONS, ROWS, Pair, anything, randoms, sizes, total
 
 WAYS = ("source", "first", "second")
+TARGET = Target(1, False, frozenset(), frozenset())
 
 
 # --- rows ---------------------------------------------------------------------
@@ -312,5 +314,52 @@ def test_fused_operations_only_if_asked_for():
 def test_a_number_that_is_very_many_outputs():
     """As 0 is where a gradient has many numbers that a function does not use: in linear time."""
     program = trace(lambda x: [*[x * x] * 300_000, x], 0.5)
-    kernel = Kernel(program, Target(1, False, frozenset(), frozenset()), Access((), str, str))
+    kernel = Kernel(program, TARGET, Access((), str, str))
     assert kernel.stores == {program.first: (*range(300_000),), 0: (300_000,)}
+
+
+MANY = [
+    lambda xs: [*xs],
+    lambda xs: [*xs[:100], xs[0] * xs[1], *xs[100:], *xs[1:90]],
+    lambda xs: [0.5] * 300,
+    lambda xs: [xs[3]] * 300,
+    lambda xs: [m.tanh(m.sum(xs))] * 300 + [xs[0]] * 70,
+    lambda xs: {"a": [*xs[::-1]], "b": ([*xs[:80]], np.array([*xs[:80]]), [1.0] * 70)},
+    lambda xs: [x * 2.0 if k % 3 else x for k, x in enumerate(xs)] + [*xs],
+    grad(lambda xs: xs[0] * xs[1]),
+    grad(lambda xs: m.tanh(m.sum(xs))),
+    grad(lambda xs: m.tanh(m.sum(xs[50:])) + xs[3] ** 2),
+    lambda xs: [xs[0], *[1.0 if xs[1] < 0.5 else xs[2]] * 100, *xs],
+]
+
+
+@pytest.mark.parametrize("f", MANY)
+@pytest.mark.parametrize("make", [list, np.array])
+def test_many_outputs_that_are_inputs_or_one_number(f, make):
+    """They are stored by loops: LLVM would take longer than linear time for them."""
+    xs = [math.sin(k) for k in range(200)]
+    compiled, replayed = jit(f, backend="native"), jit(f, backend="tape")
+    for point in (xs, xs[::-1]):
+        given = make(point)
+        assert bits(nested(compiled(given))) == bits(nested(replayed(given)))
+        compiled.ready()
+        assert bits(nested(compiled(given))) == bits(nested(replayed(given)))
+
+
+def nested(tree):
+    """Arrays as lists."""
+    if isinstance(tree, dict):
+        return [*map(nested, tree.values())]
+    if isinstance(tree, (list, tuple)):
+        return [*map(nested, tree)]
+    return tree.tolist() if isinstance(tree, np.ndarray) else tree
+
+
+def test_code_of_many_outputs_is_short():
+    for f in (lambda xs: [*xs], lambda xs: [0.5] * len(xs), grad(lambda xs: m.tanh(m.sum(xs)))):
+        sizes_of = []
+        for n in (1000, 2000):
+            program = trace(f, [0.5] * n)
+            modules = scalar_wrapper.ScalarWrapper(program, TARGET).modules()
+            sizes_of.append(sum(len(x.text) for x in modules))
+        assert sizes_of[1] < 1.2 * sizes_of[0]
