@@ -89,6 +89,10 @@ class Trace:
         self.tangents |= not self.choices.keys().isdisjoint(entries)
         self.sees_objects |= self.merged and max(entries, default=-1) >= self.swept
 
+    def computed(self, floor: int) -> None:
+        """Gradients by entries from `floor` on are computed, not recorded: nothing is merged."""
+        self.sees_objects |= max(self.choices, default=-1) >= floor
+
     def asked(self, table: Any, sources: list[list[int]]) -> None:
         """Gradients by entries are asked for: by a choice they are those by what it is."""
         if not self.choices:

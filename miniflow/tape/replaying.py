@@ -176,6 +176,8 @@ class Replaying(Reading):
             self.refuse_stale(entries)
         if self.watch is not None:
             self.watch(self, floor, entries, seeds)
+        if self.trace is not None:
+            self.trace.computed(floor)
         self.clean()
         self.flow, self.floor, self.chain, self.pending = column, floor, -1, 0
         self.sweeping = self.dirty = True

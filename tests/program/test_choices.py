@@ -16,7 +16,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import miniflow.math as m
-from miniflow import Tape, Value, grad, jacobian, jit, jvp, no_grad, trace, value_and_grad, vmap
+from miniflow import (
+    Tape,
+    Value,
+    grad,
+    jacobian,
+    jit,
+    jvp,
+    no_grad,
+    trace,
+    value_and_grad,
+    vjp,
+    vmap,
+)
 from support.branching import answer, of_seed, plain, wrong_answers
 from support.intrusions import intruded
 from support.jitted import eager
@@ -115,6 +127,17 @@ def test_where_adjoints_meet_in_other_ways_answers_are_the_same(f, points):
         compiled = jit(g, backend="tape")
         for xs in points:
             assert answer(compiled, [xs]) == answer(g, [xs])
+
+
+@pytest.mark.parametrize("f", MERGED)
+@given(xs=three)
+def test_gradients_of_plain_numbers_are_computed_as_python_s_max_has_them(f, xs):
+    """They are numbers in the program: there is nothing to be merged."""
+    back = lambda xs: vjp(f, xs)[1](1.0)[0]  # noqa: E731
+    second = lambda xs: grad(lambda xs: m.dot(grad(f)(xs), xs))(xs)  # noqa: E731
+    for g in (grad(f), jacobian(lambda xs: [f(xs), xs[0]]), back, second):
+        both = lambda x, g=g: (g(xs), x * 2.0)  # noqa: E731
+        assert answer(jit(both, backend="tape"), [1.0]) == answer(both, [1.0])
 
 
 @given(points=st.lists(three, min_size=2, max_size=5))
