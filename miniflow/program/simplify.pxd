@@ -123,7 +123,8 @@ cdef inline int set_up(Builder builder) except -1:
 cdef inline int grow(Builder builder, Py_ssize_t room) except -1:
     """Room for more nodes; the table has twice as many places, all rows are found anew."""
     cdef Py_ssize_t used = builder.count
-    cdef size_t node, place
+    cdef Py_ssize_t node
+    cdef size_t place
     lengthen(&builder.kind, used, room, sizeof(int))
     lengthen(&builder.left, used, room, sizeof(int))
     lengthen(&builder.right, used, room, sizeof(int))
