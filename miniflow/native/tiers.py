@@ -40,6 +40,7 @@ from miniflow.program.ir import Code
 
 BUILTIN_NAMES = frozenset(op.name for op in BUILTIN)
 BRIEF = 0.0005  # seconds that Python's lock is kept at a time while a job is done
+BITE = 1000  # instructions at a time, for Python's lock is kept meanwhile
 SHORT = 50_000  # characters of code that is optimised at once, if no caller waits for it
 
 
@@ -54,12 +55,14 @@ class Worker:
         self.thread: threading.Thread | None = None
         self.stopping = False
         self.interval: float | None = None  # Python's own of its lock, while a job is done
+        self.brief = BRIEF  # and what it is then
         self._more: SimpleQueue[None] = SimpleQueue()  # whenever there may be more, and for the end
         self._starting = threading.RLock()
 
     def put(self, job: Job) -> None:
         """Queue a job."""
         self.jobs.append(job)
+        self._switch_often()  # at once: who waits for the lock then waits no longer than that
         self.start()
         self._more.put(None)
 
@@ -86,25 +89,28 @@ class Worker:
                 self.jobs.popleft()
 
     def _do(self, job: Job) -> None:
+        self._switch_often()
         try:
-            # where warnings are errors, no caller could catch them
-            with suppress(Warning), self._switching_often():
+            with suppress(Warning):  # where warnings are errors, no caller could catch them
                 job()
         except Exception:  # reported; the next job is done all the same
             threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), self.thread)))
-
-    @contextmanager
-    def _switching_often(self) -> Iterator[None]:
-        """A block in which other threads do not wait long for Python's lock."""
-        usual = self.interval = sys.getswitchinterval()
-        sys.setswitchinterval(min(usual, BRIEF))
-        brief = sys.getswitchinterval()
-        try:
-            yield
         finally:
-            self.interval = None
-            if sys.getswitchinterval() == brief:  # else somebody has set it meanwhile
-                sys.setswitchinterval(usual)
+            self._switch_as_usual()
+
+    def _switch_often(self) -> None:
+        """Let other threads not wait long for Python's lock, until a job is done."""
+        with self._starting:
+            if self.interval is None:
+                self.interval = sys.getswitchinterval()
+                sys.setswitchinterval(min(self.interval, BRIEF))
+                self.brief = sys.getswitchinterval()
+
+    def _switch_as_usual(self) -> None:
+        with self._starting:
+            usual, self.interval = self.interval, None
+            if usual is not None and sys.getswitchinterval() == self.brief:
+                sys.setswitchinterval(usual)  # else somebody has set it meanwhile
 
     def stop(self) -> None:
         """Let no other job begin; the one that is being done ends with the process."""
@@ -340,9 +346,10 @@ def digest(program: Code, *what: Any) -> str:
     """A name for a program's code, formulas of users' rows included, and what it is for."""
     program = expanded(program, BUILTIN_NAMES)
     found = hashlib.sha256(version())
-    steps = program.instructions
-    found.update(array("q", chain.from_iterable([x.operands for x in steps])).tobytes())
-    found.update("\0".join([f"{x.op.name} {len(x.operands)}" for x in steps]).encode())
+    for k in range(0, len(program), BITE):
+        steps = program.instructions[k : k + BITE]
+        found.update(array("q", chain.from_iterable([x.operands for x in steps])).tobytes())
+        found.update("\0".join([f"{x.op.name} {len(x.operands)}" for x in steps]).encode())
     found.update(array("d", program.constants).tobytes())
     rest = program.inputs, len(program.captured), program.outputs, program.guards, what
     found.update(repr(rest).encode())

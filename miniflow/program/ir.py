@@ -276,6 +276,8 @@ class Code:
     @cached_property
     def order(self) -> tuple[Instruction | Guard, ...]:
         """Instructions and guards in the order in which they happen."""
+        if not self.guards:
+            return self.instructions
         positions = [guard.position for guard in self.guards]
         return tuple(in_order(self.instructions, self.guards, positions))
 
