@@ -8,6 +8,7 @@ import gc
 import operator
 import sys
 import threading
+import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ from miniflow.program.structures import (
 from miniflow.tape.core import Table, Value, here
 from miniflow.tape.muting import hide_running, pausable, show_again
 from miniflow.tape.notes import Trace
+from miniflow.util.garbage import garbage_is_sought, put_off
 from miniflow.util.trees import children, is_dataclass, static_fields
 from miniflow.util.words import dialect
 
@@ -100,13 +102,16 @@ def _cut_out(
     sources = watch.drawn()
     for op in table.others.copy().values():  # an operation may stay in the program
         op.forget()
-    if not table.cut(start, opened):
-        gc.collect()  # Values in cycles
-        if not table.cut(start, opened):
+    for wait in (0.0, 0.001, 0.02, None):
+        if table.cut(start, opened):
+            break
+        if wait is None:
             raise RuntimeError(
                 f"{code.name}: it keeps a Value outside that it has computed: its gradient "
                 "would end there, and its number never change; return it instead"
             )
+        time.sleep(wait)  # another thread may collect garbage just now: then this one cannot
+        gc.collect()  # Values in cycles
     return code, sources
 
 
@@ -225,13 +230,15 @@ class Recorded:
 @contextmanager
 def _uncollected() -> Iterator[None]:
     """No search for garbage meanwhile: there is none among the thousands of tuples of a program."""
-    searching = gc.isenabled()
-    gc.disable()
+    collecting, pause = garbage_is_sought(), object()
+    put_off[pause] = threading.get_ident(), collecting
     try:
+        gc.disable()
         yield
     finally:
-        if searching:
+        if collecting:
             gc.enable()
+        put_off.pop(pause, None)
 
 
 def check_result(name: str, result: Any) -> None:

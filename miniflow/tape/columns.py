@@ -25,6 +25,7 @@ from weakref import ref
 
 from miniflow.ops import BUILTIN, BY_CODE, OTHER, Op, constant, leaf, shared
 from miniflow.tape.muting import pausable, running
+from miniflow.util.garbage import garbage_is_sought, put_off
 
 __all__ = [
     "ARITY", "CONSTANT", "DIRECT", "DONE", "LEAF", "MADE_OF", "PENDING", "SELECTS", "SHARED",
@@ -339,8 +340,9 @@ def add_adjoints(table: Any) -> None:
         if table.operation[n] == LEAF:
             leaves.append(n)
         n = table.left[n]
-    collecting = gc.isenabled()
+    collecting, pause = garbage_is_sought(), object()
     try:
+        put_off[pause] = get_ident(), collecting
         gc.disable()
         while True:
             version = table.version
@@ -353,6 +355,7 @@ def add_adjoints(table: Any) -> None:
     finally:
         if collecting:
             gc.enable()
+        put_off.pop(pause, None)
     table.version += 1
     table.noted = max([table.noted, *[n + 1 for n in leaves]])
 
@@ -471,8 +474,9 @@ def commit(
     changed, checked = [places[min(n, count)] for n in (table.changed, table.checked)]
     # what the table was the last to know stays until the end: it may have finalizers
     dropped = table.homes, table.others
-    collecting = gc.isenabled()
+    collecting, pause = garbage_is_sought(), object()
     try:
+        put_off[pause] = get_ident(), collecting
         gc.disable()
         if table.count != count or table.version != version or table.held != held:
             return False
@@ -489,6 +493,7 @@ def commit(
     finally:
         if collecting:
             gc.enable()
+        put_off.pop(pause, None)
     del dropped
     return True
 

@@ -8,5 +8,6 @@ later.py      packages that are loaded when they are first used
 notebook.py   what a notebook shows of an object
 pickles.py    how objects made of functions are pickled
 trained.py    the methods of models that miniflow.train has as functions
+garbage.py    Python's collector, which is put off for a while
 functions.py  functions made of functions: refusals, names, reprs
 """
