@@ -141,9 +141,11 @@ def has_compiler() -> bool:
     """
     from miniflow.native.machine import available
 
-    if available():
-        from miniflow.native import batch_function, builtin, tiers  # noqa: F401
-    return available()
+    if not available():
+        return False
+    from miniflow.native import batch_function, builtin, tiers  # noqa: F401
+
+    return True
 
 
 def in_background(job: Callable[[], None]) -> None:

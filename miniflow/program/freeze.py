@@ -102,9 +102,9 @@ def _cut_out(
     sources = watch.drawn()
     for op in table.others.copy().values():  # an operation may stay in the program
         op.forget()
-    for wait in (0.0, 0.001, 0.02, None):
-        if table.cut(start, opened):
-            break
+    waits = iter((0.0, 0.001, 0.02))
+    while not table.cut(start, opened):
+        wait = next(waits, None)
         if wait is None:
             raise RuntimeError(
                 f"{code.name}: it keeps a Value outside that it has computed: its gradient "

@@ -3,7 +3,7 @@
 cimport cython
 from libc.stdlib cimport calloc, free
 
-from miniflow.tape.storage cimport RULES, Binary, Ternary, Unary, ints
+from miniflow.tape.storage cimport RULES, Binary, Ternary, Unary, ints, known
 
 
 cdef extern from "wide.h":
@@ -38,10 +38,6 @@ cdef inline void connect():
     """Take over the engine's rules."""
     global DIRECT, value1, value2
     DIRECT, value1, value2 = RULES.direct, RULES.value1, RULES.value2
-
-
-cdef inline int known(int code) except -1:
-    return RULES.known(code)
 
 
 cdef inline void discard(Replay replay):

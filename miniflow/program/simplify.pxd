@@ -5,7 +5,7 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy
 
 from miniflow.tape.core cimport Table
-from miniflow.tape.storage cimport RULES as ENGINE, lengthen
+from miniflow.tape.storage cimport RULES as ENGINE, known, lengthen
 
 
 cdef int *DIRECT
@@ -94,10 +94,6 @@ cdef inline void connect():
     """Take over the engine's rules."""
     global DIRECT
     DIRECT = ENGINE.direct
-
-
-cdef inline int known(int code) except -1:
-    return ENGINE.known(code)
 
 
 cdef inline int *empty() noexcept:

@@ -5,7 +5,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
 from miniflow.tape.core cimport Table, Value, reserve
-from miniflow.tape.storage cimport RULES, Rules, ints
+from miniflow.tape.storage cimport RULES, Rules, ints, known
 
 
 cdef extern from "columns.h":
@@ -141,10 +141,6 @@ cdef inline void connect():
     """Take over the engine's rules."""
     global ARITY, SELECTS
     ARITY, SELECTS = RULES.arity, RULES.selects
-
-
-cdef inline int known(int code) except -1:
-    return RULES.known(code)
 
 
 cdef inline int *blank(Py_ssize_t count) except NULL:

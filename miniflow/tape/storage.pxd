@@ -35,6 +35,11 @@ cdef extern from "wide.h":
 cdef Rules RULES  # filled in by the core
 
 
+cdef inline int known(int code) except -1:
+    """The code, once the rules know it."""
+    return RULES.known(code)
+
+
 cdef class Handle:
     # as columns.h has them
     cdef readonly Storage _tape
